@@ -1,0 +1,61 @@
+"""Reading weights from files and from torch.hub, with errors that name the tensor that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The dictionary a checkpoint file holds; a nested "state_dict" or "model" is unwrapped.
+
+    Only tensors and plain containers are read (`weights_only=True`): a checkpoint cannot run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"weights: no file '{path}'; give \"default\", None (random) or a checkpoint's path")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"weights: '{path}' is not a checkpoint that holds only tensors ({error})") from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        raise ValueError(f"weights: '{path}' holds a {type(content).__name__}, expected a dictionary of tensors")
+    return dict(content)
+
+
+def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
+    """Copy `state` into `net`; ValueError naming the first tensor that is missing, left over or of another shape."""
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    ours = net.state_dict()
+    for key, tensor in ours.items():
+        # Older checkpoints lack the batch counters; no prediction depends on them.
+        if key not in state and not key.endswith("num_batches_tracked"):
+            raise ValueError(f"weights: '{source}' does not fit: tensor '{key}' is missing")
+        if key in state and state[key].shape != tensor.shape:
+            raise ValueError(
+                f"weights: '{source}' does not fit: tensor '{key}' has shape {tuple(state[key].shape)}, "
+                f"the network wants {tuple(tensor.shape)}"
+            )
+    for key in state:
+        if key not in ours:
+            raise ValueError(f"weights: '{source}' does not fit: the network has no tensor '{key}'")
+    net.load_state_dict(state, strict=False)
+
+
+def load_hub_weights(weights: Any) -> dict[str, Tensor]:
+    """torchvision's published weights by torch.hub, hash-checked; cached in torch.hub's folder."""
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True)
+    except (URLError, OSError) as error:
+        raise ConnectionError(
+            f"weights: the default weights could not be fetched from {weights.url} ({error}); "
+            "connect to the network once, or give weights=None (random) or a checkpoint's path"
+        ) from error

