@@ -1,0 +1,64 @@
+"""From raw layer maps to a saliency map: RSZ and NRM of Eq. 1, and the aggregation of Eq. 2."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+RESIZE_MODES = ("bicubic", "bilinear")
+AGGREGATES = ("mean", "max", "product")
+
+
+def resize(maps: Tensor, size: tuple[int, int], mode: str = "bicubic") -> Tensor:
+    """RSZ: maps (B, h, w) -> (B, H, W), pixel centres aligned as in `torch.nn.functional.interpolate`.
+
+    mode: "bicubic" (the paper's; it overshoots, so values may leave the range of `maps`) or "bilinear".
+    Both are linear and separable, hence a product with two small matrices: R M C^T.
+
+    >>> resize(torch.ones(1, 7, 7), (224, 224)).sum().item()
+    50176.0
+    """
+    if mode not in RESIZE_MODES:
+        raise ValueError(f"mode: unknown '{mode}'; accepted: {', '.join(RESIZE_MODES)}")
+    rows = _interpolation(maps.shape[-2], size[0], mode).to(maps)
+    columns = _interpolation(maps.shape[-1], size[1], mode).to(maps)
+    return rows @ maps @ columns.T
+
+
+@functools.lru_cache(maxsize=64)
+def _interpolation(length: int, size: int, mode: str) -> Tensor:
+    """The (size, length) matrix that resamples a row: interpolate the unit vectors."""
+    units = torch.eye(length, dtype=torch.float64)[:, None, :, None].expand(-1, 1, -1, 2)
+    with torch.inference_mode(False), torch.no_grad():
+        return interpolate(units, size=(size, 2), mode=mode, align_corners=False)[:, 0, :, 0].T.contiguous()
+
+
+def min_max(maps: Tensor) -> Tensor:
+    """NRM: each map (B, H, W) to [0, 1]. A constant map becomes 0; a non-finite value spoils its own map only."""
+    low = maps.amin(dim=(-2, -1), keepdim=True)
+    span = maps.amax(dim=(-2, -1), keepdim=True) - low
+    return (maps - low) / torch.where(span == 0, 1, span)
+
+
+def aggregate(maps: Sequence[Tensor], how: str | Sequence[float] = "mean") -> Tensor:
+    """Eq. 2: one map of several, each (B, H, W) in [0, 1], last layer first.
+
+    how: "mean" (the paper's sum, divided by n to stay in [0, 1]), "max", "product", or one weight a layer.
+    The alternatives are those that section 3.2 of the paper says are worse.
+
+    >>> aggregate([torch.zeros(1, 1, 1), torch.ones(1, 1, 1)], how=(3, 1)).item()
+    0.25
+    """
+    if isinstance(how, str):
+        if how not in AGGREGATES:
+            raise ValueError(f"how: unknown '{how}'; accepted: {', '.join(AGGREGATES)}, or one weight a layer")
+        stack = torch.stack(tuple(maps))
+        return {"mean": stack.mean, "max": stack.amax, "product": stack.prod}[how](dim=0)
+    if len(how) != len(maps) or min(how) < 0 or not math.fsum(how) > 0:
+        raise ValueError(f"how: {len(maps)} layers want {len(maps)} weights >= 0, not all 0; got {tuple(how)}")
+    return sum(weight / math.fsum(how) * layer for weight, layer in zip(how, maps, strict=True))

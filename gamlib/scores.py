@@ -1,0 +1,110 @@
+"""Scores that a saliency map explains: a class logit, or the similarity of a pair of images.
+
+A score is checked before the forward and called after it, with the embeddings and logits of the whole batch.
+It gives one value a row, and one `total` whose gradient in a row's activations is that row's own gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gamlib.models.model import Model
+
+
+class Score(Protocol):
+    def check(self, model: Model, batch: int) -> None:
+        """Raise ValueError if the score does not fit the model or a batch of that many rows."""
+
+    def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """embedding (B, D) -> (total (), value of each row (B,), target class of each row (B,) or None)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassScore:
+    """The logit of a class: s = w_c . h + b_c.
+
+    target: None explains each row's top-1 class, an int that class in every row, a (B,) tensor one class a row.
+    """
+
+    target: int | Tensor | Sequence[int] | None = None
+
+    def check(self, model: Model, batch: int) -> None:
+        if self.target is None:
+            return
+        target = torch.as_tensor(self.target)
+        if target.is_floating_point() or target.dtype == torch.bool:
+            raise TypeError(f"target: expected class indices (integers), got {target.dtype}")
+        if target.ndim > 1 or (target.ndim == 1 and len(target) != batch):
+            raise ValueError(
+                f"target: got shape {tuple(target.shape)} for a batch of {batch}; give one class, or one a row: ({batch},)"
+            )
+        if model.categories is not None:
+            self._check_range(target, len(model.categories))
+
+    def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        logits = model.head(embedding)
+        if self.target is None:
+            target = logits.detach().argmax(dim=1)
+        else:
+            target = torch.as_tensor(self.target, device=logits.device).expand(len(logits)).long()
+            self._check_range(target, logits.shape[1])
+        value = logits.gather(1, target[:, None])[:, 0]
+        return value.sum(), value.detach(), target
+
+    @staticmethod
+    def _check_range(target: Tensor, classes: int) -> None:
+        outside = target[(target < 0) | (target >= classes)] if target.ndim else target.reshape(1)
+        if target.ndim == 0 and 0 <= int(target) < classes:
+            return
+        if len(outside):
+            raise ValueError(f"target: class {int(outside[0])} is out of range; the model has classes 0 to {classes - 1}")
+
+
+@dataclass(frozen=True, eq=False)
+class _PairScore:
+    """A similarity of the embeddings of two rows. pairs: (i, j) row numbers; every row is in exactly one pair."""
+
+    pairs: Sequence[tuple[int, int]]
+
+    def check(self, model: Model, batch: int) -> None:
+        rows = sorted(int(row) for pair in self.pairs for row in pair)
+        if rows != list(range(batch)):
+            raise ValueError(
+                f"pairs: every row of the batch (0 to {batch - 1}) belongs in exactly one pair, got rows {rows}; "
+                "a row in two pairs would mix two gradients"
+            )
+
+    def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        index = torch.as_tensor(self.pairs, device=embedding.device)
+        similarity = self.similarity(embedding[index[:, 0]], embedding[index[:, 1]])
+        value = torch.empty(len(embedding), dtype=similarity.dtype, device=similarity.device)
+        value[index] = similarity.detach()[:, None]
+        return similarity.sum(), value, None
+
+    @staticmethod
+    def similarity(a: Tensor, b: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Dot(_PairScore):
+    """The dot product of two embeddings: s = h(x) . h(y), so ds/dh(x) = h(y)."""
+
+    @staticmethod
+    def similarity(a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).sum(dim=1)
+
+
+class Cosine(_PairScore):
+    """The cosine of two embeddings; its gradient is Eq. 5: h(y)/(|h(x)||h(y)|) - s h(x)/|h(x)|^2."""
+
+    @staticmethod
+    def similarity(a: Tensor, b: Tensor) -> Tensor:
+        return torch.nn.functional.cosine_similarity(a, b, dim=1)
+
+
+SIMILARITIES = {"cosine": Cosine, "dot": Dot}
