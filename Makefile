@@ -1,11 +1,37 @@
 # `make book` and `make test` set up .venv from requirements.lock and do the rest.
+#   PROFILE=embedded|open|paper   the data that the notebooks use (default: embedded)
+#   OFFLINE=1                     pages whose formulas, widgets and search work without a network (needs npm)
+#   JOBS=2                        notebooks that run at a time
 PYTHON ?= python3
 VENV := .venv
 PROFILE ?= embedded
+JOBS ?= 2
+OFFLINE ?=
+BIN := $(VENV)/bin
+
+.PHONY: book test bench lock clean
+
+book: $(VENV)/.ready
+	$(BIN)/gam book --profile $(PROFILE) --jobs $(JOBS) $(if $(OFFLINE),--offline)
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -q tests
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m pytest -q -s benchmarks
+
+# exact versions for Linux and macOS and for every extra; the header is ours, so that no machine's address gets in
+lock: $(VENV)/.ready
+	$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	$(BIN)/python -m gamlib.publish.conda requirements.lock environment.yml
+
+clean:
+	rm -rf _build
 
 $(VENV)/.ready: requirements.lock pyproject.toml
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	test -x $(VENV)/bin/uv || $(VENV)/bin/python -m pip install --quiet uv
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python -r requirements.lock
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps -e .
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv==0.13.9
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@

@@ -1,0 +1,23 @@
+"""Build the staged sources into _build/html with Jupyter Book."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from gamlib.publish.project import Project
+
+
+def build(project: Project) -> Path | None:
+    """Build the book; path of its first page, or None when Jupyter Book reported an error or a warning."""
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(project.staged)]
+    # Jupyter Book adds _build to the path it is given. -n: broken references are warnings, -W: warnings are errors
+    command += ["--path-output", str(project.root), "-W", "--keep-going", "-n", "-q"]
+    process = subprocess.run(command, stdout=subprocess.DEVNULL)
+    if process.returncode:
+        # a page read with a warning would count as read the next time, and its warning would not come again
+        shutil.rmtree(project.build / ".doctrees", ignore_errors=True)
+        return None
+    return project.html / "index.html"

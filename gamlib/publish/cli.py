@@ -1,0 +1,91 @@
+"""The command line: `gam run` and `gam book`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from gamlib.publish.build import build
+from gamlib.publish.offline import vendor
+from gamlib.publish.parameters import parse_value
+from gamlib.publish.plan import plan
+from gamlib.publish.project import Project, Refused, find_project
+from gamlib.publish.run import Failure, locked, run_jobs
+from gamlib.publish.stage import stage
+
+
+class Group(click.Group):
+    """Commands whose refusals are printed as one line, without a traceback."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except Refused as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Group)
+def main() -> None:
+    """Run the notebooks and build the book."""
+
+
+def run_options(command: Callable) -> Callable:
+    """Options that every command which runs notebooks has."""
+    for option in (
+        click.option("--force", is_flag=True, help="Run notebooks that have not changed, too."),
+        click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Notebooks at a time."),
+        click.option(
+            "-p", "--param", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A notebook parameter."
+        ),
+        click.option("--profile", default="embedded", show_default=True, help="A file of notebooks/profiles."),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1)
+@run_options
+def run(notebooks: tuple[str, ...], profile: str, given: tuple, jobs: int, force: bool) -> None:
+    """Run NOTEBOOKS (default: all) through Papermill into _build/runs/PROFILE."""
+    project = find_project(Path.cwd())
+    names = [Path(name).with_suffix("").as_posix().removeprefix("notebooks/") for name in notebooks]
+    with locked(project, click.echo):
+        _run(project, names or project.names(), not names, profile, given, jobs, force)
+
+
+@main.command()
+@click.option("--offline", is_flag=True, help="Put the scripts in that pages otherwise load from the network (npm).")
+@run_options
+def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> None:
+    """Run the book's notebooks and build it into _build/html."""
+    project = find_project(Path.cwd())
+    with locked(project, click.echo):
+        vendored = vendor(project.build / "vendor") if offline else None
+        _run(project, project.book_notebooks(), True, profile, given, jobs, force)
+        stage(project, profile, vendored)
+        click.echo("building the pages ...")
+        index = build(project)
+    if index is None:
+        raise click.ClickException("the pages have the errors or warnings above; nothing may remain in a built book")
+    click.echo(index)
+
+
+def _run(
+    project: Project, names: Sequence[str], whole: bool, profile: str, given: tuple, workers: int, force: bool
+) -> None:
+    values = {name: parse_value(value) for name, value in given}
+    caller = Path.cwd()
+    failures = run_jobs(plan(project, names, profile, values, caller, whole), workers, force, caller, click.echo)
+    if failures:
+        _report(failures)
+        sys.exit(1)
+
+
+def _report(failures: Sequence[Failure]) -> None:
+    click.echo(f"{len(failures)} notebooks failed:", err=True)
+    for failure in failures:
+        click.echo(f"  {failure.name}, {failure.reason}", err=True)

@@ -1,0 +1,71 @@
+"""Run one notebook through Papermill: `python execute.py`, with a JSON object on standard input.
+
+A process of its own for each notebook, since Papermill changes the working folder of its process and a kernel that
+dies must not take other runs with it. It imports nothing of gamlib: only the kernel should load torch.
+
+Input: source, target (paths), parameters. Exit code 0: target is the executed notebook; 1: target is the notebook up
+to the cell that failed, with metadata.gamlib.failure = {cell, error, message}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+
+def use_this_python(folder: Path) -> None:
+    """Let the kernel "python3" be this interpreter, without the user's kernel specs, start-up files and backends."""
+    spec = folder / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+    os.environ["JUPYTER_PATH"] = str(folder)
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")
+    os.environ["IPYTHONDIR"] = str(folder / "ipython")
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+
+
+def execute(source: Path, target: Path, parameters: dict) -> dict | None:
+    """Run `source` with `parameters`, writing `target` as it goes; None, or what failed."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    try:
+        papermill.execute_notebook(
+            source, target, parameters, kernel_name="python3", progress_bar=False, cwd=source.parent
+        )
+    except papermill.PapermillExecutionError as error:
+        return {"error": error.ename, "message": re.sub(r"\x1b\[[0-9;]*m", "", str(error.evalue))}
+    except DeadKernelError:
+        return {"error": "DeadKernelError", "message": "the kernel died (often for want of memory)"}
+    return None
+
+
+def last_started(notebook: dict) -> int:
+    """Number of the code cell that ran last, counted from 1 as in a run of the source from top to bottom."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = [cell for cell in code if "injected-parameters" not in cell["metadata"].get("tags", [])]
+    started = [bool(cell["metadata"].get("papermill", {}).get("start_time")) for cell in code]
+    return max((number for number, ran in enumerate(started, start=1) if ran), default=0)
+
+
+def main() -> None:
+    job = json.load(sys.stdin)
+    source, target = Path(job["source"]), Path(job["target"])
+    # cleanup errors: a kernel that is being shut down may still write
+    with tempfile.TemporaryDirectory(prefix="gam-kernel-", ignore_cleanup_errors=True) as folder:
+        use_this_python(Path(folder))
+        failure = execute(source, target, job["parameters"])
+    if failure is not None:
+        notebook = json.loads(target.read_text())
+        notebook["metadata"]["gamlib"] = {"failure": {"cell": last_started(notebook), **failure}}
+        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
