@@ -1,0 +1,69 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+from gamlib.data.pairs import make_pairs, smallest_objects
+from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
+
+__all__ = [
+    "DATASETS",
+    "BrokenImage",
+    "Dataset",
+    "Object",
+    "Sample",
+    "load_dataset",
+    "make_pairs",
+    "smallest_objects",
+]
+
+# name -> module of this package and its class: nothing is imported before it is asked for
+DATASETS = {
+    "photos": "photos:Photos",
+    "scenes": "scenes:Scenes",
+    "digits": "digits:Digits",
+    "imagenet_samples": "imagenet_samples:ImagenetSamples",
+    "raccoon": "raccoon:Raccoon",
+    "mnist": "mnist:Mnist",
+    "imagenet_val": "imagenet_val:ImagenetVal",
+    "chestx_ray8": "chest:ChestXray8",
+    "coco": "coco:Coco",
+    "voc2007": "voc:Voc2007",
+    "voc2012": "voc:Voc2012",
+}
+
+
+def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> Dataset:
+    """A data set by name.
+
+    photos, scenes, digits come with packages and take no root. imagenet_samples, raccoon, mnist are fetched once
+    and checked by hash; root (default: environment variable GAMLIB_DATA, else a cache folder) is where they lie.
+    imagenet_val, chestx_ray8, coco, voc2007, voc2012 are the user's own copies, in the folder root.
+    options: those of the data set, e.g. split="val2014" for coco, masks=True for voc2012.
+    Errors: ValueError for an unknown name or a file that does not parse (names file and line or tag), TypeError
+        for an option the data set does not have, FileNotFoundError for a missing root or another layout (shows
+        the one looked for), ConnectionError when open data cannot be fetched, ImportError naming the extra.
+
+    >>> load_dataset("digits")[0].objects[0].label
+    '0'
+    """
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ValueError(f"data set: unknown name '{name}'; {hint}accepted: {', '.join(DATASETS)}")
+    module, _, attribute = DATASETS[name].partition(":")
+    factory = getattr(importlib.import_module(f"gamlib.data.{module}"), attribute)
+    accepted = inspect.signature(factory).parameters
+    if "root" in accepted:
+        options["root"] = root
+    elif root is not None:
+        raise TypeError(f"data set '{name}' comes with packages and takes no root; it was given '{root}'")
+    unknown = sorted(options.keys() - accepted.keys())
+    if unknown:
+        raise TypeError(f"data set '{name}' has no option '{unknown[0]}'; accepted: {', '.join(accepted) or 'none'}")
+    return factory(**options)

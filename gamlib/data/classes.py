@@ -1,0 +1,46 @@
+"""Which class of a model a label of a data set stands for."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Sequence
+
+from timm.data import ImageNetInfo
+
+
+@functools.cache
+def imagenet_indices() -> dict[str, int]:
+    """WordNet id -> ImageNet-1k class index; the indices number the ids in sorted order.
+
+    >>> imagenet_indices()["n02123045"]
+    281
+    """
+    return {wnid: index for index, wnid in enumerate(ImageNetInfo("imagenet-1k").label_names())}
+
+
+def imagenet_index(wnid: str, source: object) -> int:
+    """Class index of a WordNet id; ValueError naming `source` for an id that is not in ImageNet-1k."""
+    if wnid not in imagenet_indices():
+        raise ValueError(f"'{source}': '{wnid}' is not one of the 1000 WordNet ids of ImageNet-1k, e.g. n02123045")
+    return imagenet_indices()[wnid]
+
+
+def class_index(name: int | str | None, categories: Sequence[str] | None) -> int | None:
+    """Index of a class that `Dataset.classes` names, in a model's categories.
+
+    An int is an index already, None has no class; a str is looked up.
+    ValueError for a name the model does not know, with the nearest one that it does.
+
+    >>> class_index("cat", ["dog", "cat"])
+    1
+    """
+    if name is None or isinstance(name, int):
+        return name
+    if categories is None:
+        raise ValueError(f"class '{name}': the model has no category names; give it `categories`")
+    if name not in categories:
+        near = difflib.get_close_matches(name, categories, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else f"; it knows {', '.join(categories[:5])}, ..."
+        raise ValueError(f"class '{name}' is not one of the model's {len(categories)} categories{hint}")
+    return list(categories).index(name)

@@ -1,0 +1,169 @@
+"""Open data: fetched once from a server, checked by hash, and the sets built on it."""
+
+import functools
+import hashlib
+import os
+import socket
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gamlib.data import BrokenImage, load_dataset
+from gamlib.data.fetch import data_folder, fetch
+from gamlib.data.imagenet_samples import ImagenetSamples
+from gamlib.data.raccoon import Raccoon
+from gamlib.models import load_model
+
+OPEN_DATA = Path(os.environ.get("GAMLIB_DATA") or Path(__file__).parents[3] / "shared" / "open-data")
+needs_open_data = pytest.mark.skipif(
+    not (OPEN_DATA / "raccoon").is_dir(), reason="needs the open data: set GAMLIB_DATA to its folder"
+)
+XML = """<annotation><size><width>40</width><height>30</height><depth>3</depth></size>
+<object><name>raccoon</name><difficult>0</difficult>
+<bndbox><xmin>1</xmin><ymin>11</ymin><xmax>40</xmax><ymax>20</ymax></bndbox></object>
+<object><name>raccoon</name>
+<bndbox><xmin>50</xmin><ymin>1</ymin><xmax>60</xmax><ymax>9</ymax></bndbox></object></annotation>
+"""
+
+
+class Counting(SimpleHTTPRequestHandler):
+    asked: list[str]
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        super().do_GET()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A loopback server of two data sets: its registry, its folder and the paths asked for."""
+    source = tmp_path / "source"
+    (source / "raccoon" / "annotations").mkdir(parents=True)
+    (source / "raccoon" / "images").mkdir()
+    (source / "imagenet-samples").mkdir()
+    (source / "raccoon" / "annotations" / "raccoon-2.xml").write_text(XML)
+    Image.new("RGB", (40, 30), "red").save(source / "raccoon" / "images" / "raccoon-2.jpg")
+    (source / "imagenet-samples" / "n02123045_tabby.JPEG").write_bytes(b"no image")
+    asked: list[str] = []
+    handler = functools.partial(type("Handler", (Counting,), {"asked": asked}), directory=source)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{http.server_port}"
+    registry = tmp_path / "registry.txt"
+    files = sorted(p for p in source.rglob("*") if p.is_file())
+    lines = [
+        f"{p.relative_to(source)} sha256:{hashlib.sha256(p.read_bytes()).hexdigest()} {url}/{p.relative_to(source)}"
+        for p in files
+    ]
+    registry.write_text("\n".join(lines) + "\n")
+    yield registry, source, asked
+    http.shutdown()
+    http.server_close()
+
+
+def test_fetch_downloads_once_and_goes_on_after_an_interruption(server, tmp_path):
+    registry, _, asked = server
+    folder = fetch("raccoon", tmp_path / "cache", registry)
+    assert sorted(asked) == ["/raccoon/annotations/raccoon-2.xml", "/raccoon/images/raccoon-2.jpg"]
+    assert (folder / "annotations" / "raccoon-2.xml").read_text() == XML
+    (folder / "images" / "raccoon-2.jpg").unlink()
+    asked.clear()
+    fetch("raccoon", tmp_path / "cache", registry)
+    assert asked == ["/raccoon/images/raccoon-2.jpg"]
+
+
+def test_fetch_replaces_a_damaged_file(server, tmp_path):
+    registry, source, _ = server
+    damaged = tmp_path / "cache" / "raccoon" / "images" / "raccoon-2.jpg"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"half")
+    fetch("raccoon", tmp_path / "cache", registry)
+    assert damaged.read_bytes() == (source / "raccoon" / "images" / "raccoon-2.jpg").read_bytes()
+
+
+def test_fetch_refuses_a_wrong_hash_and_leaves_nothing(server, tmp_path):
+    registry, source, _ = server
+    (source / "raccoon" / "images" / "raccoon-2.jpg").write_bytes(b"something else")
+    with pytest.raises(ValueError, match=r"data file 'raccoon/images/raccoon-2.jpg' from http://127.*hash"):
+        fetch("raccoon", tmp_path / "cache", registry)
+    assert not list((tmp_path / "cache").rglob("*.jpg"))
+
+
+def test_fetch_offline_names_file_url_and_folder_variable(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    registry = tmp_path / "registry.txt"
+    registry.write_text(f"raccoon/a.xml sha256:{'0' * 64} http://127.0.0.1:{port}/a.xml\n")
+    with pytest.raises(ConnectionError, match=rf"'raccoon/a.xml'.*http://127.0.0.1:{port}/a.xml.*GAMLIB_DATA"):
+        fetch("raccoon", tmp_path / "cache", registry)
+
+
+def test_data_folder_is_named_by_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("GAMLIB_DATA", str(tmp_path))
+    assert data_folder() == tmp_path
+
+
+def test_raccoon_boxes_are_half_open_and_counted(server, tmp_path):
+    data = Raccoon(tmp_path / "cache", server[0])
+    assert data[0].objects[0].box == (0, 10, 40, 20)
+    assert data.labels(0) == ("raccoon",)
+    assert data.areas(0) == pytest.approx((400 / 1200,))
+    assert data.dropped == {"box outside the image": 1}
+    assert data.classes == {"raccoon": None}
+
+
+def test_undecodable_image_is_broken_but_its_label_is_known(server, tmp_path):
+    data = ImagenetSamples(tmp_path / "cache", server[0])
+    assert (data.labels(0), data.classes) == (("n02123045",), {"n02123045": 281})
+    with pytest.raises(BrokenImage, match="image 'n02123045_tabby' cannot be read: cannot identify") as error:
+        data[0]
+    assert error.value.sample_id == "n02123045_tabby"
+
+
+@needs_open_data
+def test_the_200_raccoon_photographs():
+    data = load_dataset("raccoon", OPEN_DATA)
+    assert (len(data), sum(len(data.labels(i)) for i in range(200)), data.dropped) == (200, 217, {})
+    # raccoon-1.xml: 81 88 522 408, counted from 1
+    assert data[0].objects[0].box == (80, 87, 522, 408)
+
+
+@needs_open_data
+def test_imagenet_samples_have_the_class_of_their_file_name():
+    data = load_dataset("imagenet_samples", OPEN_DATA)
+    names = load_model("efficientnet_lite0", weights=None).categories
+    told = [record.id.partition("_")[2].replace("_", " ").lower() for record in data.records]
+    assert [names[data.classes[data.labels(i)[0]]].lower() for i in range(30)] == told
+
+
+def test_mnist_offline_names_folder_and_variable(monkeypatch, tmp_path):
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(ConnectionError, match=r"(?s)not in .*MNIST.*127.0.0.1:9.*GAMLIB_DATA"):
+        load_dataset("mnist", tmp_path)
+    with pytest.raises(ValueError, match="split: 'val', expected one of test, train"):
+        load_dataset("mnist", tmp_path, split="val")
+
+
+def test_mnist_from_files_in_the_published_format(tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", 1), ("t10k", 2)):
+        images = bytes(28 * 28 - 1) + b"\xff"
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(
+            bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in (count, 28, 28)) + images * count
+        )
+        labels = bytes([0, 0, 8, 1]) + count.to_bytes(4, "big") + bytes(range(7, 7 + count))
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    data = load_dataset("mnist", tmp_path)
+    assert (len(data), data.labels(1), data[1].objects[0].label) == (2, ("8",), "8")
+    assert data[1].image.size == (32, 32)
+    # the last of the 28 x 28 pixels, inside a margin of 2
+    assert data[1].image.getpixel((29, 29)) == (255, 255, 255)
+    assert data[1].image.getpixel((31, 31)) == (0, 0, 0)

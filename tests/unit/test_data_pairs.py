@@ -1,0 +1,111 @@
+"""load_dataset, pairs, small objects and class names."""
+
+import pytest
+
+from gamlib.data import Dataset, load_dataset, make_pairs, smallest_objects
+from gamlib.data.classes import class_index, imagenet_index
+
+
+class Table(Dataset):
+    """Labels and box areas from lists; no images."""
+
+    name = "table"
+
+    def __init__(self, labels, areas=None):
+        self._labels, self._areas = labels, areas or [() for _ in labels]
+
+    def __len__(self):
+        return len(self._labels)
+
+    def __getitem__(self, index):
+        raise AssertionError("annotations must not need an image")
+
+    def labels(self, index):
+        return self._labels[index]
+
+    def areas(self, index):
+        return self._areas[index]
+
+
+def test_pairs_share_a_label_and_no_image():
+    data = Table([("a",), ("b",)] * 10)
+    pairs = make_pairs(data, per_class=3, seed=1)
+    assert len(pairs) == 6
+    assert all(data.labels(i) == data.labels(j) for i, j in pairs)
+    assert len({index for pair in pairs for index in pair}) == 12
+
+
+def test_pairs_repeat_with_the_seed_only():
+    data = Table([("a",)] * 40)
+    assert make_pairs(data, 10, seed=3) == make_pairs(data, 10, seed=3)
+    assert make_pairs(data, 10, seed=3) != make_pairs(data, 10, seed=4)
+
+
+def test_a_small_class_gives_fewer_pairs_and_an_image_of_two_labels_serves_once():
+    assert len(make_pairs(Table([("a",)] * 5 + [("b",)]), per_class=10, seed=0)) == 2
+    assert len(make_pairs(Table([("a", "b"), ("a", "b", "b")]), per_class=None, seed=0)) == 1
+
+
+def test_pairs_errors():
+    with pytest.raises(ValueError, match="'table': no class has two images"):
+        make_pairs(Table([("a",), ("b",)]), 1, seed=0)
+    with pytest.raises(ValueError, match="per_class: 0, expected at least 1"):
+        make_pairs(Table([("a",)] * 2), 0, seed=0)
+
+
+def test_smallest_objects_take_an_image_by_its_largest_box():
+    # largest boxes .5 .1 .2 .4 (the image without a box is left out); their 25th percentile is .1 + .75 * .1
+    data = Table([("a",)] * 5, [(0.01, 0.5), (0.1,), (), (0.2, 0.05), (0.4,)])
+    assert smallest_objects(data, 25) == [1]
+    assert smallest_objects(data, 34) == [1, 3]
+    assert smallest_objects(data, 100) == [0, 1, 3, 4]
+
+
+def test_smallest_objects_errors():
+    with pytest.raises(ValueError, match=r"percentile: 0, expected a number in \(0, 100\]"):
+        smallest_objects(Table([("a",)], [(0.5,)]), 0)
+    with pytest.raises(ValueError, match="'table' has no boxes"):
+        smallest_objects(Table([("a",)]), 25)
+
+
+def test_digits():
+    data = load_dataset("digits")
+    sample = data[-1]
+    assert (len(data), sample.id, sample.image.size, sample.objects[0].label) == (1797, "digit-1796", (32, 32), "8")
+    assert data.classes["8"] == "8"
+    assert len(make_pairs(data, 2, seed=0)) == 20
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: load_dataset("racoon"), ValueError, "unknown name 'racoon'; did you mean 'raccoon'.*voc2012"),
+        (lambda: load_dataset("digits", "folder"), TypeError, "'digits' comes with packages and takes no root"),
+        (
+            lambda: load_dataset("coco", ".", spilt="x"),
+            TypeError,
+            "'coco' has no option 'spilt'; accepted: root, split",
+        ),
+        (lambda: load_dataset("coco"), ValueError, "(?s)your own copy: give root, the folder with.*000000000139.jpg"),
+        (
+            lambda: class_index("mas", ["Mass", "Hernia"]),
+            ValueError,
+            "class 'mas' .* 2 categories; did you mean 'Mass'",
+        ),
+        (lambda: class_index("mass", None), ValueError, "class 'mass': the model has no category names"),
+        (
+            lambda: imagenet_index("n00000001", "val"),
+            ValueError,
+            "'val': 'n00000001' is not one of the 1000 WordNet ids",
+        ),
+    ],
+)
+def test_errors(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
+
+
+def test_class_index():
+    assert class_index("Hernia", ["Mass", "Hernia"]) == 1
+    assert class_index(281, None) == 281
+    assert class_index(None, ["Mass"]) is None
