@@ -1,0 +1,105 @@
+"""Sanity checks of saliency maps (Adebayo et al. 2018; the paper's section 4.2, Fig. 7)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.stats import spearmanr
+from skimage.feature import hog
+from skimage.metrics import structural_similarity
+from torch import Tensor, nn
+
+MODES = ("cascading", "independent")
+
+
+def randomise(model, layer_names: Sequence[str], mode: str = "cascading", seed: int = 0) -> Iterator[str]:
+    """Parameter randomisation: yields each name while the network's weights are redrawn.
+
+    model: a gamlib.Model; its own network is changed in place, because its features refer to it, and has its
+        trained weights back when the loop goes on, ends, breaks or fails.
+    layer_names: submodules of model.module, last first. mode: "cascading" redraws all names so far,
+        "independent" this one alone. A submodule's new weights depend on the seed and its name only.
+
+    Errors: ValueError for an unknown mode or name, or for a submodule without an initialiser.
+
+    >>> import gamlib
+    >>> model = gamlib.load_model("efficientnet_lite0")
+    >>> for name in randomise(model, ["classifier", "conv_head"]): model.logits(torch.zeros(1, 3, 224, 224)).shape
+    torch.Size([1, 1000])
+    torch.Size([1, 1000])
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode: unknown '{mode}'; accepted: {', '.join(MODES)}")
+    known = dict(model.module.named_modules())
+    for name in layer_names:
+        if name not in known:
+            raise ValueError(f"layer_names: the network has no submodule '{name}'; see model.module.named_modules()")
+        _check(known[name], name)
+    for stage, name in enumerate(layer_names):
+        with redrawn(model.module, layer_names[: stage + 1] if mode == "cascading" else [name], seed):
+            yield name
+
+
+@contextmanager
+def redrawn(module: nn.Module, layer_names: Sequence[str], seed: int = 0) -> Iterator[None]:
+    """Inside the context the named submodules have new weights from their own `reset_parameters`.
+
+    The running statistics of batch normalisation stay as trained; its scale and shift go back to 1 and 0.
+    """
+    trained = {key: value.clone() for key, value in module.state_dict().items()}
+    buffers = {key for key, _ in module.named_buffers()}
+    try:
+        for name in layer_names:
+            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+                torch.manual_seed(zlib.crc32(f"{seed}:{name}".encode()))
+                for part in module.get_submodule(name).modules():
+                    if hasattr(part, "reset_parameters"):
+                        part.reset_parameters()
+        module.load_state_dict({key: trained[key] for key in buffers & trained.keys()}, strict=False)
+        yield
+    finally:
+        module.load_state_dict(trained)
+
+
+def _check(module: nn.Module, name: str) -> None:
+    for path, part in module.named_modules(prefix=name):
+        if part._parameters and not hasattr(part, "reset_parameters"):
+            raise ValueError(f"layer_names: '{path}' has weights but no reset_parameters() to draw them anew")
+
+
+def spearman(a: ArrayLike, b: ArrayLike) -> float:
+    """Rank correlation of two (H, W) maps, in [-1, 1]; 0 where one of them is constant or not finite."""
+    return _rank_correlation(_map(a).ravel(), _map(b).ravel())
+
+
+def ssim(a: ArrayLike, b: ArrayLike) -> float:
+    """Structural similarity of two (H, W) maps in [0, 1] (7x7 windows, data range 1), in [-1, 1].
+
+    Smooth maps are alike whatever they show: read it beside the value for `controls.random_7x7`. 0 where a map
+    is not finite.
+    """
+    a, b = _map(a), _map(b)
+    return float(structural_similarity(a, b, data_range=1)) if np.isfinite(a).all() and np.isfinite(b).all() else 0.0
+
+
+def hog_correlation(a: ArrayLike, b: ArrayLike) -> float:
+    """Rank correlation of the histograms of oriented gradients (cells of 16x16 pixels) of two (H, W) maps."""
+    return _rank_correlation(*(hog(_map(m), pixels_per_cell=(16, 16)) for m in (a, b)))
+
+
+SIMILARITIES = {"spearman": spearman, "ssim": ssim, "hog": hog_correlation}
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    if not (np.isfinite(a).all() and np.isfinite(b).all()) or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(spearmanr(a, b).statistic)
+
+
+def _map(saliency: ArrayLike) -> np.ndarray:
+    return np.asarray(saliency.detach().cpu() if isinstance(saliency, Tensor) else saliency, float)
