@@ -1,0 +1,91 @@
+"""Objects cut out of the photographs and set into a square image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy.ndimage import binary_erosion, distance_transform_edt
+
+from gamlib.data.photos import outline_mask, outlines, photograph, tight_box
+
+# Subpixels along each side of a pixel when an outline is drawn: alpha has 64 steps.
+SUBPIXELS = 8
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """How one object stands in a scene; everything that decides its pixels.
+
+    photo: photograph it is cut from. flip: mirrored left to right. angle: rotation in radians, clockwise on the
+    screen. scale: scene pixels per photograph pixel. shift: (x, y) added after rotation and scaling, scene pixels.
+    gains: factors on red, green and blue.
+    """
+
+    photo: str
+    flip: bool
+    angle: float
+    scale: float
+    shift: tuple[float, float]
+    gains: tuple[float, float, float]
+
+    def linear(self) -> np.ndarray:
+        """(2, 2) matrix from photograph to scene coordinates, without the shift."""
+        cosine, sine = np.cos(self.angle), np.sin(self.angle)
+        mirror = -1.0 if self.flip else 1.0
+        return self.scale * np.array([[cosine * mirror, -sine], [sine * mirror, cosine]])
+
+    def polygons(self) -> list[np.ndarray]:
+        """The outline in scene coordinates, border first, then holes; (N, 2) arrays of x and y."""
+        return [polygon @ self.linear().T + self.shift for polygon in outlines()[outline_name(self.photo)]]
+
+    def alpha(self, size: int) -> np.ndarray:
+        """(size, size) uint8 coverage of each pixel, 255 = inside. Reads no photograph."""
+        fine = Image.new("L", (size * SUBPIXELS, size * SUBPIXELS))
+        draw = ImageDraw.Draw(fine)
+        for number, polygon in enumerate(self.polygons()):
+            draw.polygon([tuple(point) for point in polygon * SUBPIXELS - 0.5], fill=0 if number else 255)
+        return np.asarray(fine.reduce(SUBPIXELS))
+
+    def mask(self, size: int) -> np.ndarray:
+        """(size, size) bool: pixels covered at least by half."""
+        return self.alpha(size) >= 128
+
+    def box(self, size: int) -> tuple[int, int, int, int]:
+        """Tight half-open box (x0, y0, x1, y1) of the mask."""
+        return tight_box(self.mask(size))
+
+    def paste(self, scene: np.ndarray) -> np.ndarray:
+        """A new (S, S, 3) uint8 image: the scene with the object in front."""
+        size = scene.shape[0]
+        source = Image.fromarray(_bled(self.photo))
+        # Shrink with an averaging filter first: rotation alone would sample the photograph too sparsely.
+        shrink = min(self.scale, 1.0)
+        small = source.resize((round(source.width * shrink), round(source.height * shrink)), Image.Resampling.LANCZOS)
+        back = np.linalg.inv(self.linear())
+        to_small = np.array([small.width / source.width, small.height / source.height])[:, None]
+        offset = -back @ np.array(self.shift)
+        rows = np.hstack([back * to_small, offset[:, None] * to_small])
+        moved = small.transform((size, size), Image.Transform.AFFINE, rows.ravel().tolist(), Image.Resampling.BICUBIC)
+        front = np.clip(np.asarray(moved, dtype=np.float32) * np.array(self.gains, dtype=np.float32), 0, 255)
+        weight = self.alpha(size).astype(np.float32)[..., None] / 255
+        return np.round(weight * front + (1 - weight) * scene).astype(np.uint8)
+
+
+def outline_name(photo: str) -> str:
+    """The outline that scenes cut along: the cat's photograph ends at its ears and chest, so only its head is used."""
+    return "cat_head" if photo == "cat" else photo
+
+
+@cache
+def _bled(photo: str) -> np.ndarray:
+    """The photograph with every pixel outside the object replaced by the nearest one inside, (H, W, 3) uint8.
+
+    Otherwise resampling at the border would carry a rim of the old background into the scene.
+    """
+    pixels = photograph(photo)
+    inside = binary_erosion(outline_mask(outline_name(photo), *pixels.shape[:2]), border_value=1)
+    rows, columns = distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    return pixels[rows, columns]

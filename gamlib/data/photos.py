@@ -1,0 +1,127 @@
+"""The seven photographs that scikit-image and scikit-learn carry, with outlines of their main objects.
+
+All of them lie inside the two packages' wheels, so nothing is downloaded. `photos.csv` names the class,
+the author and the licence of each; `outlines.json` holds the outlines, drawn for this book.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import skimage.data
+from PIL import Image
+from skimage.draw import polygon2mask
+from sklearn.datasets import load_sample_image
+
+from gamlib.data.samples import Dataset, Object, Sample
+
+# Functions instead of file names: the packages themselves know where their files lie.
+_READERS = {
+    "cat": skimage.data.cat,
+    "coffee": skimage.data.coffee,
+    "rocket": skimage.data.rocket,
+    "motorcycle_left": lambda: skimage.data.stereo_motorcycle()[0],
+    "motorcycle_right": lambda: skimage.data.stereo_motorcycle()[1],
+    "temple": lambda: load_sample_image("china.jpg"),
+    "flower": lambda: load_sample_image("flower.jpg"),
+}
+
+
+@cache
+def photo_table() -> tuple[dict[str, str], ...]:
+    """The rows of `photos.csv`, one a photograph: photo, label, imagenet, accepted, width, height, licence, ..."""
+    with (files("gamlib.data") / "photos.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file))
+
+
+@cache
+def outlines() -> dict[str, tuple[np.ndarray, ...]]:
+    """Outlines by name: closed polygons, (N, 2) float arrays of x and y in pixels of the photograph.
+
+    Pixel (column i, row j) covers [i, i + 1) x [j, j + 1). The first polygon is the border of the object,
+    the others are holes in it. Besides the seven photographs there is "cat_head": the part of the cat
+    that scenes cut out, rounded where the photograph itself ends.
+    """
+    raw = json.loads((files("gamlib.data") / "outlines.json").read_text(encoding="utf-8"))
+    return {name: tuple(np.array(polygon, dtype=float) for polygon in polygons) for name, polygons in raw.items()}
+
+
+@cache
+def photograph(name: str) -> np.ndarray:
+    """The photograph `name` as a (H, W, 3) uint8 array, read only once."""
+    pixels = np.ascontiguousarray(_READERS[name]())
+    pixels.setflags(write=False)
+    return pixels
+
+
+def class_indices() -> dict[str, int | None]:
+    """Label -> ImageNet-1k index, None where ImageNet has no such class (rocket, temple)."""
+    return {row["label"]: int(row["imagenet"]) if row["imagenet"] else None for row in photo_table()}
+
+
+def accepted_classes() -> dict[str, frozenset[int]]:
+    """Label -> ImageNet-1k indices that are right for it, near-synonyms included; empty where there is none."""
+    return {row["label"]: frozenset(int(index) for index in row["accepted"].split()) for row in photo_table()}
+
+
+@cache
+def outline_mask(name: str, height: int, width: int) -> np.ndarray:
+    """(H, W) bool: the pixels of the photograph whose centre lies inside the outline and in none of its holes."""
+    inside = np.zeros((height, width), dtype=bool)
+    for polygon in outlines()[name]:
+        inside ^= polygon2mask((height, width), polygon[:, ::-1] - 0.5)
+    inside.setflags(write=False)
+    return inside
+
+
+def tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Smallest (x0, y0, x1, y1), half-open, around the true pixels of a (H, W) mask that has at least one."""
+    columns = np.flatnonzero(mask.any(axis=0))
+    rows = np.flatnonzero(mask.any(axis=1))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+class Photos(Dataset):
+    """Seven photographs, one annotated object each, as the two packages deliver them.
+
+    Labels: cat, coffee (cup with saucer and spoon), rocket (without its tower), motorcycle (twice: the two
+    views of a stereo pair), temple, flower (the large blossom only). Boxes and masks follow the outlines.
+    The motorcycle pair is the only pair; it is fixed by construction.
+
+    >>> photos = Photos()
+    >>> photos[3].id, photos[4].id, photos.pairs
+    ('motorcycle_left', 'motorcycle_right', ((3, 4),))
+    """
+
+    name = "photos"
+    cluster = "label"
+    pairs = ((3, 4),)
+
+    def __init__(self):
+        self._rows = photo_table()
+        self.classes = class_indices()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        row = self._rows[index]
+        mask = self._mask(index)
+        image = Image.fromarray(photograph(row["photo"]))
+        return Sample(row["photo"], image, (Object(row["label"], tight_box(mask), mask),))
+
+    def labels(self, index: int) -> tuple[str, ...]:
+        return (self._rows[index]["label"],)
+
+    def areas(self, index: int) -> tuple[float, ...]:
+        mask = self._mask(index)
+        x0, y0, x1, y1 = tight_box(mask)
+        return ((x1 - x0) * (y1 - y0) / mask.size,)
+
+    def _mask(self, index: int) -> np.ndarray:
+        row = self._rows[index]
+        return outline_mask(row["photo"], int(row["height"]), int(row["width"]))

@@ -1,0 +1,189 @@
+"""Seeded scenes: objects of the photographs on other backgrounds, with exact boxes and masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from PIL import Image
+
+from gamlib.data.backgrounds import BACKGROUNDS, render_background
+from gamlib.data.cutouts import Cutout
+from gamlib.data.photos import class_indices, photo_table
+from gamlib.data.samples import Dataset, Object, Sample
+
+SIZE = 384  # pixels along each side of a scene
+MARGIN = 4  # pixels between an object's box and the border
+
+# Box areas are log-uniform over this range, relative to the scene. Two objects must fit beside each other.
+SMALLEST = 0.03
+LARGEST = {"single": 0.5, "two": 0.2, "shared": 0.2}
+PERCENTILES = (100, 25, 10)
+
+# Degrees from the upright, either side. A standing rocket is too slender to fill half an image; it is shown in flight.
+TILT = {"rocket": (28.0, 45.0)}
+DEFAULT_TILT = (0.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The plan of one scene: `background` and its view, and the cut-outs with their labels and boxes."""
+
+    background: str
+    window: tuple[float, float, float]
+    flip: bool
+    gain: float
+    labels: tuple[str, ...]
+    cutouts: tuple[Cutout, ...]
+    boxes: tuple[tuple[int, int, int, int], ...]
+
+
+def area_bounds(kind: str, percentile: int) -> tuple[float, float]:
+    """Smallest and largest box area of a scene's objects, relative to the image.
+
+    The upper bound is the `percentile`-th percentile of the log-uniform distribution over 3%..50%
+    (25: 6.06%, 10: 3.97%); scenes with two objects also stay below 20%.
+    """
+    widest = LARGEST["single"]
+    return SMALLEST, min(SMALLEST * (widest / SMALLEST) ** (percentile / 100), LARGEST[kind])
+
+
+class Scenes(Dataset):
+    """Square scenes (384 pixels) made of six objects and ten backgrounds, composed when asked for.
+
+    kind: "single": one object a scene; scenes 2p and 2p + 1 are pair p and show the same label.
+        "two": two different objects that ImageNet has a class for (cat, coffee, motorcycle, flower); no pairs.
+        "shared": two objects a scene; scenes 2p and 2p + 1 share objects[0] and nothing else.
+    n: number of scenes, even. percentile: 100 for all sizes, 25 or 10 for small objects only (`area_bounds`).
+    seed: scenes with the same kind, percentile and seed are the same, whatever n is.
+
+    By construction, not by chance: both scenes of a pair show the same photograph of the shared object, once
+    mirrored and once not, at another place, size, tilt and colour gain (for the motorcycle: the two views of
+    a stereo pair). Their backgrounds come from different photographs, and never from the object's own. So
+    pairs are closer to each other than two photographs of one class would be, and there are six source
+    objects however large n is: `cluster` is "label".
+
+    Labels take turns, so each is equally frequent when n is a multiple of 12. Masks hold the pixels covered
+    at least by half; boxes are tight around masks. Raises ValueError for another kind or percentile, or an
+    n that is not even and positive.
+
+    >>> scenes = Scenes("single", n=4)
+    >>> scenes.pairs, scenes[0].image.size, scenes.labels(0) == scenes.labels(1)
+    (((0, 1), (2, 3)), (384, 384), True)
+    """
+
+    name = "scenes"
+    cluster = "label"
+
+    def __init__(self, kind: str = "single", n: int = 60, percentile: int = 100, seed: int = 0):
+        if kind not in LARGEST:
+            raise ValueError(f"unknown kind of scenes '{kind}'; choose one of {', '.join(LARGEST)}")
+        if percentile not in PERCENTILES:
+            raise ValueError(f"percentile {percentile} is not accepted; choose one of 100 (all sizes), 25, 10")
+        if n < 2 or n % 2:
+            raise ValueError(f"n = {n} scenes cannot be paired; give an even number of at least 2")
+        self.kind, self.percentile, self.seed = kind, percentile, seed
+        self.classes = class_indices()
+        self.pairs = None if kind == "two" else tuple((index, index + 1) for index in range(0, n, 2))
+        self._n = n
+        self._plans: dict[int, tuple[Scene, Scene]] = {}
+        self._photos: dict[str, list[str]] = {}
+        for row in photo_table():
+            self._photos.setdefault(row["label"], []).append(row["photo"])
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index: int) -> Sample:
+        scene = self.plan(index)
+        pixels = render_background(scene.background, scene.window, scene.flip, scene.gain, SIZE)
+        objects = []
+        for label, cutout, box in zip(scene.labels, scene.cutouts, scene.boxes, strict=True):
+            pixels = cutout.paste(pixels)
+            objects.append(Object(label, box, cutout.mask(SIZE)))
+        sample_id = f"{self.kind}-{self.percentile}-{self.seed}-{index:05d}"
+        return Sample(sample_id, Image.fromarray(pixels), tuple(objects))
+
+    def labels(self, index: int) -> tuple[str, ...]:
+        return self.plan(index).labels
+
+    def areas(self, index: int) -> tuple[float, ...]:
+        return tuple((x1 - x0) * (y1 - y0) / SIZE**2 for x0, y0, x1, y1 in self.plan(index).boxes)
+
+    def plan(self, index: int) -> Scene:
+        """Everything that decides scene `index`, without reading a photograph; IndexError past the end."""
+        if not 0 <= index < self._n:
+            raise IndexError(f"scene {index} does not exist; there are {self._n}, counted from 0")
+        couple = index // 2
+        if couple not in self._plans:
+            self._plans[couple] = self._plan_couple(couple)
+        return self._plans[couple][index % 2]
+
+    def _plan_couple(self, couple: int) -> tuple[Scene, Scene]:
+        """Plans of scenes 2 * couple and 2 * couple + 1."""
+        # All of the state goes into the seed, so that a scene does not depend on the ones drawn before it.
+        rng = np.random.default_rng([self.seed, list(LARGEST).index(self.kind), self.percentile, couple])
+        labels = self._draw_labels(couple, rng)
+        mirrored = bool(rng.integers(2))
+        photos = {label: list(rng.permutation(names)) for label, names in self._photos.items()}
+        scenes: list[Scene] = []
+        for side in range(2):
+            chosen = [photos[label][side % len(photos[label])] for label in labels[side]]
+            flips = [mirrored != bool(side)] + [bool(rng.integers(2)) for _ in chosen[1:]]
+            taken = {BACKGROUNDS[scene.background].origin for scene in scenes} | set(chosen)
+            free = [name for name, region in BACKGROUNDS.items() if region.origin not in taken]
+            background = free[rng.integers(len(free))]
+            part = rng.uniform(0.75, 1.0)
+            window = (rng.uniform(0, 1 - part), rng.uniform(0, 1 - part), part)
+            background_flip, gain = bool(rng.integers(2)), rng.uniform(0.9, 1.1)
+            cutouts, boxes = self._place(chosen, flips, rng)
+            scenes.append(Scene(background, window, background_flip, gain, labels[side], cutouts, boxes))
+        return scenes[0], scenes[1]
+
+    def _draw_labels(self, couple: int, rng: np.random.Generator) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        every = list(self.classes)
+        turn = every[couple % len(every)]
+        if self.kind == "single":
+            return (turn,), (turn,)
+        if self.kind == "shared":
+            others = rng.permutation([label for label in every if label != turn])
+            return (turn, str(others[0])), (turn, str(others[1]))
+        known = list(combinations([label for label in every if self.classes[label] is not None], 2))
+        return known[2 * couple % len(known)], known[(2 * couple + 1) % len(known)]
+
+    def _place(self, photos: list[str], flips: list[bool], rng: np.random.Generator):
+        """Cut-outs of `photos` with their boxes: inside the scene, areas within bounds, boxes apart."""
+        # Sizes and places are drawn anew as a whole until they fit; about one draw in two does for two objects.
+        while True:
+            cutouts = tuple(self._draw_cutout(photo, flip, rng) for photo, flip in zip(photos, flips, strict=True))
+            if any(cutout is None for cutout in cutouts):
+                continue
+            boxes = tuple(cutout.box(SIZE) for cutout in cutouts)
+            if all(map(self._area_fits, boxes)) and not any(_overlap(a, b) for a, b in combinations(boxes, 2)):
+                return cutouts, boxes
+
+    def _draw_cutout(self, photo: str, flip: bool, rng: np.random.Generator) -> Cutout | None:
+        """A cut-out of drawn size, tilt, colour and place, or None where that size and tilt do not fit."""
+        smallest, largest = area_bounds(self.kind, self.percentile)
+        area = float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) * SIZE**2
+        angle = float(np.deg2rad(rng.uniform(*TILT.get(photo, DEFAULT_TILT)) * rng.choice((-1, 1))))
+        gains = tuple(float(gain) for gain in rng.uniform(0.9, 1.1) * rng.uniform(0.95, 1.05, size=3))
+        border = Cutout(photo, flip, angle, 1.0, (0.0, 0.0), gains).polygons()[0]
+        low, extent = border.min(axis=0), np.ptp(border, axis=0)
+        scale = float(np.sqrt(area / extent.prod()))
+        room = SIZE - 2 * MARGIN - scale * extent
+        if (room < 0).any():
+            return None
+        x, y = MARGIN + rng.uniform(0, 1, size=2) * room - scale * low
+        return Cutout(photo, flip, angle, scale, (float(x), float(y)), gains)
+
+    def _area_fits(self, box: tuple[int, int, int, int]) -> bool:
+        """Whether the box in whole pixels still keeps the bounds that its outline keeps."""
+        smallest, largest = area_bounds(self.kind, self.percentile)
+        x0, y0, x1, y1 = box
+        return smallest <= (x1 - x0) * (y1 - y0) / SIZE**2 <= largest
+
+
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    return max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3])
