@@ -33,7 +33,7 @@ BACKGROUNDS = {
     "brick": Background("brick", (0, 0), 512, ((58, 24, 16), (226, 156, 122))),
     "gravel": Background("gravel", (0, 0), 512, ((44, 30, 18), (236, 208, 170))),
     "galaxies": Background("galaxies", (0, 0), 512),
-    "sky": Background("temple", (384, 0), 200),
+    "sky": Background("temple", (374, 0), 168),
     "lake": Background("temple", (376, 163), 264),
     "wood": Background("coffee", (482, 210), 118),
     "leaf": Background("flower", (0, 40), 164),

@@ -1,0 +1,105 @@
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import torch
+
+import gamlib
+from gamlib.data.photos import (
+    Photos,
+    accepted_classes,
+    class_indices,
+    outline_mask,
+    outlines,
+    photo_table,
+    photograph,
+    tight_box,
+)
+
+PHOTOS = ["cat", "coffee", "rocket", "motorcycle_left", "motorcycle_right", "temple", "flower"]
+
+
+def shoelace(polygon):
+    x, y = polygon.T
+    return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+
+def test_seven_photographs_with_one_labelled_object_each():
+    photos = Photos()
+    assert [sample.id for sample in photos] == PHOTOS
+    labels = ["cat", "coffee", "rocket", "motorcycle", "motorcycle", "temple", "flower"]
+    assert [photos.labels(index) for index in range(7)] == [(label,) for label in labels]
+    assert [[thing.label for thing in sample.objects] for sample in photos] == [[label] for label in labels]
+    assert photos.pairs == ((3, 4),)
+    assert photos.cluster == "label"
+
+
+def test_classes_are_imagenet_indices_or_none():
+    assert class_indices() == {
+        "cat": 285, "coffee": 967, "rocket": None, "motorcycle": 665, "temple": None, "flower": 985,
+    }  # fmt: skip
+    assert Photos().classes == class_indices()
+    assert accepted_classes()["cat"] == {281, 282, 283, 284, 285}
+    assert accepted_classes()["rocket"] == accepted_classes()["temple"] == frozenset()
+    assert all(index is None or index in accepted_classes()[label] for label, index in class_indices().items())
+
+
+@pytest.mark.parametrize("row", photo_table(), ids=PHOTOS)
+def test_table_knows_size_author_and_licence(row):
+    assert photograph(row["photo"]).shape == (int(row["height"]), int(row["width"]), 3)
+    assert photograph(row["photo"]).dtype == np.uint8
+    assert row["author"] and row["licence"] and row["source"]
+
+
+@pytest.mark.parametrize("index", range(7), ids=PHOTOS)
+def test_box_is_tight_and_area_follows_from_it(index):
+    photos = Photos()
+    sample = photos[index]
+    (thing,) = sample.objects
+    rows, columns = np.nonzero(thing.mask)
+    assert thing.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert thing.mask.shape == (sample.image.height, sample.image.width)
+    x0, y0, x1, y1 = thing.box
+    assert photos.areas(index) == ((x1 - x0) * (y1 - y0) / (sample.image.width * sample.image.height),)
+
+
+@pytest.mark.parametrize("name", [*PHOTOS, "cat_head"])
+def test_mask_has_the_area_that_the_shoelace_formula_gives(name):
+    row = next(row for row in photo_table() if name.startswith(row["photo"]))
+    height, width = int(row["height"]), int(row["width"])
+    border, *holes = outlines()[name]
+    expected = shoelace(border) - sum(shoelace(hole) for hole in holes)
+    # Pixel centres sample the outline: the error is a small part of its length, largest for the slender rocket.
+    assert outline_mask(name, height, width).sum() == pytest.approx(expected, rel=0.01)
+    assert (border >= 0).all() and (border <= [width, height]).all()
+
+
+def test_outlines_file_stays_small_and_complete():
+    text = (files("gamlib.data") / "outlines.json").read_text(encoding="utf-8")
+    assert len(text) < 60_000
+    assert set(json.loads(text)) == {*PHOTOS, "cat_head"}
+
+
+def test_head_lies_within_the_cat():
+    head, cat = outline_mask("cat_head", 300, 451), outline_mask("cat", 300, 451)
+    assert (head & ~cat).sum() < 0.002 * head.sum()
+
+
+def test_tight_box_by_hand():
+    mask = np.zeros((4, 6), dtype=bool)
+    mask[1, 2] = mask[2, 4] = True
+    assert tight_box(mask) == (2, 1, 5, 3)
+
+
+def test_index_past_the_end():
+    with pytest.raises(IndexError):
+        Photos()[7]
+
+
+def test_model_finds_an_accepted_class_wherever_imagenet_has_one():
+    model, photos = gamlib.load_model("efficientnet_lite0"), Photos()
+    known = [index for index in range(7) if photos.classes[photos.labels(index)[0]] is not None]
+    top = model.logits(torch.stack([model.transform(photos[index].image) for index in known])).argmax(dim=1)
+    for index, best in zip(known, top.tolist(), strict=True):
+        assert best in accepted_classes()[photos.labels(index)[0]]
