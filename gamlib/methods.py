@@ -76,10 +76,14 @@ def layer_maps(trace: Trace, method: str, n: int) -> list[Tensor]:
     """Raw maps (B, h, w) of the last n layers, last first, before RSZ and NRM. method: a name in METHODS."""
     if method not in FORMULAS:
         raise ValueError(f"method: unknown '{method}'; accepted: {', '.join(FORMULAS)}")
-    if not 1 <= n <= len(trace.layers):
-        raise ValueError(f"n: {n} is out of range; the trace holds 1 to {len(trace.layers)} layers, trace more of them")
+    _check_depth(trace, n)
     formula = FORMULAS[method]
     return [formula(layer.activation, layer.gradient, trace.score) for layer in trace.layers[:n]]
+
+
+def _check_depth(trace: Trace, n: int) -> None:
+    if not 1 <= n <= len(trace.layers):
+        raise ValueError(f"n: {n} is out of range; the trace holds 1 to {len(trace.layers)} layers, trace more of them")
 
 
 def saliency_maps(trace: Trace, methods: Sequence[str], depths: Sequence[int]) -> dict[tuple[str, int], Tensor]:
@@ -89,6 +93,8 @@ def saliency_maps(trace: Trace, methods: Sequence[str], depths: Sequence[int]) -
     >>> maps["gam", 2].shape                                             # doctest: +SKIP
     torch.Size([8, 224, 224])
     """
+    for n in depths:
+        _check_depth(trace, n)
     maps = {}
     for method in methods:
         layers = [min_max(resize(raw, trace.size)).float() for raw in layer_maps(trace, method, max(depths))]

@@ -72,6 +72,8 @@ class _PairScore:
     pairs: Sequence[tuple[int, int]]
 
     def check(self, model: Model, batch: int) -> None:
+        if any(len(pair) != 2 for pair in self.pairs):
+            raise ValueError(f"pairs: expected (i, j) row numbers, got {[tuple(p) for p in self.pairs if len(p) != 2][0]}")
         rows = sorted(int(row) for pair in self.pairs for row in pair)
         if rows != list(range(batch)):
             raise ValueError(

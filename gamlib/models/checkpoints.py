@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The dictionary a checkpoint file holds; a nested "state_dict" or "model" is unwrapped.
+def read_file(path: str | Path) -> Any:
+    """What a checkpoint file holds, read on the CPU.
 
     Only tensors and plain containers are read (`weights_only=True`): a checkpoint cannot run code.
     """
@@ -20,14 +20,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"weights: no file '{path}'; give \"default\", None (random) or a checkpoint's path")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"weights: '{path}' is not a checkpoint that holds only tensors ({error})") from error
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The named tensors of a checkpoint file; a nested "state_dict" or "model" is unwrapped."""
+    return named_tensors(read_file(path), path)
+
+
+def named_tensors(content: Any, source: object) -> dict[str, Any]:
+    """The named tensors in what a checkpoint file holds."""
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping):
-        raise ValueError(f"weights: '{path}' holds a {type(content).__name__}, expected a dictionary of tensors")
+    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
+        raise ValueError(f"weights: '{source}' holds a {type(content).__name__}, expected a dictionary of named tensors")
     return dict(content)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import timm
@@ -62,7 +64,7 @@ def densenet(name: str, weights: str | Path | None) -> Model:
     Layers: the ReLU after the last normalisation (7x7), then the ReLUs that open the transitions (14x14, 28x28,
     56x56). The blocks themselves end without a ReLU: their outputs hold negative values.
     """
-    net = _torchvision(name, weights)
+    net = _torchvision(name, weights, _modern_densenet_names)
     split_densenet(net)
 
     def features(x: Tensor) -> Tensor:
@@ -80,12 +82,19 @@ def split_densenet(net: nn.Module) -> None:
     net.relu = nn.ReLU(inplace=False)
 
 
-def _torchvision(name: str, weights: str | Path | None) -> nn.Module:
+def _modern_densenet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # torchvision's published DenseNet files still say "denselayer1.norm.1.weight"; the module is now "norm1".
+    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)", r"\1", key): value for key, value in state.items()}
+
+
+def _torchvision(
+    name: str, weights: str | Path | None, rename: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
+) -> nn.Module:
     net = torchvision.models.get_model(name, weights=None)
     if weights == "default":
-        load_state(net, load_hub_weights(torchvision.models.get_model_weights(name).DEFAULT), name)
+        load_state(net, rename(load_hub_weights(torchvision.models.get_model_weights(name).DEFAULT)), name)
     elif weights is not None:
-        load_state(net, read_checkpoint(weights), weights)
+        load_state(net, rename(read_checkpoint(weights)), weights)
     return net
 
 

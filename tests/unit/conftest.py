@@ -1,4 +1,4 @@
-"""A small checkout for the tests of gamlib.publish."""
+"""What the unit tests share: networks, photographs, and a small checkout for the tests of gamlib.publish."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import skimage.data
+import torch
+from PIL import Image
+from torch import Tensor, nn
 
+import gamlib
 from gamlib.publish.project import Project
 
 WriteNotebook = Callable[..., Path]
@@ -57,3 +62,44 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def module_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return new_project(tmp_path_factory.mktemp("module") / "checkout")
+
+
+@pytest.fixture(scope="session")
+def lite0() -> gamlib.Model:
+    return gamlib.load_model("efficientnet_lite0")
+
+
+@pytest.fixture(scope="session")
+def photographs(lite0: gamlib.Model) -> Tensor:
+    """Cat, rocket, coffee and astronaut: (4, 3, 224, 224), as lite0 wants them."""
+    images = (skimage.data.chelsea(), skimage.data.rocket(), skimage.data.coffee(), skimage.data.astronaut())
+    return torch.stack([lite0.transform(Image.fromarray(image)) for image in images])
+
+
+class TinyNet(nn.Module):
+    """Two convolutions with ReLUs in place, average pooling, a linear layer: 8x8 -> 6 channels of 4x4 -> 5 classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3, padding=1)
+        self.relu1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(4, 6, 3, padding=1, stride=2)
+        self.relu2 = nn.ReLU(inplace=True)
+        self.head = nn.Linear(6, 5)
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.relu1(self.conv1(x))
+        return self.relu2(self.conv2(x)).mean(dim=(2, 3))
+
+
+@pytest.fixture
+def tiny() -> Callable[..., gamlib.Model]:
+    """Makes a TinyNet of float64 random weights, wrapped; keyword arguments go to gamlib.Model."""
+
+    def make(**options: object) -> gamlib.Model:
+        torch.manual_seed(0)
+        net = TinyNet().double()
+        transform = gamlib.Preprocess((8, 8), (0.5,) * 3, (0.5,) * 3)
+        return gamlib.Model(net, ["relu2", "relu1"], net.features, net.head, transform, **options)
+
+    return make
