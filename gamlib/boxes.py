@@ -162,14 +162,16 @@ def mass_in_boxes(saliency: ArrayLike, truths: Sequence[Box]) -> float:
 def tune_threshold(maps: Sequence[ArrayLike], truths: Sequence, grid: Sequence[float] = THRESHOLDS) -> float:
     """The threshold of `grid` with the highest mean IoU; of equal ones the smallest.
 
-    maps: N maps (H, W). truths: for each map a list of boxes, or a (H, W) bool mask.
+    maps: N maps (H, W). truths: for each map a list of boxes, or a (H, W) bool array as mask.
     Errors: ValueError where there is no map, or not one truth a map.
     """
     if len(maps) == 0 or len(maps) != len(truths):
-        raise ValueError(f"truths: got {len(maps)} maps and {len(truths)} truths; expected one truth a map, at least one")
+        raise ValueError(
+            f"truths: got {len(maps)} maps and {len(truths)} truths; expected one truth a map, at least one"
+        )
     grid = np.sort(np.asarray(grid, float))
     ious = [
-        (mask_ious if getattr(truth, "dtype", None) == bool else box_ious)(saliency, truth, grid)
+        (mask_ious if isinstance(truth, np.ndarray) else box_ious)(saliency, truth, grid)
         for saliency, truth in zip(maps, truths, strict=True)
     ]
     return float(grid[np.mean(ious, axis=0).argmax()])

@@ -84,7 +84,9 @@ def explanation_map(model, x: Tensor, saliency: Tensor, fill: str = "black") -> 
 def _scores(before: ArrayLike, after: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     before, after = (np.asarray(v.detach().cpu() if isinstance(v, Tensor) else v, float) for v in (before, after))
     if before.shape != after.shape or before.ndim != 1:
-        raise ValueError(f"scores: before is {before.shape} and after is {after.shape}; expected one (N,) shape for both")
+        raise ValueError(
+            f"scores: before is {before.shape} and after is {after.shape}; expected one (N,) shape for both"
+        )
     return before, after
 
 

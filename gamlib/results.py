@@ -17,14 +17,17 @@ One row for each map: one image, one object label, one task, one method, one dep
 | fold | int | the part the image belongs to; thresholds for it are tuned on the other parts |
 | target | str | what was explained: "label" (true class), "top-1" or "pair" |
 | method, n | str, int | name in METHODS or a variant (below) with its depth; a name in CONTROLS with n = 0 |
-| finite | bool | False where the map has a non-finite value: its IoUs, areas and masses are 0, its masked image the fill |
+| finite | bool | False where the map has a non-finite value: IoUs, areas, masses are 0, its masked image the fill |
 | iou_<t> | float | IoU of the largest component's box at threshold t with the best true box, t as in "0.15" |
 | mask_iou_<t> | float | IoU of the binarised map with the true mask |
 | area_<t> | float | share of the image at or above t |
 | mass_box, mass_mask | float | share of the map's sum inside the true boxes, the true mask |
 | mass_other | float | the same for the mask of the other object of the image |
 | before | float | Y: probability of the class, or similarity of the pair, unmasked |
-| after_<fill>_<side> | float | O: the same masked; fill "black" or "mean"; side "both" (all images of the score, for a class its one) or "one" (this row's image, pairs only) |
+| after_<fill>_<side> | float | O: the same, masked; fill is "black" or "mean", side "both" or "one" |
+
+Side "both" masks all images of the score (a class has one), so the two rows of a pair share it; "one" masks this
+row's image alone and is empty for classes.
 
 Variants of GAM that some claims need, as methods: "gam_layer" (layer n alone), "gam_max", "gam_product",
 "gam_weighted" (Eq. 2 with another aggregation). Rows are unique in KEY.
@@ -114,7 +117,9 @@ def _check(results: pd.DataFrame) -> None:
         raise ValueError(f"results: no column {', '.join(missing)}; the format is described in gamlib.results")
     twice = results[results.duplicated(KEY, keep=False)]
     if len(twice):
-        raise ValueError(f"results: {len(twice)} rows share their key, first {dict(twice[KEY].iloc[0])}; give each map once")
+        raise ValueError(
+            f"results: {len(twice)} rows share their key, first {dict(twice[KEY].iloc[0])}; give each map once"
+        )
     unknown = set(results["cluster_kind"]) - {"pair", "label"}
     if unknown:
         raise ValueError(f"results: cluster_kind {sorted(unknown)}; accepted: pair, label")

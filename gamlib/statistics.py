@@ -145,12 +145,12 @@ def combine(verdicts: Sequence[str]) -> str:
     reproduced, contradicted, equivalent: all are so. mixed: some reproduced, some contradicted. not run: nothing
     was run. undecided: anything else, a list that was run in part only included.
 
-    >>> combine(["reproduced", "reproduced"]), combine(["reproduced", "contradicted"]), combine(["reproduced", "not run"])
-    ('reproduced', 'mixed', 'undecided')
+    >>> combine(["reproduced", "contradicted"]), combine(["reproduced", "not run"])
+    ('mixed', 'undecided')
     """
     found = set(verdicts)
     if not found or found == {NOT_RUN}:
         return NOT_RUN
-    if {REPRODUCED, CONTRADICTED} <= found:
+    if MIXED in found or {REPRODUCED, CONTRADICTED} <= found:
         return MIXED
     return found.pop() if len(found) == 1 else UNDECIDED

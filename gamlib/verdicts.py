@@ -1,0 +1,228 @@
+"""The ledger: one row for each signed difference of each claim, and one computed verdict for each claim.
+
+Inputs are the per-map results (format: gamlib.results) and two small tables for what no map table can tell:
+
+gradients (C1), one row a sample and task: model, dataset, task ("cosine" | "dot"), sample, share_negative in
+[0, 1], the share of entries of the last layer's gradient below 0.
+
+sanity (C9, C10; Fig. 7), one row a comparison: model, dataset, test ("cascading" | "independent" | "labels"),
+stage (int, 1 = last layer), layer, image, cluster, cluster_kind, metric, value, baseline.
+For metric "spearman", "ssim", "hog": value = similarity of the original's map to the randomised network's;
+baseline = its similarity to a random map (test "labels": to the map of a second network with true labels).
+For metric "box_iou": value = IoU of the randomised network's map, baseline = IoU of the trained one's.
+C9 takes "box_iou" at the last stage of "cascading", C10 takes "spearman" of "labels"; each as baseline - value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from gamlib.paper import load_claims, relative_gain
+from gamlib.results import ITEM, measures
+from gamlib.statistics import (
+    CONTRADICTED,
+    MIXED,
+    NOT_RUN,
+    REPRODUCED,
+    Interval,
+    bootstrap,
+    cluster_sums,
+    combine,
+    judge,
+    resample,
+)
+
+# Scenes of two objects are made for class discrimination and decide nothing else.
+TWO_OBJECTS = ("scenes_two", "scenes_shared")
+NEEDS = {
+    "box_iou": "true boxes",
+    "mass_box": "true boxes",
+    "area": "true boxes",
+    "gain": "true boxes and strata of small objects",
+    "mask_iou": "true masks",
+    "discrimination": "images of two objects with masks",
+}
+SANITY = {"C9": ("cascading", "box_iou"), "C10": ("labels", "spearman")}
+MEASURED = ["n", "excluded", "clusters", "cluster_kind", "mean", "low", "high", "verdict"]
+
+
+def ledger(
+    results: pd.DataFrame | None,
+    profile: str,
+    gradients: pd.DataFrame | None = None,
+    sanity: pd.DataFrame | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every signed difference a - b of every claim, for each model and data set that has it.
+
+    Columns: profile, model, dataset, those of `load_claims`, n (rows compared; images and labels), excluded (rows
+    with Y <= 0), clusters, cluster_kind, mean, low, high (percent or percentage points; 95% interval), verdict,
+    needs (what is missing where the verdict is "not run"). A stratum that a data set with boxes lacks is listed
+    as "not run"; so is, once a model, a difference that no data set has.
+    """
+    scored = None if results is None else measures(results)
+    rows = []
+    for claim in load_claims().to_dict("records"):
+        if claim["claim"] == "C1":
+            found = _gradient_rows(claim, gradients)
+        elif claim["claim"] in SANITY:
+            found = _sanity_rows(claim, sanity, seed)
+        else:
+            found = _result_rows(claim, scored, seed)
+        rows += [{"profile": profile, **claim, **row} for row in found]
+    columns = ["profile", "model", "dataset", *load_claims().columns, *MEASURED, "needs"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model")) -> pd.DataFrame:
+    """One verdict a claim from ledger rows: `statistics.combine` over all differences in the claim's list.
+
+    A difference that ran on some data set is not held against the claim for the data sets that lack it.
+    by: what else separates verdicts; ("profile",) joins the backbones. Columns: by, claim, title, verdict,
+    listed (differences in the list), ran (of them), reproduced, contradicted (rows), needs.
+    """
+    found = []
+    for keys, group in rows.groupby([*by, "claim", "title"], sort=False):
+        ran = group[group["verdict"] != NOT_RUN]
+        missing = group[~group["id"].isin(ran["id"])]
+        verdicts = [*ran["verdict"], *missing["verdict"]]
+        found.append(
+            dict(zip([*by, "claim", "title"], keys, strict=True))
+            | {"verdict": combine(verdicts), "listed": group["id"].nunique(), "ran": ran["id"].nunique()}
+            | {name: verdicts.count(name) for name in (REPRODUCED, CONTRADICTED)}
+            | {"needs": "; ".join(dict.fromkeys(missing["needs"]))}
+        )
+    return pd.DataFrame(found)
+
+
+def _result_rows(claim: dict, scored: pd.DataFrame | None, seed: int) -> Iterator[dict]:
+    """Rows of one claim from the per-map results."""
+    needs = _needs(claim)
+    if scored is None:
+        yield _not_run("", "", needs)
+        return
+    compare = _gain if claim["metric"] == "gain" else _difference
+    for model, of_model in scored.groupby("model", sort=False):
+        found = []
+        for dataset, part in of_model.groupby("dataset", sort=False):
+            if dataset in TWO_OBJECTS and claim["metric"] != "discrimination":
+                continue
+            row = compare(part, claim, seed)
+            if row:
+                found.append({"model": model, "dataset": dataset, "needs": "", **row})
+            elif claim["subset"] != "100" and part["box_iou"].notna().any() and set(part["percentile"]) == {100}:
+                found.append(_not_run(model, dataset, f"{dataset} has no small objects; {needs}"))
+        yield from found or [_not_run(model, "", needs)]
+
+
+def _difference(part: pd.DataFrame, claim: dict, seed: int) -> dict | None:
+    """Mean of a - b over the maps that both methods have; None where there is none."""
+    pairs = _joined(part, claim, int(claim["subset"]))
+    if pairs is None:
+        return None
+    given = pairs.dropna(subset=["a", "b"])
+    if given.empty:
+        return None
+    diffs = given["a"] - given["b"]
+    interval = bootstrap(diffs, given["cluster"], seed)
+    sums, counts = cluster_sums(diffs, given["cluster"])
+    return _measured(claim, interval, given["cluster_kind"].iloc[0], sums / counts, len(given), len(pairs) - len(given))
+
+
+def _gain(part: pd.DataFrame, claim: dict, seed: int) -> dict | None:
+    """Relative gain of a over b in the smaller stratum minus that in the larger, strata resampled separately."""
+    gains, samples, of_cluster, rows = [], [], [], 0
+    for position, percentile in enumerate(int(p) for p in claim["subset"].split("-")):
+        pairs = _joined(part, claim | {"metric": "box_iou"}, percentile)
+        pairs = pairs.dropna(subset=["a", "b"]) if pairs is not None else pairs
+        if pairs is None or pairs.empty:
+            return None
+        a, b = (cluster_sums(pairs[side], pairs["cluster"])[0] for side in ("a", "b"))
+        drawn = resample(pairs["cluster"], seed + position)
+        samples.append(np.concatenate([relative_gain(b[i].sum(axis=1), a[i].sum(axis=1)) for i in drawn]))
+        gains.append(relative_gain(b.sum(), a.sum()))
+        of_cluster.append(pd.Series(relative_gain(b, a), index=np.unique(pairs["cluster"])))
+        rows += len(pairs)
+    low, high = np.percentile(samples[0] - samples[1], (2.5, 97.5))
+    kind = pairs["cluster_kind"].iloc[0]
+    if kind == "label":
+        means = (of_cluster[0] - of_cluster[1]).dropna()
+    else:  # other photographs in each stratum: their number counts, they have no difference of their own
+        means = min(of_cluster, key=len)
+    return _measured(claim, Interval(gains[0] - gains[1], float(low), float(high)), kind, means, rows, 0)
+
+
+def _joined(part: pd.DataFrame, claim: dict, percentile: int) -> pd.DataFrame | None:
+    """Columns a and b of the claim's metric, one row an item that both methods have."""
+    if claim["metric"] not in part:
+        return None
+    cell = part[(part["percentile"] == percentile) & (part["task"] == claim["task"])]
+    sides = []
+    for side in ("a", "b"):
+        method, n = claim[side].split(":")
+        rows = cell[(cell["method"] == method) & (cell["n"] == int(n))]
+        sides.append(rows.set_index(ITEM)[[claim["metric"], "cluster", "cluster_kind"]])
+    a, b = sides
+    joined = a.rename(columns={claim["metric"]: "a"}).join(b[claim["metric"]].rename("b"), how="inner")
+    return None if joined.empty else joined
+
+
+def _gradient_rows(claim: dict, gradients: pd.DataFrame | None) -> Iterator[dict]:
+    """C1 is exact: what is claimed of a task holds of every sample or it does not. The interval is the range."""
+    of_task = None if gradients is None else gradients[gradients["task"] == claim["task"]]
+    if of_task is None or of_task.empty:
+        yield _not_run("", "", _needs(claim))
+        return
+    for (model, dataset), part in of_task.groupby(["model", "dataset"], sort=False):
+        share = 100 * part["share_negative"]
+        holds = share > 0 if claim["sign"] > 0 else share == 0
+        yield {
+            "model": model,
+            "dataset": dataset,
+            "n": len(part),
+            "excluded": 0,
+            "clusters": len(part),
+            "mean": share.mean(),
+            "low": share.min(),
+            "high": share.max(),
+            "verdict": REPRODUCED if holds.all() else MIXED if holds.any() else CONTRADICTED,
+            "needs": "",
+        }
+
+
+def _sanity_rows(claim: dict, sanity: pd.DataFrame | None, seed: int) -> Iterator[dict]:
+    """C9 and C10: baseline - value of the test that decides the claim, in percentage points."""
+    test, metric = SANITY[claim["claim"]]
+    part = None if sanity is None else sanity[(sanity["test"] == test) & (sanity["metric"] == metric)]
+    if part is None or part.empty:
+        yield _not_run("", "", _needs(claim))
+        return
+    for (model, dataset), rows in part.groupby(["model", "dataset"], sort=False):
+        last = rows[rows["stage"] == rows["stage"].max()]
+        diffs = 100 * (last["baseline"] - last["value"])
+        sums, counts = cluster_sums(diffs, last["cluster"])
+        interval = bootstrap(diffs, last["cluster"], seed)
+        measured = _measured(claim, interval, last["cluster_kind"].iloc[0], sums / counts, len(last), 0)
+        yield {"model": model, "dataset": dataset, "needs": "", **measured}
+
+
+def _measured(claim: dict, interval: Interval, kind: str, cluster_means, n: int, excluded: int) -> dict:
+    verdict = judge(interval, claim["sign"], claim["margin"], kind, cluster_means)
+    clusters = {"clusters": len(cluster_means), "cluster_kind": kind}
+    return {"n": n, "excluded": excluded, **clusters, **interval._asdict(), "verdict": verdict}
+
+
+def _not_run(model: str, dataset: str, needs: str) -> dict:
+    return {"model": model, "dataset": dataset, "verdict": NOT_RUN, "needs": needs}
+
+
+def _needs(claim: dict) -> str:
+    if claim["claim"] == "C1":
+        return f"needs the last layer's gradients under {claim['task']} (gradients.csv)"
+    if claim["claim"] in SANITY:
+        return f"needs {SANITY[claim['claim']][1]} of the test '{SANITY[claim['claim']][0]}' (sanity.csv)"
+    what = NEEDS.get(claim["metric"], "masked scores" if claim["metric"][:3] in ("adp", "pic") else "maps")
+    return f"needs {what} for {claim['a']} and {claim['b']}, task {claim['task']}, percentile {claim['subset']}"

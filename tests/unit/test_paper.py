@@ -1,0 +1,61 @@
+import pytest
+
+from gamlib.paper import improvements, load_claims, load_table
+
+
+def test_tables_have_every_printed_number():
+    # Table 1: 3 tasks x 3 strata x 2 measures x 3 methods x 2 depths; Table 2: 25 rows x 3 methods x 2 depths
+    assert len(load_table(1)) == 108
+    assert len(load_table(2)) == 150
+    with pytest.raises(ValueError, match="got 3; the paper has tables 1 and 2"):
+        load_table(3)
+
+
+def test_improvement_has_one_base():
+    one = improvements(1)
+    gam = one[(one["method"] == "gam") & (one["area_percentile"] == 100) & (one["task"] == "Classification")]
+    by_metric = gam.set_index("metric")
+    # 17.47 -> 17.22 is 0.25 / 17.47 = 1.43% better; 38.12 -> 39.53 is 1.41 / 38.12 = 3.70% (printed: 3.6)
+    assert by_metric.loc["ADP", "recomputed"] == pytest.approx(1.431, abs=5e-4)
+    assert by_metric.loc["PIC", "recomputed"] == pytest.approx(3.699, abs=5e-4)
+    assert by_metric.loc["PIC", "printed"] == 3.6
+    two = improvements(2)
+    row = two[(two["method"] == "gam") & (two["model"] == "ResNet") & (two["area_percentile"] == 25)]
+    # printed 8.3%; (43.1 - 40.8) / 40.8 = 5.64%
+    assert row.set_index("task").loc["Classification", "recomputed"] == pytest.approx(5.637, abs=5e-4)
+
+
+@pytest.fixture(scope="module")
+def claims():
+    return load_claims().set_index("id")
+
+
+def test_all_claims_are_listed(claims):
+    assert list(dict.fromkeys(claims["claim"])) == [f"C{i}" for i in range(1, 18)]
+    assert claims.index.is_unique
+    assert set(claims["sign"]) == {-1, 0, 1}
+    assert set(claims["task"]) == {"class", "cosine", "dot"}
+    # lower is better for ADP alone, and a smaller area is more focused
+    lower = claims["metric"].str.startswith("adp") | (claims["metric"] == "area")
+    assert (claims.loc[lower, "sign"] == -1).all() and (claims.loc[~lower, "sign"] >= 0).all()
+
+
+def test_paper_values_by_hand(claims):
+    # Table 2, cosine: 57.4 - 52.8 = 4.6 (DenseNet) and 57.1 - 39.1 = 18.0 (ResNet); mean 11.3
+    assert claims.loc["C2.1", "paper_rows"] == "VRC DenseNet +4.60; VRC ResNet +18.00"
+    assert claims.loc["C2.1", "paper_value"] == pytest.approx(11.3)
+    # Table 1, cosine: 0.75 - 3.21
+    assert claims.loc["C2.2", "paper_value"] == pytest.approx(-2.46)
+    # Table 2, class, 10% against 25%: DenseNet 9.6/23.4 - 4.8/39 = 41.03 - 12.31 in percent,
+    # ResNet 7.3/26.1 - 2.3/40.8 = 27.97 - 5.64
+    assert claims.loc["C6.1", "paper_rows"] == "VRC DenseNet +28.72; VRC ResNet +22.33"
+
+
+def test_the_paper_contradicts_itself_where_its_tables_say_so(claims):
+    c5 = claims[(claims["claim"] == "C5") & (claims["task"] == "cosine") & (claims["a"] == "grad_cam:1")]
+    assert c5["paper_rows"].item() == "VRC DenseNet -0.70; VRC ResNet +0.90"
+
+
+def test_no_paper_value_where_none_is_printed(claims):
+    unprinted = claims[claims["a"].str.contains("max|layer") | claims["b"].str.contains("stable|:3|:4|max|product")]
+    assert len(unprinted) and unprinted["paper_value"].isna().all() and (unprinted["paper_rows"] == "").all()
