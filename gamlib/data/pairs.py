@@ -15,7 +15,9 @@ def make_pairs(dataset: Dataset, per_class: int | None, seed: int) -> list[tuple
     are served in sorted order; an image of several labels is used for the first that draws it.
     The same seed gives the same pairs. ValueError if no label has two images.
 
-    >>> make_pairs(load_dataset("digits"), per_class=2, seed=0)  # doctest: +SKIP
+    >>> from gamlib.data import load_dataset
+    >>> len(make_pairs(load_dataset("digits"), per_class=2, seed=0))
+    20
     """
     if per_class is not None and per_class < 1:
         raise ValueError(f"per_class: {per_class}, expected at least 1 pair a class, or None for all")

@@ -20,6 +20,11 @@ MODELS = {
     "densenet201": "imagenet",
     "resnet50": "imagenet",
     "resnet101": "imagenet",
+    "lenet5": "lenet",
+    "chexnet": "chest",
+    "tresnet_l_coco": "tresnet",
+    "tresnet_l_voc": "tresnet",
+    "tresnet_xl_voc": "tresnet",
 }
 
 

@@ -36,7 +36,8 @@ def named_tensors(content: Any, source: object) -> dict[str, Any]:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
-        raise ValueError(f"weights: '{source}' holds a {type(content).__name__}, expected a dictionary of named tensors")
+        kind = type(content).__name__
+        raise ValueError(f"weights: '{source}' holds a {kind}, expected a dictionary of named tensors")
     return dict(content)
 
 

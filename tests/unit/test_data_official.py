@@ -1,7 +1,9 @@
 """The user's own copies: small trees written in the official formats."""
 
+import gzip
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +111,17 @@ def test_chest_boxes_and_several_findings(chest):
     assert (data.areas(2), data.dropped) == ((0.25,), {"box outside the image": 1})
     assert data[0].image.mode == "RGB"
     assert data.classes["Infiltrate"] == "Infiltration"
+
+
+def test_chest_published_list(tmp_path):
+    package = pytest.importorskip("torchxrayvision", reason='needs the extra "paper"')
+    published = Path(package.__file__).parent / "data" / "BBox_List_2017.csv.gz"
+    write(tmp_path / "BBox_List_2017.csv", gzip.decompress(published.read_bytes()).decode())
+    write_image(tmp_path / "images/00013118_008.png", (1024, 1024), "L")
+    data = load_dataset("chestx_ray8", tmp_path)
+    assert (len(data), sum(len(data.labels(i)) for i in range(len(data))), data.dropped) == (880, 984, {})
+    index = [record.id for record in data.records].index("00013118_008")
+    assert data[index].objects[0].box == pytest.approx((225.085, 547.019, 311.864, 626.206), abs=1e-3)
 
 
 def test_chest_broken_images(chest):

@@ -88,9 +88,9 @@ def test_digits():
         ),
         (lambda: load_dataset("coco"), ValueError, "(?s)your own copy: give root, the folder with.*000000000139.jpg"),
         (
-            lambda: class_index("mas", ["Mass", "Hernia"]),
+            lambda: class_index("Mas", ["Mass", "Hernia"]),
             ValueError,
-            "class 'mas' .* 2 categories; did you mean 'Mass'",
+            "class 'Mas' .* 2 categories; did you mean 'Mass'",
         ),
         (lambda: class_index("mass", None), ValueError, "class 'mass': the model has no category names"),
         (

@@ -1,0 +1,109 @@
+"""LeNet-5 and its training, for the data randomisation test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gamlib.models.checkpoints import load_state, read_checkpoint
+from gamlib.models.model import Model
+from gamlib.models.preprocess import Preprocess
+
+# C5 is left out: its maps have one pixel
+LAYERS = ("relu3", "relu1")
+SIZE = (32, 32)
+BATCH = 64
+LEARNING_RATE = 2e-3
+
+
+class LeNet5(nn.Module):
+    """LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998, section II.B), input (B, 1, 32, 32).
+
+    C1 6 x 28 x 28, S2, C3 16 x 10 x 10, S4, C5 120, F6 84, 10 classes. As is usual today, activations are ReLUs
+    (so A >= 0, as the saliency methods assume; the original has tanh), S2 and S4 average without weights, C3 sees all
+    maps of S2 and the output is linear.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 5)
+        self.relu1 = nn.ReLU()
+        self.pool2 = nn.AvgPool2d(2)
+        self.conv3 = nn.Conv2d(6, 16, 5)
+        self.relu3 = nn.ReLU()
+        self.pool4 = nn.AvgPool2d(2)
+        self.conv5 = nn.Conv2d(16, 120, 5)
+        self.relu5 = nn.ReLU()
+        self.linear6 = nn.Linear(120, 84)
+        self.relu6 = nn.ReLU()
+        self.output = nn.Linear(84, 10)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Activations of F6, (B, 84)."""
+        x = self.pool2(self.relu1(self.conv1(x)))
+        x = self.pool4(self.relu3(self.conv3(x)))
+        x = self.relu5(self.conv5(x)).flatten(1)
+        return self.relu6(self.linear6(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, (B, 10)."""
+        return self.output(self.features(x))
+
+
+def lenet5(name: str, weights: str | Path | None) -> Model:
+    """LeNet-5 with random weights (None) or those of a checkpoint; layers: C3 (10x10) and C1 (28x28), after ReLU."""
+    if weights == "default":
+        raise ValueError(
+            "weights: 'lenet5' has no published weights; train it with gamlib.models.lenet.train_lenet, "
+            "or give weights=None (random) or a checkpoint's path"
+        )
+    net = LeNet5()
+    if weights is not None:
+        load_state(net, read_checkpoint(weights), weights)
+    return _model(net, name)
+
+
+def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model:
+    """A LeNet-5 trained with Adam and cross entropy.
+
+    images: (N, 1, 32, 32) float32, as `load_model("lenet5", weights=None).transform` makes them. labels: (N,) long
+    in 0..9. The learning rate falls to 0 along a half cosine. The same input, seed and number of threads give
+    the same weights; the global random state is left as it was.
+
+    >>> model = train_lenet(torch.zeros(8, 1, 32, 32), torch.arange(8), epochs=1, seed=0)
+    >>> model.logits(torch.zeros(2, 1, 32, 32)).shape
+    torch.Size([2, 10])
+    """
+    if images.ndim != 4 or images.shape[1:] != (1, *SIZE):
+        raise ValueError(f"images: shape {tuple(images.shape)}, expected (N, 1, {SIZE[0]}, {SIZE[1]})")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"labels: shape {tuple(labels.shape)}, expected ({len(images)},), one an image")
+    if epochs < 1:
+        raise ValueError(f"epochs: {epochs}, expected at least 1")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = LeNet5()
+    net.to(images.device).train()
+    order = torch.Generator().manual_seed(seed)
+    steps = epochs * -(-len(images) // BATCH)
+    optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(images), generator=order).split(BATCH):
+            loss = functional.cross_entropy(net(images[batch]), labels[batch])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return _model(net, "lenet5")
+
+
+def _model(net: LeNet5, name: str) -> Model:
+    categories = [str(digit) for digit in range(10)]
+    return Model(net, LAYERS, net.features, net.output, Preprocess(SIZE, (0.5,), (0.5,), 1.0), categories, name)
+
+
+BUILDERS = {"lenet5": lenet5}
