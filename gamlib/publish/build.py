@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -20,4 +21,14 @@ def build(project: Project) -> Path | None:
         # a page read with a warning would count as read the next time, and its warning would not come again
         shutil.rmtree(project.build / ".doctrees", ignore_errors=True)
         return None
+    for page in project.html.rglob("*.html"):
+        _drop_preloads(page)
     return project.html / "index.html"
+
+
+def _drop_preloads(page: Path) -> None:
+    """Take out the theme's preloading of icon fonts, which no page uses and a browser refuses for local files."""
+    text = page.read_text()
+    without = re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)
+    if without != text:
+        page.write_text(without)

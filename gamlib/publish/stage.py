@@ -86,6 +86,8 @@ def _use_vendored(config: dict) -> None:
     sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "offline"]
     sphinx["nb_ipywidgets_js"] = {"vendor/require.js": {}, "vendor/embed-amd.js": {}}
     sphinx["mathjax_path"] = "vendor/tex-svg.js"
+    # a summary under each found page is fetched from that page, which a browser refuses to do for local files
+    sphinx["html_show_search_summary"] = False
 
 
 def _mirror(files: dict[str, bytes], folder: Path) -> None:

@@ -13,24 +13,31 @@ import pytest
 
 @dataclass(frozen=True)
 class Book:
-    """The built book. `html`: folder of its pages, `printed`: what building it said, `offline`: own scripts or not."""
+    """The embedded book of a checkout, as a user builds it; `offline`: with its own scripts or not."""
 
-    html: Path
-    printed: str
+    root: Path
     offline: bool
 
+    @property
+    def html(self) -> Path:
+        return self.root / "_build" / "html"
 
-def gam_book(root: Path, offline: bool) -> subprocess.CompletedProcess:
-    """`gam book` as a user calls it; notebooks that an earlier build has run stay."""
-    command = [str(Path(sys.executable).with_name("gam")), "book", *(["--offline"] if offline else [])]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+    def build(self) -> subprocess.CompletedProcess:
+        """Call `gam book`; notebooks that an earlier build has run stay."""
+        command = [str(Path(sys.executable).with_name("gam")), "book", *(["--offline"] if self.offline else [])]
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="session")
-def book(root: Path) -> Book:
-    """The offline edition of the embedded book (without npm: the online one) in _build/html."""
-    offline = shutil.which("npm") is not None
-    process = gam_book(root, offline)
+def built(root: Path) -> tuple[Book, str]:
+    """The book, built once for all tests (without npm as the online edition), and what building it printed."""
+    book = Book(root, offline=shutil.which("npm") is not None)
+    process = book.build()
     if process.returncode:
         pytest.fail(f"gam book failed:\n{process.stdout}\n{process.stderr}")
-    return Book(root / "_build" / "html", process.stdout, offline)
+    return book, process.stdout
+
+
+@pytest.fixture(scope="session")
+def book(built: tuple[Book, str]) -> Book:
+    return built[0]

@@ -37,8 +37,9 @@ def pages(book, project):
     return {name: (book.html / f"{name}.html").read_text() for name in project.pages()}
 
 
-def test_the_last_line_is_the_first_page(book):
-    assert book.printed.splitlines()[-1] == str(book.html / "index.html")
+def test_the_last_line_is_the_first_page(built):
+    book, printed = built
+    assert printed.splitlines()[-1] == str(book.html / "index.html")
     assert (book.html / "index.html").is_file()
 
 
@@ -103,10 +104,8 @@ def test_no_dead_button_without_an_address(root, pages):
             assert not re.search(r"colab\.research|mybinder\.org|btn-source-repository", page), name
 
 
-def test_a_second_call_runs_nothing(book, root, project):
-    from conftest import gam_book
-
-    process = gam_book(root, book.offline)
-    count = len(project.book_notebooks())
+def test_a_second_call_runs_nothing(book, project):
+    process = book.build()
+    count = len(project.names())
     assert process.returncode == 0
     assert process.stdout.splitlines()[0].startswith(f"{count} notebooks: {count} unchanged, 0 to run")
