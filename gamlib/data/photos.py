@@ -1,7 +1,9 @@
 """The seven photographs that scikit-image and scikit-learn carry, with outlines of their main objects.
 
 All of them lie inside the two packages' wheels, so nothing is downloaded. `photos.csv` names the class,
-the author and the licence of each; `outlines.json` holds the outlines, drawn for this book.
+the author and the licence of each; `outlines.json` holds the outlines, drawn for this book: by hand, those of
+the cat, the coffee, the temple and the flower then fitted to the edges by a graph-cut segmentation, that of the
+right motorcycle carried over from the left one by the disparity map of the stereo pair, each checked by eye.
 """
 
 from __future__ import annotations
