@@ -154,7 +154,7 @@ class Scenes(Dataset):
 
     def _place(self, photos: list[str], flips: list[bool], rng: np.random.Generator):
         """Cut-outs of `photos` with their boxes: inside the scene, areas within bounds, boxes apart."""
-        # Sizes and places are drawn anew as a whole until they fit; with two objects of all sizes about one draw in two does.
+        # Sizes and places are drawn anew as a whole until they fit; with two large objects, one draw in two does.
         while True:
             cutouts = tuple(self._draw_cutout(photo, flip, rng) for photo, flip in zip(photos, flips, strict=True))
             if any(cutout is None for cutout in cutouts):
