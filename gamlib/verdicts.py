@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from gamlib.paper import load_claims, relative_gain
-from gamlib.results import ITEM, measures
+from gamlib.results import CELL, ITEM, measures
 from gamlib.statistics import (
     CONTRADICTED,
     MIXED,
@@ -46,6 +46,7 @@ NEEDS = {
     "discrimination": "images of two objects with masks",
 }
 SANITY = {"C9": ("cascading", "box_iou"), "C10": ("labels", "spearman")}
+Cells = dict[tuple[int, str, str], pd.DataFrame]
 MEASURED = ["n", "excluded", "clusters", "cluster_kind", "mean", "low", "high", "verdict"]
 
 
@@ -63,18 +64,18 @@ def ledger(
     needs (what is missing where the verdict is "not run"). A stratum that a data set with boxes lacks is listed
     as "not run"; so is, once a model, a difference that no data set has.
     """
-    scored = None if results is None else measures(results)
+    claims = load_claims()
+    data = None if results is None else _by_cell(measures(results))
     rows = []
-    for claim in load_claims().to_dict("records"):
+    for claim in claims.to_dict("records"):
         if claim["claim"] == "C1":
             found = _gradient_rows(claim, gradients)
         elif claim["claim"] in SANITY:
             found = _sanity_rows(claim, sanity, seed)
         else:
-            found = _result_rows(claim, scored, seed)
+            found = _result_rows(claim, data, seed)
         rows += [{"profile": profile, **claim, **row} for row in found]
-    columns = ["profile", "model", "dataset", *load_claims().columns, *MEASURED, "needs"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["profile", "model", "dataset", *claims.columns, *MEASURED, "needs"])
 
 
 def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model")) -> pd.DataFrame:
@@ -98,33 +99,37 @@ def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model"
     return pd.DataFrame(found)
 
 
-def _result_rows(claim: dict, scored: pd.DataFrame | None, seed: int) -> Iterator[dict]:
+def _by_cell(scored: pd.DataFrame) -> dict[str, dict[str, Cells]]:
+    """Measures as model -> data set -> (percentile, task, "method:n") -> maps, indexed by item."""
+    data: dict[str, dict[str, Cells]] = {}
+    for (dataset, percentile, model, task, method, n), cell in scored.groupby(CELL, sort=False):
+        cells = data.setdefault(model, {}).setdefault(dataset, {})
+        cells[percentile, task, f"{method}:{n}"] = cell.set_index(ITEM)
+    return data
+
+
+def _result_rows(claim: dict, data: dict[str, dict[str, Cells]] | None, seed: int) -> Iterator[dict]:
     """Rows of one claim from the per-map results."""
     needs = _needs(claim)
-    if scored is None:
-        yield _not_run("", "", needs)
-        return
     compare = _gain if claim["metric"] == "gain" else _difference
-    for model, of_model in scored.groupby("model", sort=False):
+    for model, datasets in (data or {"": {}}).items():
         found = []
-        for dataset, part in of_model.groupby("dataset", sort=False):
+        for dataset, cells in datasets.items():
             if dataset in TWO_OBJECTS and claim["metric"] != "discrimination":
                 continue
-            row = compare(part, claim, seed)
+            row = compare(cells, claim, seed)
             if row:
                 found.append({"model": model, "dataset": dataset, "needs": "", **row})
-            elif claim["subset"] != "100" and part["box_iou"].notna().any() and set(part["percentile"]) == {100}:
+            elif claim["subset"] != "100" and {percentile for percentile, _, _ in cells} == {100}:
                 found.append(_not_run(model, dataset, f"{dataset} has no small objects; {needs}"))
         yield from found or [_not_run(model, "", needs)]
 
 
-def _difference(part: pd.DataFrame, claim: dict, seed: int) -> dict | None:
+def _difference(cells: Cells, claim: dict, seed: int) -> dict | None:
     """Mean of a - b over the maps that both methods have; None where there is none."""
-    pairs = _joined(part, claim, int(claim["subset"]))
-    if pairs is None:
-        return None
-    given = pairs.dropna(subset=["a", "b"])
-    if given.empty:
+    pairs = _joined(cells, claim, int(claim["subset"]))
+    given = None if pairs is None else pairs.dropna(subset=["a", "b"])
+    if given is None or given.empty:
         return None
     diffs = given["a"] - given["b"]
     interval = bootstrap(diffs, given["cluster"], seed)
@@ -132,11 +137,11 @@ def _difference(part: pd.DataFrame, claim: dict, seed: int) -> dict | None:
     return _measured(claim, interval, given["cluster_kind"].iloc[0], sums / counts, len(given), len(pairs) - len(given))
 
 
-def _gain(part: pd.DataFrame, claim: dict, seed: int) -> dict | None:
+def _gain(cells: Cells, claim: dict, seed: int) -> dict | None:
     """Relative gain of a over b in the smaller stratum minus that in the larger, strata resampled separately."""
     gains, samples, of_cluster, rows = [], [], [], 0
     for position, percentile in enumerate(int(p) for p in claim["subset"].split("-")):
-        pairs = _joined(part, claim | {"metric": "box_iou"}, percentile)
+        pairs = _joined(cells, claim | {"metric": "box_iou"}, percentile)
         pairs = pairs.dropna(subset=["a", "b"]) if pairs is not None else pairs
         if pairs is None or pairs.empty:
             return None
@@ -155,19 +160,14 @@ def _gain(part: pd.DataFrame, claim: dict, seed: int) -> dict | None:
     return _measured(claim, Interval(gains[0] - gains[1], float(low), float(high)), kind, means, rows, 0)
 
 
-def _joined(part: pd.DataFrame, claim: dict, percentile: int) -> pd.DataFrame | None:
+def _joined(cells: Cells, claim: dict, percentile: int) -> pd.DataFrame | None:
     """Columns a and b of the claim's metric, one row an item that both methods have."""
-    if claim["metric"] not in part:
+    a, b = (cells.get((percentile, claim["task"], claim[side])) for side in ("a", "b"))
+    metric = claim["metric"]
+    if a is None or b is None or metric not in a:
         return None
-    cell = part[(part["percentile"] == percentile) & (part["task"] == claim["task"])]
-    sides = []
-    for side in ("a", "b"):
-        method, n = claim[side].split(":")
-        rows = cell[(cell["method"] == method) & (cell["n"] == int(n))]
-        sides.append(rows.set_index(ITEM)[[claim["metric"], "cluster", "cluster_kind"]])
-    a, b = sides
-    joined = a.rename(columns={claim["metric"]: "a"}).join(b[claim["metric"]].rename("b"), how="inner")
-    return None if joined.empty else joined
+    both = a[[metric, "cluster", "cluster_kind"]].rename(columns={metric: "a"})
+    return both.join(b[metric].rename("b"), how="inner")
 
 
 def _gradient_rows(claim: dict, gradients: pd.DataFrame | None) -> Iterator[dict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.resources import files
 
 import pandas as pd
@@ -59,28 +60,29 @@ def load_claims() -> pd.DataFrame:
 
 def _paper_rows(claim) -> dict[str, float]:
     """The paper's printed numbers for one difference: {"VRC DenseNet": a - b, ...}."""
-    if claim.metric in ("adp_black_both", "pic_black_both"):
-        table = load_table(1).assign(model="ResNet101")
-        table = table[table["metric"] == claim.metric[:3].upper()]
-        task = TASKS[claim.task]
-    elif claim.metric in ("box_iou", "mask_iou", "gain") and claim.task:
-        table, task = load_table(2), "Segmentation" if claim.metric == "mask_iou" else TASKS[claim.task]
-    else:
-        return {}
-    table = table[table["task"] == task]
-    wide = table.pivot(index=["dataset", "model"], columns=["area_percentile", "method", "n"], values="value")
-    a, b = (_method(name) for name in (claim.a, claim.b))
+    measure = {"gain": "box_iou"}.get(claim.metric, claim.metric)
     strata = [int(percentile) for percentile in claim.subset.split("-")]
-    if any((percentile, *method) not in wide for percentile in strata for method in (a, b)):
-        return {}
+    cells = [[_printed().get((measure, claim.task, p, side), {}) for side in (claim.a, claim.b)] for p in strata]
+    names = [name for name in cells[0][0] if all(name in side for cell in cells for side in cell)]
     if claim.metric == "gain":
-        small, large = (relative_gain(wide[(p, *b)], wide[(p, *a)]) for p in strata)
-        differences = small - large
-    else:
-        differences = wide[(strata[0], *a)] - wide[(strata[0], *b)]
-    return {" ".join(key): float(value) for key, value in differences.dropna().items()}
+        (a, b), (a_large, b_large) = cells
+        return {name: relative_gain(b[name], a[name]) - relative_gain(b_large[name], a_large[name]) for name in names}
+    return {name: cells[0][0][name] - cells[0][1][name] for name in names}
 
 
-def _method(name: str) -> tuple[str, int]:
-    method, _, n = name.partition(":")
-    return method, int(n or 0)
+@functools.cache
+def _printed() -> dict[tuple[str, str, int, str], dict[str, float]]:
+    """(metric, task, percentile, "method:n") -> {"data set model": value}, from both tables.
+
+    The paper does not say how it masked; its ADP and PIC stand beside both images masked, in black.
+    """
+    task_of = {printed: task for task, printed in TASKS.items()} | {"Segmentation": "class"}
+    cells: dict[tuple[str, str, int, str], dict[str, float]] = {}
+    for row in load_table(1).assign(model="ResNet101").itertuples():
+        key = (f"{row.metric.lower()}_black_both", task_of[row.task], row.area_percentile, f"{row.method}:{row.n}")
+        cells.setdefault(key, {})[f"{row.dataset} {row.model}"] = row.value
+    for row in load_table(2).itertuples():
+        metric = "mask_iou" if row.task == "Segmentation" else "box_iou"
+        key = (metric, task_of[row.task], row.area_percentile, f"{row.method}:{row.n}")
+        cells.setdefault(key, {})[f"{row.dataset} {row.model}"] = row.value
+    return cells
