@@ -56,9 +56,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, force: bool, caller: Path, say: 
     Returns the failures in the order of the jobs.
     """
     due = [job for job in jobs if force or not job.is_current()]
-    say(
-        f"{len(jobs)} notebook{'' if len(jobs) == 1 else 's'}: {len(jobs) - len(due)} unchanged, {len(due)} to run, {workers} at a time"
-    )
+    count = f"{len(jobs)} notebook{'' if len(jobs) == 1 else 's'}"
+    say(f"{count}: {len(jobs) - len(due)} unchanged, {len(due)} to run, {workers} at a time")
     environment = kernel_environment(caller)
     failures: dict[str, Failure] = {}
     waiting, running = list(due), {}

@@ -15,18 +15,24 @@ from gamlib.publish.project import Project, Refused
 # The results of the run that the book is made from; pages name them by this path whatever the profile is.
 CURRENT_RESULTS = "book/results/current"
 
+# Tells the two bundles of the widgets where their icons lie, as seen from the page.
+ASSETS = b"""const vendor = document.documentElement.dataset.content_root + '_static/vendor';
+window.require = {paths: {'@jupyter-widgets': vendor, '@jupyter-widgets/html-manager/dist': vendor}};
+"""
 
-def stage(project: Project, profile: str, vendored: dict[str, Path] | None = None) -> Path:
+
+def stage(project: Project, profile: str, vendored: list[Path] | None = None) -> Path:
     """Bring _build/src up to date and return it.
 
-    vendored: scripts of the offline edition, path below the static folder -> file; None for the online edition.
+    vendored: scripts of the offline edition; None for the online edition.
     Raises Refused when a page of _toc.yml is missing.
     """
     files = _files(project, profile)
     config = yaml.safe_load((project.root / "_config.yml").read_text())
     _add_buttons(config)
     if vendored is not None:
-        files |= {f"offline/{name}": path.read_bytes() for name, path in vendored.items()}
+        files |= {f"offline/vendor/{path.name}": path.read_bytes() for path in vendored}
+        files["offline/vendor/assets.js"] = ASSETS
         _use_vendored(config)
     files["_config.yml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
     _mirror(files, project.staged)
@@ -84,7 +90,7 @@ def _add_buttons(config: dict) -> None:
 def _use_vendored(config: dict) -> None:
     sphinx = config.setdefault("sphinx", {}).setdefault("config", {})
     sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "offline"]
-    sphinx["nb_ipywidgets_js"] = {"vendor/require.js": {}, "vendor/embed-amd.js": {}}
+    sphinx["nb_ipywidgets_js"] = {f"vendor/{name}.js": {} for name in ("assets", "require", "embed-amd")}
     sphinx["mathjax_path"] = "vendor/tex-svg.js"
     # a summary under each found page is fetched from that page, which a browser refuses to do for local files
     sphinx["html_show_search_summary"] = False

@@ -100,7 +100,7 @@ def test_buttons_only_with_an_address(book):
 def test_the_offline_edition_names_its_own_scripts(book, tmp_path):
     script = tmp_path / "tex-svg.js"
     script.write_text("draw()")
-    stage(book, "embedded", {"vendor/tex-svg.js": script})
+    stage(book, "embedded", [script])
     assert (book.staged / "offline/vendor/tex-svg.js").read_text() == "draw()"
     assert config(book)["sphinx"]["config"]["mathjax_path"] == "vendor/tex-svg.js"
     stage(book, "embedded")
