@@ -112,7 +112,7 @@ def mask_iou(a: ArrayLike, b: ArrayLike) -> float:
     if a.shape != b.shape:
         raise ValueError(f"masks: got {a.shape} and {b.shape}; expected one (H, W) shape for both")
     union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 0.0
+    return float(np.count_nonzero(a & b) / union) if union else 0.0
 
 
 def box_ious(saliency: ArrayLike, truths: Sequence[Box], grid: Sequence[float] = THRESHOLDS) -> np.ndarray:

@@ -41,8 +41,8 @@ def average_drop(before: ArrayLike, after: ArrayLike) -> float:
 
     before, after: (N,) scores, array-like or tensor. Error: ValueError where their lengths differ.
 
-    >>> average_drop([0.8, 0.5], [0.6, 0.9])
-    12.5
+    >>> average_drop([0.8, 0.5], [0.4, 0.9])
+    25.0
     """
     return _mean(drops(before, after))
 

@@ -41,7 +41,7 @@ import numpy as np
 import pandas as pd
 
 from gamlib.metrics import drops, increases
-from gamlib.statistics import cross_fit
+from gamlib.statistics import bootstrap, cross_fit
 
 CELL = ["dataset", "percentile", "model", "task", "method", "n"]
 ITEM = ["sample", "label", "pair"]
@@ -91,12 +91,36 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
     return scored
 
 
+def cell_means(scored: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame:
+    """One row a table cell: the mean of a measure with its 95% interval over clusters.
+
+    scored: from `measures`. Columns: CELL, mean, low, high (percent), maps (compared), excluded (maps without the measure:
+    Y <= 0, or no true box or mask), nonfinite (maps). Cells without any value are left out.
+    """
+    found = []
+    for keys, cell in scored.groupby(CELL, sort=False):
+        given = cell.dropna(subset=[metric])
+        if len(given):
+            found.append(
+                dict(zip(CELL, keys, strict=True))
+                | bootstrap(given[metric], given["cluster"], seed)._asdict()
+                | {"maps": len(given), "excluded": len(cell) - len(given)}
+                | {"nonfinite": int((cell["nonfinite"] > 0).sum())}
+            )
+    return pd.DataFrame(found, columns=[*CELL, "mean", "low", "high", "maps", "excluded", "nonfinite"])
+
+
 def _tuned(results: pd.DataFrame, prefix: str) -> tuple[pd.Series, pd.Series]:
     """Cross-fitted IoU in percent and the threshold it was taken at, NaN where there is no true box or mask."""
     grid = thresholds(results, prefix)
     value, chosen = (pd.Series(np.nan, index=results.index) for _ in range(2))
     annotated = results.dropna(subset=grid_columns(prefix, grid)) if grid else results.iloc[:0]
-    for _, cell in annotated.groupby(CELL, sort=False):
+    for keys, cell in annotated.groupby(CELL, sort=False):
+        if cell["fold"].nunique() < 2:
+            raise ValueError(
+                f"results: {dict(zip(CELL, keys, strict=True))} has {len(cell)} maps in one fold, so none is held out "
+                "to tune its threshold on; evaluate more pairs or give the images two folds"
+            )
         ious, choice = cross_fit(cell[grid_columns(prefix, grid)], cell["fold"])
         value[cell.index] = 100 * ious
         chosen[cell.index] = np.asarray(grid)[choice]

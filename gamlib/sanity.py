@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,9 +48,11 @@ def randomise(model, layer_names: Sequence[str], mode: str = "cascading", seed: 
 
 @contextmanager
 def redrawn(module: nn.Module, layer_names: Sequence[str], seed: int = 0) -> Iterator[None]:
-    """Inside the context the named submodules have new weights from their own `reset_parameters`.
+    """Inside the context the named submodules have new weights.
 
-    The running statistics of batch normalisation stay as trained; its scale and shift go back to 1 and 0.
+    Convolutions are drawn as ResNet, DenseNet and EfficientNet start (He et al. 2015: normal, variance 2 / fan-out),
+    everything else by its own `reset_parameters`. The running statistics of batch normalisation stay as trained;
+    its scale and shift go back to 1 and 0.
     """
     trained = {key: value.clone() for key, value in module.state_dict().items()}
     buffers = {key for key, _ in module.named_buffers()}
@@ -58,12 +61,21 @@ def redrawn(module: nn.Module, layer_names: Sequence[str], seed: int = 0) -> Ite
             with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
                 torch.manual_seed(zlib.crc32(f"{seed}:{name}".encode()))
                 for part in module.get_submodule(name).modules():
-                    if hasattr(part, "reset_parameters"):
-                        part.reset_parameters()
+                    _redraw(part)
         module.load_state_dict({key: trained[key] for key in buffers & trained.keys()}, strict=False)
         yield
     finally:
         module.load_state_dict(trained)
+
+
+def _redraw(part: nn.Module) -> None:
+    if hasattr(part, "reset_parameters"):
+        part.reset_parameters()
+    if isinstance(part, nn.Conv2d):
+        # PyTorch's own default has a sixth of this variance for square layers: a deep network with the statistics
+        # of normalisation kept would answer the same for every image
+        fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups
+        nn.init.normal_(part.weight, std=math.sqrt(2 / fan_out))
 
 
 def _check(module: nn.Module, name: str) -> None:

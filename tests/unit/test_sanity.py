@@ -48,6 +48,15 @@ def test_independent_redraws_one_layer_with_the_same_draw(model):
     assert not torch.equal(other[0]["5.weight"], cascading[0]["5.weight"])
 
 
+def test_convolutions_start_as_in_he_et_al(model):
+    # 32 groups of 2 channels, 64 out, 5x5: variance 2 / (5 * 5 * 64 / 32) = 0.04, standard deviation 0.2
+    model.module[0] = nn.Conv2d(64, 64, 5, groups=32)
+    for _ in randomise(model, ["0"]):
+        weight = model.module[0].weight
+        assert weight.std().item() == pytest.approx(0.2, rel=0.05)  # 3200 numbers: 1.3% standard error
+        assert weight.mean().item() == pytest.approx(0, abs=0.015)
+
+
 def test_the_randomised_network_is_what_the_model_runs(model):
     x = torch.rand(1, 3, 8, 8)
     trained = model.logits(x)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gamlib.results import grid_columns, measures, thresholds
+from gamlib.results import cell_means, grid_columns, measures, thresholds
 from gamlib.verdicts import claim_verdicts, ledger
 
 GRID = (0.2, 0.5)
@@ -101,8 +101,19 @@ def test_bad_results_are_refused():
         measures(pd.concat([good, rows("gam", 2, flat(0.5, 4))]))
     with pytest.raises(ValueError, match=r"cluster_kind \['image'\]; accepted: pair, label"):
         measures(good.assign(cluster_kind="image"))
-    with pytest.raises(ValueError, match="all 4 rows lie in fold 0"):
+    with pytest.raises(ValueError, match="'method': 'gam', 'n': 1} has 4 maps in one fold, so none is held out"):
         measures(good.assign(fold=0))
+
+
+def test_cell_means():
+    results = rows("gam", 2, flat(0.6), before=0.5, after_black_both=0.25, finite=[False] * 3 + [True] * 21)
+    results.loc[:1, "before"] = 0
+    scored = measures(results)
+    iou = cell_means(scored, "box_iou").iloc[0]
+    assert iou[["n", "mean", "low", "high"]].tolist() == pytest.approx([2, 60, 60, 60])
+    assert iou[["maps", "excluded", "nonfinite"]].tolist() == [24, 0, 3]
+    assert cell_means(scored, "adp_black_both").iloc[0][["mean", "maps", "excluded"]].tolist() == [50, 22, 2]
+    assert cell_means(scored, "mask_iou").empty
 
 
 def test_a_difference_in_the_ledger():
