@@ -94,8 +94,8 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
 def cell_means(scored: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame:
     """One row a table cell: the mean of a measure with its 95% interval over clusters.
 
-    scored: from `measures`. Columns: CELL, mean, low, high (percent), maps (compared), excluded (maps without the measure:
-    Y <= 0, or no true box or mask), nonfinite (maps). Cells without any value are left out.
+    scored: from `measures`. Columns: CELL, mean, low, high (percent), maps (averaged), excluded (maps without
+    the measure: Y <= 0, or no true box or mask), nonfinite (maps). Cells without any value are left out.
     """
     found = []
     for keys, cell in scored.groupby(CELL, sort=False):
