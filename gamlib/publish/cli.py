@@ -70,7 +70,7 @@ def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> N
         click.echo("building the pages ...")
         index = build(project)
     if index is None:
-        raise click.ClickException("the pages have the errors or warnings above; nothing may remain in a built book")
+        raise click.ClickException("the pages are not right: mend the errors and warnings above and build again")
     click.echo(index)
 
 

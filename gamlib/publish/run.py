@@ -64,16 +64,19 @@ def run_jobs(jobs: Sequence[Job], workers: int, force: bool, caller: Path, say: 
     done = 0
     with ThreadPoolExecutor(workers) as pool:
         while waiting or running:
-            unfinished = {job.name for job in waiting} | {job.name for job in running.values()}
-            for job in [job for job in waiting if not unfinished & set(job.needs)]:
+            for job in list(waiting):
+                unfinished = {other.name for other in [*waiting, *running.values()]}
+                if len(running) == workers or unfinished & set(job.needs):
+                    continue
                 waiting.remove(job)
                 missing = [need for need in job.needs if need in failures]
                 if missing:
                     done += 1
                     failures[job.name] = Failure(job.name, f"not run: it needs {', '.join(missing)}, which failed")
                     say(f"[{done}/{len(due)}] {job.name}: not run")
-                    continue
-                running[pool.submit(_run, job, environment, say)] = job
+                else:
+                    say(f"running {job.name} ...")
+                    running[pool.submit(_run, job, environment)] = job
             finished: set[Future] = wait(running, return_when=FIRST_COMPLETED).done if running else set()
             for future in finished:
                 job = running.pop(future)
@@ -85,9 +88,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, force: bool, caller: Path, say: 
     return [failures[job.name] for job in jobs if job.name in failures]
 
 
-def _run(job: Job, environment: dict[str, str], say: Callable[[str], None]) -> tuple[float, str | None]:
+def _run(job: Job, environment: dict[str, str]) -> tuple[float, str | None]:
     """Run one job; seconds and, for a failure, its reason. The target appears only when the whole notebook ran."""
-    say(f"running {job.name} ...")
     job.target.parent.mkdir(parents=True, exist_ok=True)
     partial = job.target.with_name(f".{job.target.stem}.partial.ipynb")
     failed = job.target.with_name(f"{job.target.stem}.failed.ipynb")
