@@ -38,12 +38,13 @@ def _grad_cam_pp(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
     the pixels where G > 0; w_k = sum_ij alpha [e^s G]_+. In exact arithmetic e^s only scales the map. In
     float32 it is infinite above s = 88.72, and the products overflow a little earlier.
     """
-    e = s.exp()[:, None, None, None]
-    first, second, third = e * g, e * g**2, e * g**3
-    denominator = 2 * second + third * a.sum(dim=(2, 3), keepdim=True)
-    alpha = second / torch.where(denominator == 0, 1, denominator)
-    positive = first.relu()
-    return _weighted(alpha, positive, a)
+    # Only G > 0 counts, in the weights and in alpha's sum; elsewhere alpha becomes 0 / 1.
+    positive = g.relu()
+    first = s.exp()[:, None, None, None] * positive
+    second = first * positive
+    denominator = second * (2 + positive * a.sum(dim=(2, 3), keepdim=True))
+    alpha = second / denominator.masked_fill_(denominator == 0, 1)
+    return _weighted(alpha, first, a)
 
 
 def _grad_cam_pp_stable(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
@@ -51,13 +52,13 @@ def _grad_cam_pp_stable(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
 
     That needs sum_ij A >= 0, which holds after a ReLU; elsewhere the sum is clamped at 0.
     """
-    alpha = 1 / (2 + g.relu() * a.sum(dim=(2, 3), keepdim=True).relu())
-    return _weighted(alpha, g.relu(), a)
+    positive = g.relu()
+    alpha = 1 / (2 + positive * a.sum(dim=(2, 3), keepdim=True).relu())
+    return _weighted(alpha.masked_fill_(positive == 0, 0), positive, a)
 
 
 def _weighted(alpha: Tensor, positive: Tensor, a: Tensor) -> Tensor:
-    """[ sum_k w_k A_k ]_+ with w_k = sum_ij alpha positive, alpha normalised over the pixels where positive != 0."""
-    alpha = torch.where(positive != 0, alpha, 0)
+    """[ sum_k w_k A_k ]_+ with w_k = sum_ij alpha positive, alpha divided by its sum over the pixels."""
     total = alpha.sum(dim=(2, 3), keepdim=True)
     weights = (alpha / torch.where(total == 0, 1, total) * positive).sum(dim=(2, 3))
     return torch.einsum("bk,bkij->bij", weights, a).relu()

@@ -41,7 +41,8 @@ class ClassScore:
             raise TypeError(f"target: expected class indices (integers), got {target.dtype}")
         if target.ndim > 1 or (target.ndim == 1 and len(target) != batch):
             raise ValueError(
-                f"target: got shape {tuple(target.shape)} for a batch of {batch}; give one class, or one a row: ({batch},)"
+                f"target: got shape {tuple(target.shape)} for a batch of {batch}; "
+                f"give one class, or one a row: ({batch},)"
             )
         if model.categories is not None:
             self._check_range(target, len(model.categories))
@@ -62,7 +63,9 @@ class ClassScore:
         if target.ndim == 0 and 0 <= int(target) < classes:
             return
         if len(outside):
-            raise ValueError(f"target: class {int(outside[0])} is out of range; the model has classes 0 to {classes - 1}")
+            raise ValueError(
+                f"target: class {int(outside[0])} is out of range; the model has classes 0 to {classes - 1}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,7 @@ class _PairScore:
 
     def check(self, model: Model, batch: int) -> None:
         if any(len(pair) != 2 for pair in self.pairs):
-            raise ValueError(f"pairs: expected (i, j) row numbers, got {[tuple(p) for p in self.pairs if len(p) != 2][0]}")
+            raise ValueError(f"pairs: expected (i, j) row numbers, got {list(self.pairs)}")
         rows = sorted(int(row) for pair in self.pairs for row in pair)
         if rows != list(range(batch)):
             raise ValueError(

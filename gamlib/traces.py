@@ -38,12 +38,12 @@ class Trace:
 
     def to(self, dtype: torch.dtype) -> Trace:
         """The same trace with scores, activations and gradients in another precision."""
-        layers = (replace(l, activation=l.activation.to(dtype), gradient=l.gradient.to(dtype)) for l in self.layers)
+        layers = (Layer(layer.name, layer.activation.to(dtype), layer.gradient.to(dtype)) for layer in self.layers)
         return replace(self, score=self.score.to(dtype), layers=tuple(layers))
 
     def __getitem__(self, rows: slice) -> Trace:
         """The trace of some of its images, e.g. trace[:4]."""
-        layers = (replace(l, activation=l.activation[rows], gradient=l.gradient[rows]) for l in self.layers)
+        layers = (Layer(layer.name, layer.activation[rows], layer.gradient[rows]) for layer in self.layers)
         target = None if self.target is None else self.target[rows]
         return replace(self, score=self.score[rows], layers=tuple(layers), target=target)
 
@@ -166,7 +166,9 @@ def _captured(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Ten
         if name in outputs:
             raise ValueError(f"layers: '{name}' is called more than once in a forward; name a layer called once")
         if not isinstance(output, Tensor) or output.ndim != 4:
-            raise ValueError(f"layers: the output of '{name}' is no (B, C, h, w) activation; name a convolutional layer")
+            raise ValueError(
+                f"layers: the output of '{name}' is no (B, C, h, w) activation; name a convolutional layer"
+            )
         outputs[name] = output if output.requires_grad else output.detach().requires_grad_()
         # A copy goes on: an operation in place after this layer must not overwrite what is held.
         return outputs[name].clone()

@@ -8,9 +8,11 @@ from torch.nn.functional import interpolate
 
 from gamlib import aggregate, min_max, resize
 
+SIZES = [((7, 7), (224, 224)), ((14, 9), (240, 33)), ((8, 8), (5, 8)), ((1, 1), (4, 6))]
+
 
 @pytest.mark.parametrize("mode", ["bicubic", "bilinear"])
-@pytest.mark.parametrize(("shape", "size"), [((7, 7), (224, 224)), ((14, 9), (240, 33)), ((8, 8), (5, 8)), ((1, 1), (4, 6))])
+@pytest.mark.parametrize(("shape", "size"), SIZES)
 def test_resize_is_interpolate(mode, shape, size):
     maps = torch.rand(3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     expected = interpolate(maps[:, None], size=size, mode=mode, align_corners=False)[:, 0]

@@ -60,7 +60,8 @@ ZERO_CHANNEL = [[[0, 0], [0, 0]]]
 @pytest.mark.parametrize("method", FORMULAS)
 def test_two_channels_by_hand(method):
     trace = make_trace([SMALL_A], [SMALL_G], [0.0])
-    torch.testing.assert_close(raw(trace, method)[0], torch.tensor(SMALL[method], dtype=torch.float64), rtol=0, atol=1e-15)
+    expected = torch.tensor(SMALL[method], dtype=torch.float64)
+    torch.testing.assert_close(raw(trace, method)[0], expected, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("method", FORMULAS)

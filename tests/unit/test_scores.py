@@ -106,5 +106,5 @@ def test_rows_that_are_not_in_exactly_one_pair(tiny, score, pairs):
 
 
 def test_pair_of_three(tiny):
-    with pytest.raises(ValueError, match=r"pairs: expected \(i, j\) row numbers, got \(0, 1, 2\)"):
+    with pytest.raises(ValueError, match=r"pairs: expected \(i, j\) row numbers, got \[\(0, 1, 2\), \(3,\)\]"):
         gamlib.trace(tiny(), torch.zeros(4, 3, 8, 8), [Dot([(0, 1, 2), (3,)])])
