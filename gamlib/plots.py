@@ -1,16 +1,12 @@
 """Every figure of the book in one style: grids of photographs and saliency maps, read on a fixed scale of [0, 1].
 
-A figure is a `Picture`: JPEG for photographs (a fifth of the PNG), PNG for charts, drawn without pyplot, so that
-nothing is left open. Grids keep to four or five columns and a font that can be read at the width of a phone.
+Grids keep to four or five columns and a font that can be read at the width of a phone.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -22,22 +18,13 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 
+from gamlib.figures import STYLE, WIDTH, Picture, new_figure
+
 COLORS = "inferno"
 # Share of the colour over the grey photograph: enough to read the scale, little enough to recognise the object.
 ALPHA = 0.7
+MID_GREY = 0.6
 BOX_COLORS = ("#38bdf8", "#4ade80", "#f472b6")
-STYLE = {
-    "font.size": 10.5,
-    "axes.titlesize": 10.5,
-    "axes.labelsize": 10.5,
-    "figure.dpi": 120,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "hatch.color": "#8a8a8a",
-    "hatch.linewidth": 0.6,
-}
-WIDTH = 6.2  # inches
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,50 +43,6 @@ class Panel:
     boxes: Sequence[tuple[float, float, float, float]] = ()
 
 
-class Picture:
-    """A finished figure: shows itself in a notebook and saves itself as a file."""
-
-    def __init__(self, figure: Figure, kind: str = "png"):
-        """kind: "jpeg" for photographs, "png" for charts."""
-        self.figure = figure
-        self.kind = kind
-
-    def encoded(self, kind: str | None = None) -> bytes:
-        """The figure as the bytes of a PNG or JPEG file."""
-        kind = kind or self.kind
-        drawn, buffer = io.BytesIO(), io.BytesIO()
-        with mpl.rc_context(STYLE):
-            self.figure.savefig(drawn, format="png", bbox_inches="tight", pad_inches=0.06, facecolor="white")
-        image = Image.open(drawn).convert("RGB")
-        if kind == "png":
-            # photographs in true colour would take four times the space; this method keeps the white white
-            image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=3)
-            image.save(buffer, format="png", optimize=True)
-        else:
-            image.save(buffer, format="jpeg", quality=82, optimize=True)
-        return buffer.getvalue()
-
-    def save(self, path: str | Path) -> None:
-        """Write the figure; the suffix (.png, .jpg) says how."""
-        kind = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}.get(Path(path).suffix)
-        if kind is None:
-            raise ValueError(f"path: got '{path}'; accepted suffixes: .png, .jpg")
-        Path(path).write_bytes(self.encoded(kind))
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
-        return {f"image/{self.kind}": base64.b64encode(self.encoded()).decode(), "text/plain": repr(self)}
-
-    def __repr__(self) -> str:
-        width, height = self.figure.get_size_inches()
-        return f"Picture({width:.1f} x {height:.1f} inches)"
-
-
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """An empty figure in the style of the book, in inches; draw on it, then show `Picture(figure)`."""
-    with mpl.rc_context(STYLE):
-        return Figure(figsize=(width, height), layout="constrained")
-
-
 def grid(
     panels: Sequence[Sequence[Panel | None]],
     rows: Sequence[str] = (),
@@ -109,11 +52,17 @@ def grid(
     """Panels in rows, with one colour bar for all maps. None leaves a field empty.
 
     rows: a label beside each row. columns: a heading over each column. note: small print below, e.g. the model.
+    Errors: ValueError where there is no panel, or not one label a row or column.
 
     >>> grid([[Panel(saliency=torch.eye(7), title="a map")]], note="no model")
-    Picture(2.9 x 2.6 inches)
+    Picture(2.9 x 2.5 inches)
     """
-    across = max(len(row) for row in panels)
+    across = max((len(row) for row in panels), default=0)
+    if across == 0:
+        raise ValueError("panels: got none; give at least one row with one panel")
+    for name, labels, count in (("rows", rows, len(panels)), ("columns", columns, across)):
+        if labels and len(labels) != count:
+            raise ValueError(f"{name}: got {len(labels)} labels for {count} {name} of panels; give one each, or none")
     side = min(2.1, (WIDTH - 0.7) / across)
     titled = [any(panel is not None and panel.title for panel in row) for row in panels]
     lines = [max((panel.title.count("\n") + 1 for panel in row if panel), default=1) for row in panels]
@@ -124,15 +73,13 @@ def grid(
         for line, row in zip(fields, panels, strict=True):
             for position, field in enumerate(line):
                 draw_panel(field, row[position] if position < len(row) else None)
-        for field, label in zip(fields[:, 0], rows, strict=bool(rows)):
+        for field, label in zip(fields[:, 0], rows, strict=False):
             field.set_ylabel(label, visible=True)
-        for field, label in zip(fields[0], columns, strict=bool(columns)):
+        for field, label in zip(fields[0], columns, strict=False):
             title = field.get_title()
             field.set_title(f"{label}\n{title}" if title else label)
         if any(panel is not None and panel.saliency is not None for row in panels for panel in row):
-            shades = ScalarMappable(Normalize(0, 1), ListedColormap(_blend(np.full((256, 3), 0.6), np.linspace(0, 1, 256))))
-            bar = figure.colorbar(shades, ax=fields, shrink=min(1, 2.4 / sum(heights)), aspect=14, pad=0.015, ticks=(0, 0.5, 1))
-            bar.outline.set_visible(False)
+            _colour_bar(figure, fields, shrink=min(1, 2.4 / sum(heights)))
         figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
         if note:
             figure.supxlabel(note, fontsize=9, color="#555555")
@@ -155,7 +102,7 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
         values = panel.saliency.detach().cpu().float()[None, None]
         size = photograph.shape[:2] if photograph is not None else values.shape[-2:]
         values = _resample(values[0, 0].numpy(), size)
-        under = np.full((*size, 3), 0.6) if photograph is None else np.repeat(_grey(photograph), 3, axis=2)
+        under = np.full((*size, 3), MID_GREY) if photograph is None else np.repeat(_grey(photograph), 3, axis=2)
         shown = _blend(under, values)
     # the frame stays square: the networks see every photograph squeezed to their input size
     field.imshow(shown, aspect="auto", interpolation="antialiased" if photograph is not None else "nearest")
@@ -174,6 +121,14 @@ def shared_scale(*maps: Tensor) -> list[Tensor]:
     """
     peak = max(float(one.max()) for one in maps)
     return [one / peak if peak > 0 else one for one in maps]
+
+
+def _colour_bar(figure: Figure, fields: np.ndarray, shrink: float) -> None:
+    """The scale as it looks over mid-grey, since no map is drawn in its bare colours."""
+    scale = ListedColormap(_blend(np.full((256, 3), MID_GREY), np.linspace(0, 1, 256)))
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), scale), ax=fields, shrink=shrink, aspect=14, pad=0.015)
+    bar.set_ticks((0, 0.5, 1))
+    bar.outline.set_visible(False)
 
 
 def _draw_not_finite(field: Axes, panel: Panel) -> None:

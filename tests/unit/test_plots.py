@@ -1,0 +1,103 @@
+"""The figure style: what is drawn where, and on which scale."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import colormaps
+from PIL import Image
+
+from gamlib.figures import Picture, new_figure
+from gamlib.plots import ALPHA, COLORS, Panel, grid, shared_scale
+
+
+def first_field(picture: Picture):
+    return picture.figure.axes[0]
+
+
+def test_a_map_is_drawn_on_the_fixed_scale_and_not_on_its_own():
+    shown = first_field(grid([[Panel(saliency=torch.full((2, 2), 0.5))]])).images[0].get_array()
+    expected = (1 - ALPHA) * 0.6 + ALPHA * np.array(colormaps[COLORS](0.5)[:3])
+    np.testing.assert_allclose(shown[0, 0], expected, atol=1e-6)
+
+
+def test_a_map_lies_over_the_grey_of_its_photograph():
+    red = torch.zeros(3, 4, 4)
+    red[0] = 1.0
+    shown = first_field(grid([[Panel(red, torch.zeros(4, 4))]])).images[0].get_array()
+    # luminance of pure red is 0.2126; inferno at 0 is nearly black
+    expected = (1 - ALPHA) * 0.2126 + ALPHA * np.array(colormaps[COLORS](0.0)[:3])
+    np.testing.assert_allclose(shown[1, 1], expected, atol=1e-6)
+
+
+def test_a_photograph_without_map_keeps_its_colours_and_needs_no_colour_bar():
+    picture = grid([[Panel(Image.new("RGB", (4, 4), (255, 0, 51)))]])
+    np.testing.assert_allclose(first_field(picture).images[0].get_array()[0, 0], [1, 0, 0.2])
+    assert len(picture.figure.axes) == 1
+
+
+def test_all_maps_share_one_colour_bar_from_0_to_1():
+    one = torch.rand(3, 3)
+    picture = grid([[Panel(saliency=one), Panel(saliency=one)], [Panel(saliency=one), None]])
+    assert len(picture.figure.axes) == 5
+    assert picture.figure.axes[-1].get_ylim() == (0, 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_map_that_is_not_finite_says_so(value):
+    broken = torch.ones(3, 3)
+    broken[0, 0] = value
+    field = first_field(grid([[Panel(saliency=broken)]]))
+    assert [text.get_text() for text in field.texts] == ["not finite"]
+    assert field.images == () or len(field.images) == 0
+
+
+def test_boxes_are_half_open_and_lie_on_pixel_borders():
+    field = first_field(grid([[Panel(torch.zeros(3, 8, 8), boxes=[(2, 1, 5, 7)])]]))
+    (box,) = field.patches
+    # pixel centres are whole numbers, so pixel 2 begins at 1.5
+    assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (1.5, 0.5, 3, 6)
+
+
+def test_headings_stand_above_titles():
+    picture = grid([[Panel(torch.zeros(3, 2, 2), title="cat")]], rows=["row"], columns=["image"])
+    assert first_field(picture).get_title() == "image\ncat"
+    assert first_field(picture).get_ylabel() == "row"
+
+
+def test_shared_scale_keeps_the_ratio_of_two_maps():
+    first, second = shared_scale(torch.tensor([[1.0, 4.0]]), torch.tensor([[2.0, 0.0]]))
+    assert first.tolist() == [[0.25, 1.0]] and second.tolist() == [[0.5, 0.0]]
+    assert shared_scale(torch.zeros(1, 1))[0].tolist() == [[0.0]]
+
+
+def test_photographs_are_shown_as_jpeg_and_charts_as_png():
+    photographs = grid([[Panel(torch.rand(3, 8, 8))]])._repr_mimebundle_()
+    chart = Picture(new_figure(1.0))._repr_mimebundle_()
+    assert set(photographs) == {"image/jpeg", "text/plain"}
+    assert set(chart) == {"image/png", "text/plain"}
+
+
+def test_a_picture_is_saved_in_the_format_of_its_suffix(tmp_path):
+    picture = grid([[Panel(torch.rand(3, 8, 8))]])
+    picture.save(tmp_path / "a.png")
+    picture.save(tmp_path / "a.jpg")
+    kinds = [Image.open(io.BytesIO((tmp_path / name).read_bytes())).format for name in ("a.png", "a.jpg")]
+    assert kinds == ["PNG", "JPEG"]
+    with pytest.raises(ValueError, match=r"accepted suffixes: \.png, \.jpg"):
+        picture.save(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize(
+    ("panels", "labels", "message"),
+    [
+        ([], {}, "panels: got none"),
+        ([[Panel(), Panel()]], {"columns": ["a"]}, "columns: got 1 labels for 2 columns"),
+        ([[Panel()], [Panel()]], {"rows": ["a"]}, "rows: got 1 labels for 2 rows"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(panels, labels, message):
+    with pytest.raises(ValueError, match=message):
+        grid(panels, **labels)
