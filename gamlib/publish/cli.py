@@ -86,6 +86,6 @@ def _run(
 
 
 def _report(failures: Sequence[Failure]) -> None:
-    click.echo(f"{len(failures)} notebooks failed:", err=True)
+    click.echo(f"{len(failures)} notebook{'' if len(failures) == 1 else 's'} failed:", err=True)
     for failure in failures:
         click.echo(f"  {failure.name}, {failure.reason}", err=True)
