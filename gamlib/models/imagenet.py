@@ -10,6 +10,7 @@ from pathlib import Path
 
 import timm
 import torchvision
+from PIL import Image
 from torch import Tensor, nn
 
 from gamlib.models.checkpoints import load_hub_weights, load_state, read_checkpoint
@@ -19,7 +20,9 @@ from gamlib.models.preprocess import Preprocess
 LITE_LAYERS = ("bn2", "blocks.5.0.bn1", "blocks.3.0.bn1", "blocks.2.0.bn1")
 RESNET_LAYERS = ("layer4", "layer3", "layer2", "layer1")
 DENSENET_LAYERS = ("relu", "features.transition3.relu", "features.transition2.relu", "features.transition1.relu")
-TORCHVISION = Preprocess((224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+TORCHVISION = Preprocess(
+    (224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resample=Image.Resampling.BILINEAR
+)
 
 
 def efficientnet_lite(name: str, weights: str | Path | None) -> Model:
@@ -92,7 +95,9 @@ def _torchvision(
 ) -> nn.Module:
     net = torchvision.models.get_model(name, weights=None)
     if weights == "default":
-        load_state(net, rename(load_hub_weights(torchvision.models.get_model_weights(name).DEFAULT)), name)
+        # The weights of the paper's time; torchvision's newer ResNets were trained in another way.
+        published = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+        load_state(net, rename(load_hub_weights(published)), name)
     elif weights is not None:
         load_state(net, rename(read_checkpoint(weights)), weights)
     return net

@@ -183,26 +183,37 @@ class RaisingScore(ClassScore):
         raise RuntimeError("a score that fails")
 
 
+@pytest.fixture(scope="module", params=[*NETWORKS, "lenet5", "chexnet", "tresnet_l_coco"])
+def any_network(request) -> gamlib.Model:
+    torch.manual_seed(0)
+    return gamlib.load_model(request.param, weights=None)
+
+
 @pytest.fixture
-def marked(network: gamlib.Model) -> gamlib.Model:
+def marked(any_network: gamlib.Model) -> gamlib.Model:
     """A network half in training mode, half frozen, with one gradient and one hook of its user's."""
-    parts, parameters = list(network.module.modules()), list(network.module.parameters())
+    parts, parameters = list(any_network.module.modules()), list(any_network.module.parameters())
     for part in parts[::2]:
         part.training = True
     for parameter in parameters[::3]:
         parameter.requires_grad = False
     parameters[0].grad = torch.ones_like(parameters[0])
     handle = parts[1].register_forward_hook(lambda *_: None)
-    yield network
+    yield any_network
     handle.remove()
     parameters[0].grad = None
     for parameter in parameters:
         parameter.requires_grad = True
-    network.module.eval()
+    any_network.module.eval()
+
+
+def small_input(model: gamlib.Model) -> Tensor:
+    size = min(64, model.input_size[0])
+    return images(2, size, dtype=torch.float32)[:, : len(model.preprocess.mean)]
 
 
 def test_trace_leaves_nothing_behind(marked):
-    before, x = state(marked), images(2, 64, dtype=torch.float32)
+    before, x = state(marked), small_input(marked)
     trace, _ = gamlib.trace(marked, x, [ClassScore(), Cosine([(0, 1)])], layers=len(marked.layers))
     assert state(marked) == before
     assert all(layer.gradient.isfinite().all() and layer.gradient.any() for layer in trace.layers)
@@ -212,7 +223,7 @@ def test_trace_leaves_nothing_behind(marked):
 
 @pytest.mark.parametrize("failing", ["score", "features", "target"])
 def test_trace_leaves_nothing_behind_after_an_error(marked, monkeypatch, failing):
-    x = images(2, 64, dtype=torch.float32)
+    x = small_input(marked)
     score = RaisingScore() if failing == "score" else ClassScore(1000 if failing == "target" else None)
     if failing == "features":
         monkeypatch.setattr(marked, "features", lambda x: marked.module.get_submodule("no_such_part"))
