@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,34 +17,38 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 MODES = ("cascading", "independent")
+Stage = str | Sequence[str]
 
 
-def randomise(model, layer_names: Sequence[str], mode: str = "cascading", seed: int = 0) -> Iterator[str]:
-    """Parameter randomisation: yields each name while the network's weights are redrawn.
+def randomise(model, stages: Sequence[Stage], mode: str = "cascading", seed: int = 0) -> Iterator[Stage]:
+    """Parameter randomisation: yields each stage while the network's weights are redrawn.
 
     model: a gamlib.Model; its own network is changed in place, because its features refer to it, and has its
         trained weights back when the loop goes on, ends, breaks or fails.
-    layer_names: submodules of model.module, last first. mode: "cascading" redraws all names so far,
-        "independent" this one alone. A submodule's new weights depend on the seed and its name only.
+    stages: submodules of model.module, last first, each a name or several names. mode: "cascading" redraws all
+        stages so far, "independent" this one alone. A submodule's new weights depend on the seed and its name only.
 
     Errors: ValueError for an unknown mode or name, or for a submodule without an initialiser.
 
     >>> import gamlib
     >>> model = gamlib.load_model("efficientnet_lite0")
-    >>> for name in randomise(model, ["classifier", "conv_head"]): model.logits(torch.zeros(1, 3, 224, 224)).shape
+    >>> for stage in randomise(model, ["classifier", ("bn2", "conv_head")]):
+    ...     model.logits(torch.zeros(1, 3, 224, 224)).shape
     torch.Size([1, 1000])
     torch.Size([1, 1000])
     """
     if mode not in MODES:
         raise ValueError(f"mode: unknown '{mode}'; accepted: {', '.join(MODES)}")
     known = dict(model.module.named_modules())
-    for name in layer_names:
+    named = [[stage] if isinstance(stage, str) else list(stage) for stage in stages]
+    for name in itertools.chain(*named):
         if name not in known:
-            raise ValueError(f"layer_names: the network has no submodule '{name}'; see model.module.named_modules()")
+            raise ValueError(f"stages: the network has no submodule '{name}'; see model.module.named_modules()")
         _check(known[name], name)
-    for stage, name in enumerate(layer_names):
-        with redrawn(model.module, layer_names[: stage + 1] if mode == "cascading" else [name], seed):
-            yield name
+    for number, stage in enumerate(stages):
+        first = 0 if mode == "cascading" else number
+        with redrawn(model.module, [*itertools.chain(*named[first : number + 1])], seed):
+            yield stage
 
 
 @contextmanager
@@ -81,7 +86,7 @@ def _redraw(part: nn.Module) -> None:
 def _check(module: nn.Module, name: str) -> None:
     for path, part in module.named_modules(prefix=name):
         if part._parameters and not hasattr(part, "reset_parameters"):
-            raise ValueError(f"layer_names: '{path}' has weights but no reset_parameters() to draw them anew")
+            raise ValueError(f"stages: '{path}' has weights but no reset_parameters() to draw them anew")
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
@@ -100,8 +105,13 @@ def ssim(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def hog_correlation(a: ArrayLike, b: ArrayLike) -> float:
-    """Rank correlation of the histograms of oriented gradients (cells of 16x16 pixels) of two (H, W) maps."""
-    return _rank_correlation(*(hog(_map(m), pixels_per_cell=(16, 16)) for m in (a, b)))
+    """Rank correlation of the histograms of oriented gradients of two (H, W) maps, H and W at least 16.
+
+    Cells have 16x16 pixels; on maps smaller than 128 pixels, an eighth of the shorter side.
+    """
+    a, b = _map(a), _map(b)
+    side = min(16, min(a.shape) // 8)
+    return _rank_correlation(*(hog(m, pixels_per_cell=(side, side)) for m in (a, b)))
 
 
 SIMILARITIES = {"spearman": spearman, "ssim": ssim, "hog": hog_correlation}

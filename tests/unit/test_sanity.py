@@ -57,6 +57,12 @@ def test_convolutions_start_as_in_he_et_al(model):
         assert weight.mean().item() == pytest.approx(0, abs=0.015)
 
 
+def test_a_stage_may_hold_several_submodules(model):
+    before = weights(model)
+    seen = [(stage, changed(model, before)) for stage in randomise(model, ["5", ("1", "0")], mode="independent")]
+    assert seen == [("5", {"5.weight", "5.bias"}), (("1", "0"), {"1.weight", "0.weight", "0.bias"})]
+
+
 def test_the_randomised_network_is_what_the_model_runs(model):
     x = torch.rand(1, 3, 8, 8)
     trained = model.logits(x)
@@ -119,4 +125,10 @@ def test_ssim_of_constants_by_hand():
 def test_hog_sees_orientation_not_height():
     ramp = np.tile(np.linspace(0, 1, 48), (48, 1))
     assert hog_correlation(ramp, 0.5 * ramp) == pytest.approx(1, abs=0.02)
+    assert hog_correlation(ramp, ramp.T) < 0.5
+
+
+def test_hog_of_a_map_as_small_as_a_digit():
+    ramp = np.tile(np.linspace(0, 1, 32), (32, 1))
+    assert hog_correlation(ramp, ramp) == pytest.approx(1)
     assert hog_correlation(ramp, ramp.T) < 0.5
