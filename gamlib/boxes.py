@@ -177,31 +177,6 @@ def tune_threshold(maps: Sequence[ArrayLike], truths: Sequence, grid: Sequence[f
     return float(grid[np.mean(ious, axis=0).argmax()])
 
 
-def constant_box(truths: Sequence[Sequence[Box]], size: tuple[int, int], steps: int = 20) -> Box:
-    """The one box that fits all images best, blind to them: the control that every box table carries.
-
-    truths: for each image its true boxes. size: (H, W) of the frame. Each margin is tried in `steps` steps of
-    1 / (2 steps) of the side, the sides each by itself; the box has the highest mean best IoU.
-    """
-    if not truths:
-        raise ValueError("truths: got none; expected the true boxes of at least one image")
-    height, width = size
-    near = np.arange(steps) / (2 * steps)
-    far = 1 - near
-    margins = np.meshgrid(near * width, near * height, far * width, far * height, indexing="ij")
-    x0, y0, x1, y1 = (side.ravel() for side in margins)
-    total = np.zeros(len(x0))
-    for boxes in truths:
-        best = np.zeros(len(x0))
-        for box in boxes:
-            wide = np.clip(np.minimum(x1, box[2]) - np.maximum(x0, box[0]), 0, None)
-            common = wide * np.clip(np.minimum(y1, box[3]) - np.maximum(y0, box[1]), 0, None)
-            np.maximum(best, common / ((x1 - x0) * (y1 - y0) + _area(box) - common), out=best)
-        total += best
-    index = total.argmax()
-    return (float(x0[index]), float(y0[index]), float(x1[index]), float(y1[index]))
-
-
 def _area(box: Box) -> float:
     return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
 

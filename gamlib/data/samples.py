@@ -51,12 +51,14 @@ class Dataset(ABC):
     cluster: the unit that the bootstrap resamples, "label" (few source objects, many images of each)
         or "pair" (independent photographs).
     pairs: index pairs fixed by construction, or None where `make_pairs` draws them.
+    folds: the fold of each sample fixed by construction, or None where an evaluation draws folds at random.
     """
 
     name: str
     classes: dict[str, int | str | None]
     cluster: str = "pair"
     pairs: tuple[tuple[int, int], ...] | None = None
+    folds: tuple[int, ...] | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...

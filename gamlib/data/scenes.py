@@ -56,7 +56,9 @@ class Scenes(Dataset):
         "two": two different objects that ImageNet has a class for (cat, coffee, motorcycle, flower); no pairs.
         "shared": two objects a scene; scenes 2p and 2p + 1 share objects[0] and nothing else.
     n: number of scenes, even. percentile: 100 for all sizes, 25 or 10 for small objects only (`area_bounds`).
-    seed: scenes with the same kind, percentile and seed are the same, whatever n is.
+    seed: scenes with the same kind, percentile and seed are the same, whatever n is. Half of the pairs are drawn
+        from `seed` and half from `seed + 1`; `folds` says which, so a threshold for the scenes of one seed is
+        tuned on those of the other.
 
     By construction, not by chance: both scenes of a pair show the same photograph of the shared object, once
     mirrored and once not, at another place, size, tilt and colour gain (for the motorcycle: the two views of
@@ -64,7 +66,8 @@ class Scenes(Dataset):
     pairs are closer to each other than two photographs of one class would be, and there are six source
     objects however large n is: `cluster` is "label".
 
-    Labels take turns, so each is equally frequent when n is a multiple of 12. Masks hold the pixels covered
+    Labels take turns, so each is equally frequent when n is a multiple of 12, and equally frequent in both folds
+    when n is a multiple of 24. Masks hold the pixels covered
     at least by half; boxes are tight around masks. Raises ValueError for another kind or percentile, or an
     n that is not even and positive.
 
@@ -86,6 +89,7 @@ class Scenes(Dataset):
         self.kind, self.percentile, self.seed = kind, percentile, seed
         self.classes = class_indices()
         self.pairs = None if kind == "two" else tuple((index, index + 1) for index in range(0, n, 2))
+        self.folds = tuple(_fold(index // 2) for index in range(n))
         self._n = n
         self._plans: dict[int, tuple[Scene, Scene]] = {}
         self._photos: dict[str, list[str]] = {}
@@ -123,7 +127,8 @@ class Scenes(Dataset):
     def _plan_couple(self, couple: int) -> tuple[Scene, Scene]:
         """Plans of scenes 2 * couple and 2 * couple + 1."""
         # All of the state goes into the seed, so that a scene does not depend on the ones drawn before it.
-        rng = np.random.default_rng([self.seed, list(LARGEST).index(self.kind), self.percentile, couple])
+        kind = list(LARGEST).index(self.kind)
+        rng = np.random.default_rng([self.seed + _fold(couple), kind, self.percentile, couple])
         labels = self._draw_labels(couple, rng)
         mirrored = bool(rng.integers(2))
         photos = {label: list(rng.permutation(names)) for label, names in self._photos.items()}
@@ -183,6 +188,11 @@ class Scenes(Dataset):
         smallest, largest = area_bounds(self.kind, self.percentile)
         x0, y0, x1, y1 = box
         return smallest <= (x1 - x0) * (y1 - y0) / SIZE**2 <= largest
+
+
+def _fold(couple: int) -> int:
+    """Folds alternate, and start with the other one in each round of the six labels."""
+    return (couple + couple // 6) % 2
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:

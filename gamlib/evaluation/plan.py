@@ -150,17 +150,28 @@ def _units(dataset: Dataset, tasks: Sequence[str], seed: int) -> list[Unit]:
         pairs = dataset.pairs if dataset.pairs is not None else make_pairs(dataset, None, seed)
         for a, b in pairs:
             if not set(dataset.labels(a)) & set(dataset.labels(b)):
-                raise ValueError(
-                    f"pairs: images {a} and {b} of '{dataset.name}' share no label; pairs are of one class"
-                )
+                raise ValueError(f"pairs: images {a} and {b} of '{dataset.name}' share no label, so they are no pair")
     paired = [index for pair in pairs for index in pair]
     if len(set(paired)) < len(paired):
         raise ValueError(f"pairs: an image of '{dataset.name}' is in two pairs; they would not be independent")
     alone = sorted(set(range(len(dataset))) - set(paired)) if "class" in tasks else []
     groups = [*pairs, *((index,) for index in alone)]
-    folds = split(len(groups), 2, seed)
+    folds = split(len(groups), 2, seed) if dataset.folds is None else _fixed_folds(dataset, groups)
     numbers = [*range(len(pairs)), *itertools.repeat(-1, len(alone))]
     return [Unit(i, tuple(map(int, g)), int(f)) for i, g, f in zip(numbers, groups, folds, strict=True)]
+
+
+def _fixed_folds(dataset: Dataset, groups: Sequence[tuple[int, ...]]) -> list[int]:
+    for images in groups:
+        if len({dataset.folds[index] for index in images}) > 1:
+            raise ValueError(f"folds: images {images[0]} and {images[1]} of '{dataset.name}' are a pair in two folds")
+    folds = [dataset.folds[images[0]] for images in groups]
+    if len(set(folds)) < 2:
+        raise ValueError(
+            f"folds: the {len(groups)} pairs or images of '{dataset.name}' are all in one fold, so no part is left "
+            "to tune a threshold on; take more of them"
+        )
+    return folds
 
 
 def _shards(units: Sequence[Unit]) -> tuple[tuple[Unit, ...], ...]:

@@ -26,6 +26,8 @@ class Subset(Dataset):
         if dataset.pairs is not None:
             inside = ((place[a], place[b]) for a, b in dataset.pairs if a in place and b in place)
             self.pairs = tuple(inside)
+        if dataset.folds is not None:
+            self.folds = tuple(dataset.folds[index] for index in self.indices)
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -8,7 +8,6 @@ from gamlib.boxes import (
     best_iou,
     box_iou,
     box_ious,
-    constant_box,
     largest_component_box,
     largest_component_boxes,
     mask_iou,
@@ -151,10 +150,3 @@ def test_tune_threshold_wants_one_truth_a_map():
         tune_threshold([], [])
     with pytest.raises(ValueError, match="got 1 maps and 2 truths"):
         tune_threshold([np.zeros((2, 2))], [[], []])
-
-
-def test_constant_box_finds_the_box_that_all_images_share():
-    # 20 steps of 1/40 of 40 x 80: whole rows, two columns; (20, 10, 60, 30) is on that grid
-    assert constant_box([[(20, 10, 60, 30)], [(0, 0, 1, 1), (20, 10, 60, 30)]], (40, 80)) == (20, 10, 60, 30)
-    with pytest.raises(ValueError, match="truths: got none"):
-        constant_box([], (40, 80))

@@ -151,6 +151,30 @@ def test_shared_pairs_share_exactly_the_first_object():
     assert set(Counter(scenes.labels(a)[0] for a, _ in scenes.pairs).values()) == {2}
 
 
+def test_folds_are_drawn_from_two_seeds(monkeypatch):
+    seeds = []
+    draw = np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda entropy: seeds.append(entropy[0]) or draw(entropy))
+    scenes = Scenes(n=16, seed=7)
+    for index in range(0, 16, 2):
+        scenes.plan(index)
+    assert seeds == [7, 8, 7, 8, 7, 8, 8, 7]
+    assert scenes.folds[::2] == tuple(seed - 7 for seed in seeds)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folds_never_divide_a_pair_and_hold_each_label_equally_often(kind):
+    scenes = Scenes(kind, n=48)
+    assert scenes.folds[::2] == scenes.folds[1::2]
+    assert Scenes(kind, n=4).folds == scenes.folds[:4] and set(scenes.folds[:4]) == {0, 1}
+    firsts = Counter((scenes.folds[index], scenes.labels(index)[0]) for index in range(48))
+    if kind != "two":
+        assert set(firsts.values()) == {4} and len(firsts) == 12
+    else:
+        both = Counter((scenes.folds[index], scenes.labels(index)) for index in range(48))
+        assert set(both.values()) == {4} and len(both) == 12
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_background_never_comes_from_a_photograph_of_the_scene(kind):
     scenes = Scenes(kind, n=60)
