@@ -1,0 +1,148 @@
+"""What each profile evaluates: the one place that the chapters with numbers and `gam results` share.
+
+Two parts, so that a chapter about boxes need not wait for masked images. "boxes" has every method, variant and
+control that a claim names, without masked forwards. "masking" has ADP and PIC for what stands in Table 1. "all" is
+both; it finds the shards of either that are there already.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gamlib.controls import CONTROLS
+from gamlib.data import Dataset, load_dataset
+from gamlib.evaluation import SIDES, TASKS, VARIANTS, evaluate
+from gamlib.metrics import FILLS
+from gamlib.results import KEY
+
+PROFILES = ("embedded", "open", "paper")
+PARTS = ("boxes", "masking", "all")
+STRATA = (100, 25, 10)
+
+# The columns of the tables, the paper's three and the closed form of the third.
+METHODS = ("gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable")
+# (names, depths) of one forward each: the tables and controls; what C11, C13 and C16 ask of GAM alone
+TABLES = ((*METHODS, *CONTROLS), (1, 2))
+GAM_ONLY = (("gam", *VARIANTS), (2, 3, 4))
+
+# The reader's own copies, with the parameter that names their folder and the networks that the paper pairs them with.
+OWN_COPIES = {
+    "imagenet_val": "imagenet_root",
+    "chestx_ray8": "chest_root",
+    "coco": "coco_root",
+    "voc2012": "voc_root",
+}
+IMAGENET_NETWORKS = ("densenet201", "resnet101")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One data set in one stratum.
+
+    options: for load_dataset. tasks: scores. fills: of the masked images, () where the stratum has boxes only.
+    model: the network that goes with the data set, None for the one that the chapter was given.
+    checkpoint: whether that network's weights are the reader's, <weights_root>/<model>.pth.
+    variants: whether the depths and variants that only claims ask for are evaluated, too.
+    """
+
+    dataset: str
+    percentile: int = 100
+    tasks: tuple[str, ...] = TASKS
+    fills: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    checkpoint: bool = False
+    variants: bool = True
+
+    def load(self) -> Dataset:
+        return load_dataset(self.dataset, **self.options)
+
+
+def evaluations(
+    profile: str, n_images: int = 60, seed: int = 0, roots: Mapping[str, str] | None = None
+) -> list[Evaluation]:
+    """The evaluations of a profile, in the order of the tables.
+
+    n_images: scenes a stratum (embedded; the other profiles take all images they have). seed: of the scenes.
+    roots: parameter of OWN_COPIES -> folder; a data set without one is left out, and `missing` lists it.
+    Error: ValueError for an unknown profile.
+
+    >>> [(e.dataset, e.percentile) for e in evaluations("open")]
+    [('raccoon', 100)]
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"profile: unknown '{profile}'; accepted: {', '.join(PROFILES)}")
+    if profile == "open":
+        # Raccoons fill their photographs: the smallest tenth holds no small objects.
+        return [Evaluation("raccoon", fills=FILLS)]
+    if profile == "embedded":
+        single = [
+            Evaluation("scenes", percentile, fills=FILLS if percentile == 100 else FILLS[:1],
+                       options={"kind": "single", "n": n_images, "percentile": percentile, "seed": seed})
+            for percentile in STRATA
+        ]  # fmt: skip
+        two = {"kind": "two", "n": n_images, "seed": seed}
+        return [*single, Evaluation("scenes", tasks=("class",), options=two, variants=False)]
+    return [one for name, parameter in OWN_COPIES.items() if (roots or {}).get(parameter)
+            for one in _own_copy(name, str(roots[parameter]))]  # fmt: skip
+
+
+def _own_copy(name: str, root: str) -> list[Evaluation]:
+    options = {"root": root}
+    if name == "imagenet_val":
+        cells = [(network, percentile) for network in IMAGENET_NETWORKS for percentile in STRATA]
+        return [Evaluation(name, p, fills=FILLS[:1], options=options, model=network) for network, p in cells]
+    if name == "chestx_ray8":
+        return [Evaluation(name, tasks=("class",), options=options, model="chexnet")]
+    network = {"coco": "tresnet_l_coco", "voc2012": "tresnet_xl_voc"}[name]
+    options |= {"masks": True} if name == "voc2012" else {}
+    return [Evaluation(name, p, ("class",), options=options, model=network, checkpoint=True) for p in STRATA]
+
+
+def run(
+    profile: str,
+    model: str,
+    out: str | Path,
+    part: str = "all",
+    n_images: int = 60,
+    seed: int = 0,
+    device: str = "cpu",
+    roots: Mapping[str, str] | None = None,
+    map: Callable[..., Any] | str = builtins.map,
+) -> pd.DataFrame:
+    """The per-map results of a profile, as gamlib.results describes them; attrs["skipped"] names broken images.
+
+    part: "boxes", "masking" or "all". out: folder; shards lie in <out>/shards and are shared by all chapters that
+    name it. roots: as in `evaluations`; "weights_root" is the folder of the reader's checkpoints. map: as in
+    `evaluate`. Errors: those of `evaluations`, `load_dataset` and `evaluate`, and ValueError for an unknown part.
+    """
+    if part not in PARTS:
+        raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
+    frames, skipped = [], []
+    for one in evaluations(profile, n_images, seed, roots):
+        masked = part != "boxes" and bool(one.fills)
+        wanted = [(*TABLES, one.fills if masked else None)] if masked or part != "masking" else []
+        wanted += [(*GAM_ONLY, None)] if one.variants and part != "masking" else []
+        name = one.model or model
+        weights = Path((roots or {}).get("weights_root", "")) / f"{name}.pth" if one.checkpoint else "default"
+        parts = [
+            evaluate(name, one.load(), one.tasks, names, depths, fills, SIDES, seed, Path(out) / "shards", map,
+                     weights=weights, device=device, percentile=one.percentile)
+            for names, depths, fills in wanted
+        ]  # fmt: skip
+        if parts:
+            skipped += [{"dataset": one.dataset, "model": name} | entry for entry in parts[0].attrs["skipped"]]
+            frames += parts
+    for frame in frames:
+        frame.attrs = {}
+    results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=KEY)
+    # GAM with two layers is in both of the lists; the masked one comes first
+    results = results.drop_duplicates(KEY, ignore_index=True)
+    results.attrs = {"skipped": skipped}
+    return results
