@@ -3,62 +3,44 @@
 The flow goes one way: image, transform, forward, trace, map, figure or metric, results.
 """
 
+from importlib import import_module
 from importlib.metadata import version
 
-from gamlib.boxes import box_iou, largest_component_box, mask_iou, tune_threshold
-from gamlib.data import load_dataset, make_pairs, smallest_objects
-from gamlib.evaluation import evaluate
-from gamlib.maps import aggregate, min_max, resize
-from gamlib.methods import (
-    METHODS,
-    gam,
-    grad_cam,
-    grad_cam_pp,
-    grad_cam_pp_stable,
-    layer_cam,
-    layer_maps,
-    saliency_maps,
-)
-from gamlib.metrics import average_drop, explanation_map, increase_in_confidence
-from gamlib.models import MODELS, Model, Preprocess, load_model
-from gamlib.scores import ClassScore, Cosine, Dot
-from gamlib.traces import Layer, Trace, trace, trace_class, trace_pair
+# Module -> its public names. A name loads its module when it is first used: the command line, which imports this
+# package as well, must not wait for torch and timm.
+_PUBLIC = {
+    "boxes": ("box_iou", "largest_component_box", "mask_iou", "tune_threshold"),
+    "data": ("load_dataset", "make_pairs", "smallest_objects"),
+    "evaluation": ("evaluate",),
+    "maps": ("aggregate", "min_max", "resize"),
+    "methods": (
+        "METHODS",
+        "gam",
+        "grad_cam",
+        "grad_cam_pp",
+        "grad_cam_pp_stable",
+        "layer_cam",
+        "layer_maps",
+        "saliency_maps",
+    ),
+    "metrics": ("average_drop", "explanation_map", "increase_in_confidence"),
+    "models": ("MODELS", "Model", "Preprocess", "load_model"),
+    "scores": ("ClassScore", "Cosine", "Dot"),
+    "traces": ("Layer", "Trace", "trace", "trace_class", "trace_pair"),
+}
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names}
 
 __version__ = version("gamlib")
+__all__ = sorted(_MODULE_OF)
 
-__all__ = [
-    "METHODS",
-    "MODELS",
-    "ClassScore",
-    "Cosine",
-    "Dot",
-    "Layer",
-    "Model",
-    "Preprocess",
-    "Trace",
-    "aggregate",
-    "average_drop",
-    "box_iou",
-    "evaluate",
-    "explanation_map",
-    "gam",
-    "grad_cam",
-    "grad_cam_pp",
-    "grad_cam_pp_stable",
-    "increase_in_confidence",
-    "largest_component_box",
-    "layer_cam",
-    "layer_maps",
-    "load_dataset",
-    "load_model",
-    "make_pairs",
-    "mask_iou",
-    "min_max",
-    "resize",
-    "saliency_maps",
-    "smallest_objects",
-    "trace",
-    "trace_class",
-    "trace_pair",
-    "tune_threshold",
-]
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'gamlib' has no attribute '{name}'; public names: {', '.join(__all__)}")
+    value = getattr(import_module(f"gamlib.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

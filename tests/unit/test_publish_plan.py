@@ -1,5 +1,8 @@
 """What a request is planned to run, and which requests are refused before anything runs."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -170,3 +173,9 @@ def test_outside_of_a_checkout(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = CliRunner().invoke(main, ["run"])
     assert (outcome.exit_code, "is not inside a checkout of the book" in outcome.output) == (1, True)
+
+
+def test_the_command_line_does_not_wait_for_torch():
+    code = "import sys, gamlib.publish.cli; print({'torch', 'timm', 'papermill', 'pandas'} & set(sys.modules))"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout == "set()\n"
