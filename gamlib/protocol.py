@@ -1,7 +1,7 @@
 """What each profile evaluates: the one place that the chapters with numbers and `gam results` share.
 
 Two parts, so that a chapter about boxes need not wait for masked images. "boxes" has every method, variant and
-control that a claim names, without masked forwards. "masking" has ADP and PIC for what stands in Table 1. "all" is
+control that a claim about boxes or masks names, without masked forwards. "masking" has what stands in Table 1. "all" is
 both; it finds the shards of either that are there already.
 """
 
@@ -27,9 +27,10 @@ STRATA = (100, 25, 10)
 
 # The columns of the tables, the paper's three and the closed form of the third.
 METHODS = ("gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable")
-# (names, depths) of one forward each: the tables and controls; what C11, C13 and C16 ask of GAM alone
-TABLES = ((*METHODS, *CONTROLS), (1, 2))
-GAM_ONLY = (("gam", *VARIANTS), (2, 3, 4))
+# (names, depths), each one `evaluate`: Table 1; Table 2 with the single layer of C13; C11 and C16
+MASKING = ((*METHODS, *CONTROLS), (1, 2))
+BOXES = ((*METHODS, "gam_layer", *CONTROLS), (1, 2))
+DEPTHS = (("gam", *VARIANTS), (2, 3, 4))
 
 # The reader's own copies, with the parameter that names their folder and the networks that the paper pairs them with.
 OWN_COPIES = {
@@ -48,7 +49,7 @@ class Evaluation:
     options: for load_dataset. tasks: scores. fills: of the masked images, () where the stratum has boxes only.
     model: the network that goes with the data set, None for the one that the chapter was given.
     checkpoint: whether that network's weights are the reader's, <weights_root>/<model>.pth.
-    variants: whether the depths and variants that only claims ask for are evaluated, too.
+    depths: whether more layers and other aggregations are evaluated, too.
     """
 
     dataset: str
@@ -58,7 +59,7 @@ class Evaluation:
     options: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     checkpoint: bool = False
-    variants: bool = True
+    depths: bool = False
 
     def load(self) -> Dataset:
         return load_dataset(self.dataset, **self.options)
@@ -80,15 +81,16 @@ def evaluations(
         raise ValueError(f"profile: unknown '{profile}'; accepted: {', '.join(PROFILES)}")
     if profile == "open":
         # Raccoons fill their photographs: the smallest tenth holds no small objects.
-        return [Evaluation("raccoon", fills=FILLS)]
+        return [Evaluation("raccoon", fills=FILLS, depths=True)]
     if profile == "embedded":
         single = [
             Evaluation("scenes", percentile, fills=FILLS if percentile == 100 else FILLS[:1],
-                       options={"kind": "single", "n": n_images, "percentile": percentile, "seed": seed})
+                       options={"kind": "single", "n": n_images, "percentile": percentile, "seed": seed},
+                       depths=percentile == 100)
             for percentile in STRATA
         ]  # fmt: skip
         two = {"kind": "two", "n": n_images, "seed": seed}
-        return [*single, Evaluation("scenes", tasks=("class",), options=two, variants=False)]
+        return [*single, Evaluation("scenes", tasks=("class",), options=two)]
     return [one for name, parameter in OWN_COPIES.items() if (roots or {}).get(parameter)
             for one in _own_copy(name, str(roots[parameter]))]  # fmt: skip
 
@@ -97,7 +99,10 @@ def _own_copy(name: str, root: str) -> list[Evaluation]:
     options = {"root": root}
     if name == "imagenet_val":
         cells = [(network, percentile) for network in IMAGENET_NETWORKS for percentile in STRATA]
-        return [Evaluation(name, p, fills=FILLS[:1], options=options, model=network) for network, p in cells]
+        return [
+            Evaluation(name, p, fills=FILLS[:1], options=options, model=network, depths=p == 100)
+            for network, p in cells
+        ]
     if name == "chestx_ray8":
         return [Evaluation(name, tasks=("class",), options=options, model="chexnet")]
     network = {"coco": "tresnet_l_coco", "voc2012": "tresnet_xl_voc"}[name]
@@ -126,9 +131,9 @@ def run(
         raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
     frames, skipped = [], []
     for one in evaluations(profile, n_images, seed, roots):
-        masked = part != "boxes" and bool(one.fills)
-        wanted = [(*TABLES, one.fills if masked else None)] if masked or part != "masking" else []
-        wanted += [(*GAM_ONLY, None)] if one.variants and part != "masking" else []
+        wanted = [(*MASKING, one.fills)] if part != "boxes" and one.fills else []
+        wanted += [(*BOXES, None)] if part != "masking" else []
+        wanted += [(*DEPTHS, None)] if part != "masking" and one.depths else []
         name = one.model or model
         weights = Path((roots or {}).get("weights_root", "")) / f"{name}.pth" if one.checkpoint else "default"
         parts = [
@@ -142,7 +147,7 @@ def run(
     for frame in frames:
         frame.attrs = {}
     results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=KEY)
-    # GAM with two layers is in both of the lists; the masked one comes first
+    # what several lists have is kept from the first, which alone may have masked scores
     results = results.drop_duplicates(KEY, ignore_index=True)
     results.attrs = {"skipped": skipped}
     return results
