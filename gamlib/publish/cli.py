@@ -1,4 +1,4 @@
-"""The command line: `gam run` and `gam book`."""
+"""The command line: `gam run`, `gam book` and `gam exercises`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gamlib.publish.build import build
+from gamlib.publish.exercises_cli import exercises
 from gamlib.publish.offline import vendor
 from gamlib.publish.parameters import parse_value
 from gamlib.publish.plan import plan
@@ -30,6 +31,9 @@ class Group(click.Group):
 @click.group(cls=Group)
 def main() -> None:
     """Run the notebooks and build the book."""
+
+
+main.add_command(exercises)
 
 
 def run_options(command: Callable) -> Callable:

@@ -1,0 +1,28 @@
+"""Checks of the book's exercises: a score, and a hint for each typical mistake; never the answer.
+
+Each check is called with the reader's own function or functions, prints what is right and what is not, and leaves
+its record for `report`. Inputs depend on `seed`, so that no answer can be looked up.
+"""
+
+from gamlib.checks.cosine import ex03
+from gamlib.checks.equality import ex04
+from gamlib.checks.explosion import ex05
+from gamlib.checks.gradients import ex01
+from gamlib.checks.measures import ex06
+from gamlib.checks.record import Part, Record, report
+from gamlib.checks.relus import ex02
+from gamlib.checks.rerun import ex08
+from gamlib.checks.sanity import ex07
+
+CHECKS = {
+    "ex01": ex01,
+    "ex02": ex02,
+    "ex03": ex03,
+    "ex04": ex04,
+    "ex05": ex05,
+    "ex06": ex06,
+    "ex07": ex07,
+    "ex08": ex08,
+}
+
+__all__ = [*CHECKS, "CHECKS", "Part", "Record", "report"]

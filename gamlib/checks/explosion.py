@@ -1,0 +1,106 @@
+"""Check of exercise 5: Grad-CAM++ overflows, and a form of it that does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gamlib.checks.compare import Mistake, call, compare, tensor
+from gamlib.checks.record import Miss, Record, assess
+from gamlib.methods import FORMULAS
+
+# ln of the largest float32
+LARGEST = math.log(torch.finfo(torch.float32).max)
+
+
+def ex05(
+    explosive_score: Callable[[Tensor, Tensor], Tensor], mended: Callable[[Tensor, Tensor], Tensor], seed: int = 0
+) -> Record:
+    """Check a score (B,) that makes the map of Eq. 6 overflow while e^s does not, and the map (B, h, w) without e^s.
+
+    Both functions take a, g (B, C, h, w) float32, a >= 0.
+    """
+    generator = torch.Generator().manual_seed(1000 * seed + 5)
+    a = 30 * torch.rand(2, 8, 7, 7, generator=generator)
+    g = 0.2 * torch.randn(2, 8, 7, 7, generator=generator)
+
+    def explodes() -> None:
+        s = tensor(call(explosive_score, a, g)).float()
+        if s.shape != (2,):
+            raise Miss(f"expected one score an image, shape (2,), got {tuple(s.shape)}")
+        if (s > 700).any():
+            raise Miss("that is where float64 ends; the maps are computed in float32")
+        if (s.exp().isinf()).any():
+            raise Miss("e^s itself is infinite at your score; find one at which e^s is still finite and the map is not")
+        if FORMULAS["grad_cam_pp"](a, g, s).isfinite().flatten(1).all(dim=1).any():
+            raise Miss(
+                "a map is still finite at your score; the largest number that Eq. 6 makes is e^s times the peak of the "
+                "mended map, and that must not fit into float32"
+            )
+
+    def finite() -> None:
+        compare(mended, [(a, g), (a[:1] / 3, 2 * g[1:])], _stable, MENDED_MISTAKES, "the map (B, h, w)")
+        if not tensor(call(mended, a, 1e-3 * g.abs().neg())).eq(0).all():
+            raise Miss("where no gradient of a channel is positive, its weight is 0 and not 0/0")
+
+    return assess("ex05", seed, [("mended", 4, finite), ("explosive_score", 3, explodes)])
+
+
+def _stable(a: Tensor, g: Tensor) -> Tensor:
+    return FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(len(a)))
+
+
+def _alpha(a: Tensor, g: Tensor) -> Tensor:
+    return 1 / (2 + g * a.sum(dim=(2, 3), keepdim=True))
+
+
+def _shared(alpha: Tensor) -> Tensor:
+    return alpha / alpha.sum(dim=(2, 3), keepdim=True)
+
+
+def _map(weights: Tensor, a: Tensor) -> Tensor:
+    return (weights.sum(dim=(2, 3), keepdim=True) * a).sum(dim=1)
+
+
+def _positive_alpha(a: Tensor, g: Tensor) -> Tensor:
+    return _alpha(a, g.relu()) * (g > 0)
+
+
+def _clamped(a: Tensor, g: Tensor) -> Tensor:
+    return FORMULAS["grad_cam_pp"](a, g, torch.full((len(a),), 80.0))
+
+
+MENDED_MISTAKES = (
+    Mistake(
+        lambda a, g: _map(_positive_alpha(a, g) * g.relu(), a).relu(),
+        "alpha is not shared out: the original divides it by its sum over the pixels of a channel",
+    ),
+    Mistake(
+        lambda a, g: _map(_shared(_alpha(a, g.relu())) * g.relu(), a).relu(),
+        "pixels whose gradient is not positive take part in alpha's sum; only positive ones count",
+    ),
+    Mistake(
+        lambda a, g: _map(_shared(_alpha(a, g)) * g.relu(), a).relu(),
+        "alpha uses negative gradients: its denominator can then pass through 0",
+    ),
+    Mistake(
+        lambda a, g: _map(_shared(_alpha(a, g)) * g, a).relu(),
+        "neither alpha nor the weights clip the gradient; Eq. 6 does",
+    ),
+    Mistake(
+        lambda a, g: _map(_shared((g > 0).float()) * g.relu(), a).relu(),
+        "every positive pixel has the same alpha; what has become of its denominator?",
+    ),
+    Mistake(
+        lambda a, g: _map(g.relu() / g[0, 0].numel(), a).relu(),
+        "this is the mean of the positive gradients; alpha is missing",
+    ),
+    Mistake(_clamped, "this is e^s with a smaller s: it only puts the overflow off. Let e^s cancel on paper first"),
+    Mistake(
+        lambda a, g: (_shared(_positive_alpha(a, g)) * g.relu() * a).sum(dim=1).relu(),
+        "each pixel keeps a weight of its own; Eq. 6 sums over the pixels to one weight a channel",
+    ),
+)

@@ -1,0 +1,148 @@
+"""Check of exercise 6: ADP and PIC, by hand and as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from gamlib.checks.compare import Mistake, call, compare, tensor
+from gamlib.checks.record import Miss, Record, assess
+
+# The scores of the two 4 x 4 images of the exercise, whole and masked, and the measures of both.
+BY_HAND = {"before": (4.0, 5.0), "after": (4.5, 2.0), "adp": 30.0, "pic": 50.0}
+
+Measure = Callable[[Tensor, Tensor], float]
+
+
+def ex06(
+    by_hand: Callable[[], Mapping], average_drop: Measure, increase_in_confidence: Measure, seed: int = 0
+) -> Record:
+    """Check {"before": [Y1, Y2], "after": [O1, O2], "adp": %, "pic": %} and both measures of (before, "
+    "after), each (N,)."""
+    generator = torch.Generator().manual_seed(1000 * seed + 6)
+    cases = []
+    # mostly drops, then mostly increases: only so does it show whether the mean is clipped or each drop
+    for count, least in ((5, 0.4), (8, 1.0)):
+        before = torch.rand(count, generator=generator) + 0.2
+        after = before * (least + torch.rand(count, generator=generator))
+        # one drop, one increase and one tie whatever the seed
+        after[:3] = before[:3] * torch.tensor([0.5, 1.25, 1.0])
+        cases.append((before, after))
+
+    return assess(
+        "ex06",
+        seed,
+        [
+            ("by hand: scores", 2, lambda: _check_scores(_answers(by_hand))),
+            ("by hand: ADP", 1, lambda: _check_number(_answers(by_hand), "adp", ADP_HINTS)),
+            ("by hand: PIC", 1, lambda: _check_number(_answers(by_hand), "pic", PIC_HINTS)),
+            ("average_drop", 2, lambda: compare(average_drop, cases, _adp, ADP_MISTAKES, "ADP, one number,")),
+            (
+                "increase_in_confidence",
+                2,
+                lambda: compare(increase_in_confidence, cases, _pic, PIC_MISTAKES, "PIC, one number,"),
+            ),
+        ],
+    )
+
+
+def _answers(by_hand: Callable[[], Mapping]) -> Mapping:
+    answers = call(by_hand)
+    if not isinstance(answers, Mapping) or set(answers) != set(BY_HAND):
+        raise Miss(f"`by_hand` returns a dict with the keys {', '.join(BY_HAND)}")
+    return answers
+
+
+def _check_scores(answers: Mapping) -> None:
+    for key, unmasked in (("before", "on the whole image"), ("after", "on image times map")):
+        given = _numbers(answers[key])
+        for number, (value, right) in enumerate(zip(given, BY_HAND[key], strict=True), start=1):
+            if abs(value - right) > 1e-6:
+                raise Miss(
+                    f"the score of image {number} {unmasked} is not {value:g}; weigh every pixel, also the "
+                    "one with weight -1"
+                )
+
+
+def _numbers(values: Sequence[float]) -> list[float]:
+    given = tensor(values).double().flatten().tolist()
+    if len(given) != 2:
+        raise Miss(f"expected the scores of two images, got {len(given)}")
+    return given
+
+
+# what a typical slip makes of the numbers of the exercise
+ADP_HINTS = {
+    23.75: "an increase counts as a negative drop here; ADP clips each drop at 0 before the mean",
+    0.3: "ADP is a percentage",
+    75.0: "the drop is taken relative to the masked score; it is relative to the score on the whole image",
+    60.0: "this is the sum, or the drop of one image; ADP is the mean over both",
+    150.0: "this is a drop in units of the score; divide each by the score on its own whole image",
+    1.5: "this is a drop in units of the score; divide each by the score on its own whole image",
+    100 / 3: "this divides the summed drops by the summed scores; ADP is the mean of the relative drops",
+}
+PIC_HINTS = {
+    0.5: "PIC is a percentage",
+    1.0: "PIC is a percentage of the images, not their number",
+    100.0: "only one of the two images scores higher when masked",
+    0.0: "one image scores higher when masked: look at what its map covers up",
+}
+
+
+def _check_number(answers: Mapping, key: str, hints: Mapping[float, str]) -> None:
+    given = tensor(answers[key])
+    if given.numel() != 1:
+        raise Miss(f"{key}: expected one number, got {given.numel()}")
+    value = float(given)
+    if abs(value - BY_HAND[key]) > 1e-2:
+        near = [hint for wrong, hint in hints.items() if abs(value - wrong) <= 0.01 * max(1.0, wrong)]
+        raise Miss(
+            near[0] if near else f"{key.upper()} is not {value:g} for these scores; write down one image's share first"
+        )
+
+
+def _adp(before: Tensor, after: Tensor) -> Tensor:
+    return 100 * ((before - after).clamp(min=0) / before).mean()
+
+
+def _pic(before: Tensor, after: Tensor) -> Tensor:
+    return 100 * (after > before).float().mean()
+
+
+ADP_MISTAKES = (
+    Mistake(
+        lambda y, o: 100 * ((y - o) / y).mean(),
+        "an increase counts as a negative drop here; ADP clips each drop at 0 before the mean",
+    ),
+    Mistake(lambda y, o: 100 * ((y - o) / y).mean().clamp(min=0), "the mean is clipped; clip each image's drop"),
+    Mistake(
+        lambda y, o: 100 * ((y - o).abs() / y).mean(),
+        "an increase counts as a drop: absolute values are not clipped values",
+    ),
+    Mistake(lambda y, o: _adp(y, o) / 100, "ADP is a percentage"),
+    Mistake(
+        lambda y, o: 100 * ((y - o).clamp(min=0) / o).mean(),
+        "the drop is taken relative to the masked score; it is relative to the score on the whole image",
+    ),
+    Mistake(
+        lambda y, o: 100 * (y - o).clamp(min=0).mean(),
+        "this is a drop in units of the score; divide each by the score on its own whole image",
+    ),
+    Mistake(
+        lambda y, o: 100 * (y - o).clamp(min=0).sum() / y.sum(),
+        "this divides the summed drops by the summed scores; ADP is the mean of the relative drops",
+    ),
+    Mistake(lambda y, o: _adp(y, o) * len(y), "this is the sum over the images; ADP is their mean"),
+    Mistake(lambda y, o: _adp(o, y), "before and after are swapped"),
+)
+PIC_MISTAKES = (
+    Mistake(
+        lambda y, o: 100 * (o >= y).float().mean(), "a tie counts as an increase; the score has to be strictly higher"
+    ),
+    Mistake(lambda y, o: 100 * (o < y).float().mean(), "this counts the drops; PIC counts the increases"),
+    Mistake(lambda y, o: _pic(y, o) / 100, "PIC is a percentage"),
+    Mistake(lambda y, o: (o > y).float().sum(), "PIC is a percentage of the images, not their number"),
+    Mistake(lambda y, o: 100 * ((o - y).clamp(min=0) / y).mean(), "PIC asks how many images rise, not by how much"),
+)

@@ -1,0 +1,104 @@
+"""From one solved notebook an exercise: the student's edition, without solution or outputs, and the teacher's."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from gamlib.publish.project import Project, Refused
+from gamlib.publish.stage import merged
+
+FOLDER = "exercises"
+
+
+def exercise_names(project: Project) -> dict[str, str]:
+    """Exercise -> name of its solved notebook, such as "ex01" -> "exercises/ex01_gradient_of_a_score", in order.
+
+    The exercise is what metadata.gamlib.exercise of the notebook says. Raises Refused for one that two notebooks claim.
+    """
+    found: dict[str, str] = {}
+    for name in project.names():
+        if name.startswith(f"{FOLDER}/"):
+            exercise = exercise_of(read(project.source(name)))
+            if exercise is None or exercise in found:
+                raise Refused(f"{name}: metadata.gamlib.exercise is {exercise!r}; each exercise has one notebook")
+            found[exercise] = name
+    return dict(sorted(found.items()))
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def exercise_of(notebook: Mapping) -> str | None:
+    """What a notebook says which exercise it is."""
+    return notebook["metadata"].get("gamlib", {}).get("exercise")
+
+
+def tags(cell: Mapping) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def source(cell: Mapping) -> str:
+    return "".join(cell["source"])
+
+
+def student_edition(solved: Mapping) -> dict:
+    """A solved notebook without outputs, cells tagged `solution`, and those from {solution-start} to {solution-end}.
+
+    What marks the exercise on the page of the book becomes a heading.
+    """
+    notebook = copy.deepcopy(dict(solved))
+    notebook["metadata"] = {key: notebook["metadata"][key] for key in ("gamlib", "kernelspec", "language_info")}
+    notebook["metadata"]["gamlib"] = {"exercise": exercise_of(solved)}
+    cells, inside = [], False
+    for cell in notebook["cells"]:
+        text = source(cell)
+        if cell["cell_type"] == "markdown" and "{solution-start}" in text:
+            inside = True
+        if not inside and "solution" not in tags(cell):
+            cells.append(cell)
+        if cell["cell_type"] == "markdown" and "{solution-end}" in text:
+            inside = False
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+        else:
+            cell["source"] = _plain(source(cell)).splitlines(keepends=True)
+    notebook["cells"] = [cell for cell in cells if source(cell)]
+    return notebook
+
+
+def _plain(text: str) -> str:
+    """Markdown that Jupyter shows as it is meant: without the directives of the book's pages."""
+    text = re.sub(r"```\{exercise-start\}[^\n]*\n(?::[^\n]*\n)*```\n*", "## Your task\n\n", text)
+    text = re.sub(r"```\{exercise-end\}\n```\n*", "", text)
+    text = re.sub(r":::\{admonition\} ([^\n]*)\n(?::[^\n]*\n)*\n*(.*?)\n:::", r"## \1\n\n\2", text, flags=re.S)
+    return re.sub(r" ?\{cite\}`[^`]*`", "", text)
+
+
+def write_student(project: Project, folder: Path) -> list[Path]:
+    """Write the student's edition of every exercise into `folder`; the paths written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in exercise_names(project).values():
+        path = folder / Path(name).with_suffix(".ipynb").name
+        path.write_text(json.dumps(student_edition(read(project.source(name))), indent=1, ensure_ascii=False) + "\n")
+        written.append(path)
+    return written
+
+
+def write_teacher(project: Project, profile: str, folder: Path) -> list[Path]:
+    """Write the solved and executed notebooks into `folder`; they have to be run before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    written = []
+    for name in exercise_names(project).values():
+        path = folder / Path(name).with_suffix(".ipynb").name
+        path.write_bytes(merged(project.source(name), project.executed(profile, name)))
+        written.append(path)
+    return written

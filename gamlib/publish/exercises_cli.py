@@ -1,0 +1,60 @@
+"""The command line of the exercises: `gam exercises student`, `teacher`, `grade`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gamlib.publish.exercises import exercise_names, write_student, write_teacher
+from gamlib.publish.grading import grade_folder, to_csv, to_table
+from gamlib.publish.plan import plan
+from gamlib.publish.project import find_project
+from gamlib.publish.run import locked, run_jobs
+
+PROFILE = "embedded"
+
+
+@click.group()
+def exercises() -> None:
+    """Student notebooks, teacher notebooks, grades."""
+
+
+@exercises.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; default: _build/student.")
+def student(out: Path | None) -> None:
+    """Write the notebooks for students: no solution, no outputs."""
+    project = find_project(Path.cwd())
+    for path in write_student(project, out or project.build / "student"):
+        click.echo(path)
+
+
+@exercises.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; default: _build/teacher.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Notebooks at a time.")
+def teacher(out: Path | None, jobs: int) -> None:
+    """Run the solved notebooks where they have changed, and write them with their outputs."""
+    project = find_project(Path.cwd())
+    names = list(exercise_names(project).values())
+    with locked(project, click.echo):
+        failures = run_jobs(plan(project, names, PROFILE, {}, Path.cwd(), True), jobs, False, Path.cwd(), click.echo)
+        if failures:
+            raise click.ClickException("; ".join(f"{failure.name}, {failure.reason}" for failure in failures))
+        for path in write_teacher(project, PROFILE, out or project.build / "teacher"):
+            click.echo(path)
+
+
+@exercises.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--time-limit", default=180.0, show_default=True, type=click.FloatRange(1), help="Seconds for each.")
+@click.option("--seed", default=1, show_default=True, help="Of the checks' inputs; the notebooks themselves use 0.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Submissions at a time.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV; default: FOLDER/grades.csv.")
+def grade(folder: Path, time_limit: float, seed: int, jobs: int, out: Path | None) -> None:
+    """Run every notebook below FOLDER and grade it. This runs the students' code, with your rights, on this machine."""
+    grades = grade_folder(find_project(Path.cwd()), folder, time_limit, seed, jobs)
+    out = out or folder / "grades.csv"
+    out.write_text(to_csv(grades))
+    click.echo(to_table(grades))
+    click.echo(out, file=sys.stderr)

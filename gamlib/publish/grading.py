@@ -1,0 +1,190 @@
+"""Grade submissions: run each by itself, then our own checks on the functions it has defined.
+
+This runs the students' code with the rights of whoever calls it. A time limit, a process group and a temporary folder
+keep accidents apart; they are no wall against malice.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from gamlib.publish.confined import run_confined
+from gamlib.publish.exercises import exercise_names, exercise_of, read, source, tags
+from gamlib.publish.project import Project, Refused
+
+# What the student's cells have imported or changed of gamlib is thrown away before the check is imported anew.
+FRESH = """import sys as _sys
+
+for _name in [name for name in _sys.modules if name.split(".")[0] == "gamlib"]:
+    del _sys.modules[_name]
+seed = {seed}
+"""
+WRITE = """from gamlib.checks import report as _report
+
+_report({path!r})
+"""
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One row: what became of one submission. status: graded, error, timeout, unreadable.
+
+    "error": a cell of the submission failed; what its functions are worth has been counted all the same.
+    """
+
+    submission: str
+    exercise: str
+    status: str
+    points: int
+    out_of: int
+    missed: str
+    detail: str
+    seconds: float
+
+
+def grade_folder(project: Project, folder: Path, limit: float, seed: int, workers: int) -> list[Grade]:
+    """Grade every notebook below `folder`, sorted by path. limit: seconds for each. seed: of the checks' inputs."""
+    if not folder.is_dir():
+        raise Refused(f"{folder} is not a folder: give the one that holds the submissions")
+    paths = sorted(p for p in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    if not paths:
+        raise Refused(f"{folder} holds no notebook (*.ipynb)")
+    solved = {exercise: read(project.source(name)) for exercise, name in exercise_names(project).items()}
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda path: grade(path, path.relative_to(folder).as_posix(), solved, limit, seed), paths))
+
+
+def grade(path: Path, name: str, solved: dict[str, dict], limit: float, seed: int) -> Grade:
+    """Grade one submission; whatever is wrong with it is told in its row."""
+    try:
+        notebook = _readable(path)
+        exercise = _recognise(notebook, path, solved)
+    except (ValueError, OSError) as error:
+        return Grade(name, "", "unreadable", 0, 0, "", _line(str(error)), 0.0)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="gam-grade-", ignore_cleanup_errors=True) as folder:
+        status, records, detail = _run(notebook, solved[exercise], exercise, Path(folder), limit, seed)
+    seconds = round(time.perf_counter() - start, 1)
+    out_of = sum(part["points"] for part in records)
+    missed = "; ".join(part["name"] for part in records if not part["earned"])
+    points = sum(part["earned"] for part in records)
+    return Grade(name, exercise, status, points, out_of, missed, _line(detail), seconds)
+
+
+def _readable(path: Path) -> dict:
+    """The notebook, in the shape that Papermill needs; ValueError where it is none, or not one for Python."""
+    try:
+        notebook = read(path)
+        [(cell["cell_type"], source(cell), tags(cell)) for cell in notebook["cells"]]
+        kernel = notebook["metadata"].get("kernelspec", {})
+        language = kernel.get("language") or (
+            "python" if str(kernel.get("name", "python")).startswith("python") else ""
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a notebook: {type(error).__name__}: {error}") from error
+    if language != "python":
+        raise ValueError(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")
+    return notebook
+
+
+def _recognise(notebook: dict, path: Path, solved: dict[str, dict]) -> str:
+    """Which exercise it is: what its metadata says; the name of the file only where they say nothing."""
+    named = exercise_of(notebook) or path.name[:4]
+    if named not in solved:
+        raise ValueError(f"not one of the exercises: {named!r}; accepted: {', '.join(solved)}")
+    return named
+
+
+def _run(
+    submission: dict, solved: dict, exercise: str, folder: Path, limit: float, seed: int
+) -> tuple[str, list[dict], str]:
+    """Status, the parts of the record, and a line on what went wrong."""
+    record = folder / f"{secrets.token_hex(8)}.json"
+    work = folder / "work"
+    work.mkdir()
+    prepared = _prepared(submission, solved, record, seed)
+    (work / "submission.ipynb").write_text(json.dumps(prepared))
+    job = {"source": str(work / "submission.ipynb"), "target": str(folder / "executed.ipynb"), "parameters": {}}
+    message = run_confined(job, folder / "errors.txt", limit)
+    if message is None:
+        return "timeout", [], f"stopped after {limit:g} s"
+    executed = read(Path(job["target"])) if Path(job["target"]).exists() else {"cells": []}
+    if not record.exists():
+        failure = executed.get("metadata", {}).get("gamlib", {}).get("failure", {}).get("message")
+        return "error", [], failure or message or "the kernel ended before the check"
+    parts = [
+        part for entry in json.loads(record.read_text()) if entry["exercise"] == exercise for part in entry["parts"]
+    ]
+    errors = [line for line in map(_error, executed["cells"]) if line]
+    return ("error" if errors or not parts else "graded"), parts, "; ".join(errors)
+
+
+def _prepared(submission: dict, solved: dict, record: Path, seed: int) -> dict:
+    """The submission's code above its last check cell, and behind it the original check, on gamlib loaded anew.
+
+    A cell that fails does not keep the next ones from running, so that each function counts by itself.
+    """
+    last = max((n for n, cell in enumerate(submission["cells"]) if "check" in tags(cell)), default=None)
+    cells = [
+        _code(f"student-{number}", source(cell), ["student"])
+        for number, cell in enumerate(submission["cells"][:last])
+        if cell["cell_type"] == "code" and "check" not in tags(cell)
+    ]
+    checks = [source(cell) for cell in solved["cells"] if "check" in tags(cell)]
+    cells.append(_code("fresh", FRESH.format(seed=seed), []))
+    cells += [_code(f"check-{number}", text, []) for number, text in enumerate(checks)]
+    cells.append(_code("record", WRITE.format(path=str(record)), []))
+    return {"cells": cells, "metadata": solved["metadata"], "nbformat": 4, "nbformat_minor": 5}
+
+
+def _code(name: str, text: str, own: list[str]) -> dict:
+    metadata = {"tags": [*own, "raises-exception"]}
+    return {
+        "cell_type": "code", "id": name, "metadata": metadata, "source": text, "outputs": [], "execution_count": None,
+    }  # fmt: skip
+
+
+def _error(cell: dict) -> str:
+    """Name and text of an error in one of the student's cells; a stub that was called is none."""
+    if "student" not in tags(cell) and not cell["id"].startswith("check"):
+        return ""
+    found = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
+    return "".join(
+        f"{output['ename']}: {output['evalue']}" for output in found if output["ename"] != "NotImplementedError"
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def to_csv(grades: Sequence[Grade]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, [field.name for field in fields(Grade)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(grade) for grade in grades)
+    return buffer.getvalue()
+
+
+def to_table(grades: Sequence[Grade]) -> str:
+    """The grades for the eyes: one line each, no wider than a terminal."""
+    width = max(len(grade.submission) for grade in grades)
+    lines = [f"{'submission':{width}s}  exercise  status      points  missed"]
+    for grade in grades:
+        score = f"{grade.points}/{grade.out_of}" if grade.out_of else "0"
+        what = grade.missed or grade.detail
+        room = max(24, shutil.get_terminal_size((120, 24)).columns - width - 32)
+        lines.append(
+            f"{grade.submission:{width}s}  {grade.exercise or '-':8s}  {grade.status:10s}  {score:6s}  {what[:room]}"
+        )
+    return "\n".join(lines)

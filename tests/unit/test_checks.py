@@ -1,0 +1,381 @@
+"""The checks of the exercises: solutions pass, each foreseen mistake gets its hint, and no hint tells the answer."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import papermill
+import pytest
+import torch
+
+import gamlib
+from gamlib import checks, sanity
+from gamlib.checks import CHECKS, cosine, equality, explosion, gradients, measures, relus
+
+EXERCISES = Path(__file__).resolve().parents[2] / "notebooks" / "exercises"
+
+
+def cells(exercise: str, tag: str) -> list[str]:
+    (path,) = EXERCISES.glob(f"{exercise}_*.ipynb")
+    found = json.loads(path.read_text())["cells"]
+    return ["".join(cell["source"]) for cell in found if tag in cell["metadata"].get("tags", [])]
+
+
+def defined(exercise: str, tag: str) -> SimpleNamespace:
+    """What the cells with this tag define."""
+    names = {"torch": torch, "gamlib": gamlib, "sanity": sanity, "papermill": papermill, "pd": pd}
+    for text in cells(exercise, tag):
+        exec(text, names)
+    return SimpleNamespace(**names)
+
+
+def check(exercise: str, answers: SimpleNamespace, seed: int = 0, **other) -> checks.Record:
+    """Call the check as its notebook does, with some functions replaced by `other`."""
+    names = vars(answers) | other | {"seed": seed, exercise: CHECKS[exercise]}
+    call = cells(exercise, "check")[0].splitlines()[-1]
+    return eval(call, names)
+
+
+def hints(record: checks.Record) -> str:
+    return " | ".join(part.hint for part in record.parts if not part.earned)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("exercise", [name for name in CHECKS if name != "ex08"])
+def test_the_solution_gets_all_points(exercise, seed):
+    record = check(exercise, defined(exercise, "solution"), seed)
+    assert hints(record) == ""
+    assert (record.earned, record.seed) == (record.points, seed)
+
+
+@pytest.mark.parametrize("exercise", CHECKS)
+def test_a_stub_ends_the_check_with_its_own_error(exercise):
+    with pytest.raises(NotImplementedError, match="is still to be written"):
+        check(exercise, defined(exercise, "stub"))
+
+
+def test_what_is_written_counts_beside_a_stub(capsys):
+    stub, solution = defined("ex03", "stub"), defined("ex03", "solution")
+    with pytest.raises(NotImplementedError, match="is_negative"):
+        check("ex03", stub, cosine_gradient=solution.cosine_gradient)
+    assert "right   3/3  cosine_gradient" in capsys.readouterr().out
+    (entry,) = [entry for entry in checks.report() if entry["exercise"] == "ex03"]
+    assert (entry["earned"], entry["points"]) == (3, 5)
+
+
+# One function of the reader's, the mistakes foreseen for it, and what they are called with.
+FORESEEN = [
+    ("ex01", "gradient_by_hook", gradients.GRADIENT_MISTAKES),
+    ("ex01", "gradient_by_autograd", gradients.GRADIENT_MISTAKES),
+    ("ex02", "gam_without", relus.SWITCH_MISTAKES),
+    ("ex03", "cosine_gradient", cosine.COSINE_MISTAKES),
+    ("ex03", "is_negative", cosine.SIGN_MISTAKES),
+    ("ex04", "grad_cam_map", equality.GRAD_CAM_MISTAKES),
+    ("ex05", "mended", explosion.MENDED_MISTAKES),
+    ("ex06", "average_drop", measures.ADP_MISTAKES),
+    ("ex06", "increase_in_confidence", measures.PIC_MISTAKES),
+]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    ("exercise", "function", "mistake"),
+    [(exercise, function, mistake) for exercise, function, mistakes in FORESEEN for mistake in mistakes],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_foreseen_mistake_gets_its_own_hint(exercise, function, mistake, seed):
+    record = check(exercise, defined(exercise, "solution"), seed, **{function: mistake.answer})
+    assert hints(record) == mistake.hint
+
+
+def written(source: str, name: str):
+    """A function as a reader might write it."""
+    names = {"torch": torch, "sanity": sanity, "papermill": papermill, "pd": pd, "gamlib": gamlib}
+    exec(source, names)
+    return names[name]
+
+
+# Wrong answers as readers write them, and what the hint has to say.
+TYPICAL = [
+    ("ex01", "gradient_by_hook", """
+def gradient_by_hook(network, layer, x, target):
+    kept = {}
+    handle = layer.register_full_backward_hook(lambda m, inputs, outputs: kept.update(g=inputs[0]))
+    network(x)[:, target].sum().backward()
+    handle.remove()
+    return kept["g"]
+""", "read before the layer's ReLU"),
+    ("ex01", "gradient_by_hook", """
+def gradient_by_hook(network, layer, x, target):
+    kept = {}
+    layer.register_full_backward_hook(lambda m, inputs, outputs: kept.update(g=outputs[0]))
+    network(x)[:, target].sum().backward()
+    return kept["g"]
+""", "leaves its hook on the layer"),
+    ("ex01", "gradient_by_autograd", """
+def gradient_by_autograd(network, layer, x, target):
+    kept = {}
+    handle = layer.register_forward_hook(lambda m, i, o: (o.retain_grad(), kept.update(a=o))[0])
+    network(x)[:, target].sum().backward()
+    handle.remove()
+    return kept["a"].grad
+""", "leaves a .grad in the weights"),
+    ("ex01", "gradient_by_autograd", """
+def gradient_by_autograd(network, layer, x, target):
+    return network(x)[:, 9]
+""", "stops with IndexError"),
+    ("ex02", "gam_without", """
+def gam_without(a, g, relu_a, relu_g):
+    return (a * g).relu().sum(dim=1)
+""", "two negative factors count as evidence"),
+    ("ex02", "gam_without", """
+def gam_without(a, g, relu_a, relu_g):
+    a.relu() * g.relu()
+""", "returns None"),
+    ("ex03", "cosine_gradient", """
+def cosine_gradient(h, g):
+    return g / (h.norm() * g.norm())
+""", "differs from what is expected"),
+    ("ex04", "grad_cam_map", """
+def grad_cam_map(a, g):
+    return torch.einsum("bk,bkij->bij", g.mean((2, 3)), a)
+""", "your map is not clipped at zero: see Eq. 3"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return ((a >= 0) & (g >= 0)).flatten(1).all(dim=1)
+""", "varies over the pixels of a channel"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return ((a >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
+""", "a channel with a negative gradient pass"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return ((g >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
+""", "negative activations pass"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return ((a >= 0) & (g > 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
+""", "0 is not negative"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return ((a >= 0) & (g >= 0) & (g == g[:, :1, :1, :1])).flatten(1).all(dim=1)
+""", "a non-negative A with a constant, non-negative gradient in each channel is refused"),
+    ("ex04", "equal_for_sure", "def equal_for_sure(a, g):\n    return bool((a >= 0).all())", "one answer an image"),
+    ("ex04", "counterexample", """
+def counterexample():
+    return torch.tensor([[[[1.0, -1.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
+""", "A has negative entries"),
+    ("ex04", "counterexample", """
+def counterexample():
+    return torch.tensor([[[[1.0, 1.0]]]]), torch.tensor([[[[1.0, -1.0]]]])
+""", "G has negative entries"),
+    ("ex04", "counterexample", """
+def counterexample():
+    return torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[1.0, 1.0]]]])
+""", "both maps are equal here"),
+    ("ex04", "counterexample", """
+def counterexample():
+    return torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
+""", "only in scale or offset"),
+    ("ex04", "counterexample", "def counterexample():\n    return torch.ones(1, 2)", "return two tensors"),
+    ("ex04", "counterexample", "def counterexample():\n    return torch.ones(2), torch.ones(2)", "same shape"),
+    ("ex05", "explosive_score", "def explosive_score(a, g):\n    return torch.full((2,), 89.0)", "e^s itself is inf"),
+    ("ex05", "explosive_score", "def explosive_score(a, g):\n    return torch.full((2,), 60.0)", "still finite"),
+    ("ex05", "explosive_score", "def explosive_score(a, g):\n    return torch.full((2,), 709.8)", "float64 ends"),
+    ("ex05", "explosive_score", "def explosive_score(a, g):\n    return 88.0", "one score an image"),
+    ("ex05", "mended", """
+def mended(a, g):
+    alpha = (g > 0) / (2 + g.relu() * a.sum(dim=(2, 3), keepdim=True))
+    weights = (alpha / alpha.sum(dim=(2, 3), keepdim=True) * g.relu()).sum(dim=(2, 3), keepdim=True)
+    return (weights * a).sum(dim=1).relu()
+""", "its weight is 0 and not 0/0"),
+    ("ex06", "average_drop", """
+def average_drop(before, after):
+    return 100 * sum(before - after) / sum(before)
+""", "differs from what is expected"),
+    ("ex06", "increase_in_confidence", """
+def increase_in_confidence(before, after):
+    return 100 * (after >= before).float().mean()
+""", "a tie counts as an increase"),
+    ("ex06", "increase_in_confidence", """
+def increase_in_confidence(before, after):
+    return "50%"
+""", "returns a str"),
+    ("ex07", "passes", """
+def passes(method, model, x, names, seed):
+    trained = method(model, x)
+    with sanity.redrawn(model.module, names, seed):
+        return not torch.equal(trained, method(model, x))
+""", "a map that changes by a hundredth passes"),
+    ("ex07", "passes", """
+def passes(method, model, x, names, seed):
+    trained = method(model, x)
+    with sanity.redrawn(model.module, names, seed):
+        return sanity.spearman(trained[0], method(model, x)[0]) < 0.5
+""", "noise passes"),
+    ("ex07", "passes", "def passes(method, model, x, names, seed):\n    return True", "edge filter that never looks"),
+    ("ex07", "passes", "def passes(method, model, x, names, seed):\n    return False", "GAM fails your check"),
+    ("ex07", "passes", "def passes(method, model, x, names, seed):\n    return x > 0", "one True or False"),
+    ("ex07", "passes", """
+def passes(method, model, x, names, seed):
+    for name in names:
+        model.module.get_submodule(name).reset_parameters()
+    return True
+""", "has other weights after your check"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "function", "source", "hint"), TYPICAL)
+def test_typical_wrong_answers_get_a_hint(exercise, function, source, hint):
+    record = check(exercise, defined(exercise, "solution"), **{function: written(source, function)})
+    assert hint in hints(record)
+    assert record.earned < record.points
+
+
+RIGHT_PREDICTIONS = {"a": "same", "b": "lower", "c": "same", "d": "lower", "e": "either"}
+
+
+@pytest.mark.parametrize(
+    ("key", "answer", "hint"),
+    [
+        ("a", "lower", "another ReLU do to them"),
+        ("b", "same", "look at one product with A below 0"),
+        ("c", "lower", "the gradient of h(x) is the other embedding"),
+        ("d", "same", "under the cosine G has negative entries"),
+        ("e", "lower", "all four pairs of signs"),
+        ("e", "dunno", "accepted: same, lower, higher, either"),
+    ],
+)
+def test_each_wrong_prediction_gets_its_hint(key, answer, hint):
+    record = check("ex02", defined("ex02", "solution"), predict=lambda: RIGHT_PREDICTIONS | {key: answer})
+    assert hint in hints(record)
+    assert record.earned == record.points - 1
+
+
+@pytest.mark.parametrize(
+    ("key", "answer", "hint"),
+    [
+        ("before", [8.0, 5.0], "the score of image 1 on the whole image is not 8"),
+        ("after", [4.5, 3.0], "the score of image 2 on image times map is not 3"),
+        ("before", [4.0], "expected the scores of two images, got 1"),
+        *[("adp", wrong, hint) for wrong, hint in measures.ADP_HINTS.items()],
+        *[("pic", wrong, hint) for wrong, hint in measures.PIC_HINTS.items()],
+        ("adp", 42.0, "ADP is not 42"),
+        ("adp", [30.0, 30.0], "adp: expected one number"),
+        ("pic", "half", "returns a str"),
+    ],
+)
+def test_each_slip_on_paper_gets_its_hint(key, answer, hint):
+    numbers = {"before": [4.0, 5.0], "after": [4.5, 2.0], "adp": 30.0, "pic": 50.0}
+    record = check("ex06", defined("ex06", "solution"), by_hand=lambda: numbers | {key: answer})
+    assert hint in hints(record)
+
+
+def test_the_numbers_on_paper_are_those_of_the_images():
+    """The exercise's own tensors, worked out by code instead of by hand."""
+    setup = next(text for text in all_code("ex06") if "weights =" in text)
+    given = written(setup + "\n\ndef tensors():\n    return images, maps, weights", "tensors")()
+    images, maps, weights = given
+    before, after = ((weights * some).sum(dim=(1, 2)) for some in (images, images * maps))
+    assert (before.tolist(), after.tolist()) == ([4.0, 5.0], [4.5, 2.0])
+    assert gamlib_measures(before, after) == (30.0, 50.0)
+
+
+def gamlib_measures(before, after) -> tuple[float, float]:
+    from gamlib.metrics import average_drop, increase_in_confidence
+
+    return average_drop(before, after), increase_in_confidence(before, after)
+
+
+def all_code(exercise: str) -> list[str]:
+    (path,) = EXERCISES.glob(f"{exercise}_*.ipynb")
+    return ["".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+
+
+def fake_rerun(**options):
+    """What a reader's `rerun` does with the probe, without a kernel: writes the CSV for the parameters it passes on."""
+
+    def rerun(notebook, folder, **parameters):
+        known = papermill.inspect_notebook(notebook)
+        unknown = set(parameters) - set(known)
+        if options.get("refuse", True) and unknown:
+            raise options.get("error", ValueError)(
+                options.get("text", "unknown: {}; known: {}").format(unknown, list(known))
+            )
+        values = {name: value["default"].strip("\"'") for name, value in known.items()}
+        values |= {name: value for name, value in parameters.items() if name in options.get("passed", known)}
+        values |= options.get("changed", {})
+        table = pd.DataFrame([{name: values[name] for name in ("model", "n_images", "seed")}]).astype(
+            {"n_images": int, "seed": int}
+        )
+        table.to_csv(options.get("folder", folder) / "row.csv", index=False)
+        if options.get("copy", True):
+            (folder / "executed.ipynb").write_text("{}")
+        if options.get("overwrite"):
+            notebook.write_text("{}")
+        return table if options.get("table", True) else str(table)
+
+    return rerun
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({}, ""),
+        ({"passed": ()}, "still that of the default backbone"),
+        ({"passed": ("model",)}, "only some of the parameters"),
+        ({"changed": {"seed": 5}}, "a parameter that nobody gave has changed"),
+        ({"overwrite": True}, "the notebook itself has changed"),
+        ({"copy": False}, "no executed copy of the notebook"),
+        ({"table": False}, "returns a str; expected the table as a DataFrame"),
+        ({"refuse": False}, "is taken without an error"),
+        ({"error": KeyError}, "ends in KeyError"),
+        ({"text": "no"}, "does not say which name is unknown"),
+        ({"text": "unknown: {}"}, "does not say which names there are"),
+    ],
+)
+def test_reruns_that_go_wrong_get_their_hint(options, hint):
+    record = CHECKS["ex08"](fake_rerun(**options), seed=3)
+    assert hint in hints(record)
+    assert (record.earned == record.points) == (hint == "")
+
+
+def test_a_table_elsewhere_gets_its_hint(tmp_path):
+    assert "the table is not in `folder`" in hints(CHECKS["ex08"](fake_rerun(folder=tmp_path)))
+
+
+def test_no_hint_holds_a_line_of_a_solution():
+    trees = [ast.parse(path.read_text()) for path in Path(checks.__file__).parent.glob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    told = [node.value for node in nodes if isinstance(node.value, str)]
+    assert "your map is not clipped at zero: see Eq. 3" in told
+    for exercise in CHECKS:
+        for line in "\n".join(cells(exercise, "solution")).splitlines():
+            line = line.strip().removeprefix("return ")
+            if len(line) > 12 and not line.startswith(("#", "def ", '"')):
+                assert not [hint for hint in told if line in hint], line
+
+
+def test_the_report_is_written_for_a_machine(tmp_path, capsys):
+    check("ex06", defined("ex06", "solution"), seed=4)
+    capsys.readouterr()
+    checks.report(tmp_path / "report.json")
+    (entry,) = [e for e in json.loads((tmp_path / "report.json").read_text()) if e["exercise"] == "ex06"]
+    assert (entry["earned"], entry["points"], entry["seed"]) == (8, 8, 4)
+    assert entry["parts"][3] == {"name": "average_drop", "points": 2, "earned": 2, "hint": ""}
+    assert "ex06   8 of  8" in capsys.readouterr().out
+
+
+def test_the_record_reads_as_a_table():
+    record = check("ex04", defined("ex04", "solution"), grad_cam_map=equality.GRAD_CAM_MISTAKES[0].answer)
+    assert repr(record).splitlines() == [
+        "ex04: 4 of 6 points",
+        "  not yet 0/2  grad_cam_map",
+        "          hint: your map is not clipped at zero: see Eq. 3",
+        "  right   2/2  equal_for_sure",
+        "  right   2/2  counterexample",
+    ]
