@@ -14,7 +14,7 @@ from gamlib.models import Model
 from gamlib.scores import SIMILARITIES
 
 # Masked images a forward: more gain nothing on a CPU and cost memory.
-ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 16
 
 # The same image scores differently by this share in a batch of another size (float32), and that is no change.
 NOISE = 1e-5
