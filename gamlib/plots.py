@@ -92,25 +92,37 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
     field.spines[:].set_visible(False)
     if panel is None:
         return
-    photograph = None if panel.image is None else _pixels(panel.image)
+    nearest = panel.image is None
     if panel.saliency is None:
-        shown = photograph
+        shown = None if nearest else _pixels(panel.image)
     elif not bool(panel.saliency.isfinite().all()):
         _draw_not_finite(field, panel)
         return
     else:
-        values = panel.saliency.detach().cpu().float()[None, None]
-        size = photograph.shape[:2] if photograph is not None else values.shape[-2:]
-        values = _resample(values[0, 0].numpy(), size)
-        under = np.full((*size, 3), MID_GREY) if photograph is None else np.repeat(_grey(photograph), 3, axis=2)
-        shown = _blend(under, values)
+        shown = overlay(panel.image, panel.saliency)
     # the frame stays square: the networks see every photograph squeezed to their input size
-    field.imshow(shown, aspect="auto", interpolation="antialiased" if photograph is not None else "nearest")
+    field.imshow(shown, aspect="auto", interpolation="nearest" if nearest else "antialiased")
     field.set_box_aspect(1)
     field.set_title(panel.title)
     for number, (x0, y0, x1, y1) in enumerate(panel.boxes):
         color = BOX_COLORS[number % len(BOX_COLORS)]
         field.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=color, linewidth=1.8))
+
+
+def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
+    """The colours of a map over its grey photograph, as every grid shows it: (H, W, 3) float64 in [0, 1].
+
+    image: photograph, (3, H, W) tensor with pixels in [0, 1] or PIL image; None lays the map over an even grey.
+    saliency: finite map (h, w) in [0, 1], resized to the photograph.
+
+    >>> overlay(None, torch.zeros(7, 7)).shape
+    (7, 7, 3)
+    """
+    photograph = None if image is None else _pixels(image)
+    values = saliency.detach().cpu().float().numpy()
+    values = _resample(values, photograph.shape[:2] if photograph is not None else values.shape)
+    under = np.full((*values.shape, 3), MID_GREY) if photograph is None else np.repeat(_grey(photograph), 3, axis=2)
+    return _blend(under, values)
 
 
 def shared_scale(*maps: Tensor) -> list[Tensor]:

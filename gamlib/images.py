@@ -1,0 +1,70 @@
+"""The reader's own photographs: any image file to an RGB image that stands upright."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF"
+# Networks see a few hundred pixels a side; what a photograph has beyond this only costs memory.
+LONGEST_SIDE = 2048
+# Pillow refuses larger files, which may be small on disk and fill the memory when they are decoded.
+MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
+
+
+def open_image(path: str | Path) -> Image.Image:
+    """Read an image file as RGB, upright, with at most 2048 pixels a side.
+
+    The rotation that a camera notes in EXIF is applied. What is transparent becomes white. Greyscale, palette,
+    CMYK and 16 bits a pixel become 8-bit RGB. Of an animation the first frame is taken. Larger images are scaled
+    down, up to a limit of 178 million pixels.
+    Errors: FileNotFoundError; ValueError naming the file for what cannot be read or is too large.
+
+    >>> open_image("holiday.jpg").mode  # doctest: +SKIP
+    'RGB'
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"image: there is no file '{path}'; give the path of a photograph ({FORMATS})")
+    try:
+        # Pillow also warns at half its limit; below the limit the image is scaled down here
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                # a JPEG can be decoded at 1/2, 1/4 or 1/8; other formats ignore this
+                image.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
+                image = _rgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"image: '{path}' is too large; at most {MOST_PIXELS // 10**6} million pixels are accepted, scale it down"
+        ) from error
+    # what Pillow's readers raise for a damaged file or a format that they do not know
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise ValueError(f"image: '{path}' cannot be read ({error}); accepted: {FORMATS}") from error
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB of an image in any mode; transparent pixels over white."""
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, whose scale is not known")
+    if image.mode.startswith("I"):
+        image = _eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Greyscale of 16 bits (0 to 65535) as 8 bits; Pillow itself would cut at 255."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError(f"values {values.min()} to {values.max()} are no 16-bit greyscale")
+    return Image.fromarray(np.round(values / 257).astype(np.uint8))
