@@ -19,7 +19,7 @@ from gamlib.controls import CONTROLS
 from gamlib.data import Dataset, load_dataset
 from gamlib.evaluation import SIDES, TASKS, VARIANTS, evaluate
 from gamlib.metrics import FILLS
-from gamlib.results import KEY
+from gamlib.results import KEY, REQUIRED
 
 PROFILES = ("embedded", "open", "paper")
 PARTS = ("boxes", "masking", "all")
@@ -146,7 +146,7 @@ def run(
             frames += parts
     for frame in frames:
         frame.attrs = {}
-    results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=KEY)
+    results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
     # what several lists have is kept from the first, which alone may have masked scores
     results = results.drop_duplicates(KEY, ignore_index=True)
     results.attrs = {"skipped": skipped}

@@ -1,0 +1,181 @@
+"""Tables of results in the shape of the paper's: rows are tests, columns are methods, depths and controls.
+
+A table is HTML of its own that scrolls sideways where the screen is narrow; the first column stays in view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from gamlib.controls import CONTROLS
+from gamlib.paper import relative_gain
+
+NAMES = {
+    "gam": "GAM",
+    "grad_cam": "Grad-CAM",
+    "grad_cam_pp": "Grad-CAM++",
+    "grad_cam_pp_stable": "Grad-CAM++, closed form",
+    "blank": "blank",
+    "all_ones": "ones",
+    "random_7x7": "random",
+    "centre_gaussian": "Gaussian",
+    "constant_box": "constant box",
+}
+METHODS = tuple(name for name in NAMES if name not in CONTROLS)
+STRATA = {100: "all", 25: "25%", 10: "10%"}
+
+# The paper's names for data sets and networks, by ours.
+PRINTED = {
+    "imagenet_val": "VRC",
+    "chestx_ray8": "XRAY",
+    "coco": "COCO",
+    "voc2012": "VOC",
+    "densenet201": "DenseNet",
+    "resnet101": "ResNet",
+    "chexnet": "CheXNet",
+    "tresnet_l_coco": "TResNet",
+    "tresnet_xl_voc": "TResNet",
+}
+NEEDS = {
+    "VRC": "the ImageNet validation images and boxes (imagenet_root)",
+    "XRAY": "ChestX-ray8 (chest_root)",
+    "COCO": "COCO and a TResNet checkpoint (coco_root, weights_root)",
+    "VOC": "Pascal VOC and a TResNet checkpoint (voc_root, weights_root)",
+}
+CSS = """<style>
+.gam-table {overflow-x: auto; margin: 0.5em 0 1em}
+.gam-table table {border-collapse: collapse; font-size: 0.85em; line-height: 1.25; width: max-content}
+.gam-table th, .gam-table td {padding: 0.25em 0.55em; text-align: right; white-space: nowrap; vertical-align: top}
+.gam-table thead th {text-align: center; border-bottom: 1px solid #888}
+.gam-table tr:not(.second) > th:first-child {text-align: left; position: sticky; left: 0; white-space: normal;
+  max-width: 9.5em; background: var(--pst-color-background, #fff); z-index: 1; font-weight: normal}
+.gam-table small {display: block; opacity: 0.75}
+.gam-table tr[data-first] > * {border-top: 1px solid #888}
+.gam-table .printed {font-style: italic}
+.gam-table .absent {text-align: left}
+.gam-table .start {border-left: 1px solid #8886}
+</style>"""
+
+
+class Table:
+    """A finished table: shows itself in a notebook."""
+
+    def __init__(self, html: str):
+        self.html = html
+
+    def _repr_html_(self) -> str:
+        return f'{CSS}<div class="gam-table" tabindex="0">{self.html}</div>'
+
+    def __repr__(self) -> str:
+        return f"Table({self.html.count('<tr')} lines)"
+
+
+def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int) -> Table:
+    """One task and one measure: our cells and the paper's numbers, stratum by stratum.
+
+    cells: rows of `results.cell_means` for one task. printed: rows of `paper.load_table` for that task and measure.
+    better: +1 where higher is better, -1 where lower is. "change" is the relative change from n = 1 to n = 2,
+    positive where n = 2 is better. A printed row whose data was not run says what it needs. Bold: the best
+    method of the row; underlined: a control that scores better than that.
+    """
+    body = []
+    for percentile, stratum in STRATA.items():
+        lines = []
+        here = cells[cells["percentile"] == percentile]
+        seen = set()
+        for (dataset, model), rows in here.groupby(["dataset", "model"], sort=False):
+            seen.add((PRINTED.get(dataset), PRINTED.get(model)))
+            lines.append(_line(f"{stratum}: {dataset}, {model}", _ours(rows, better), note=_counts(rows)))
+        there = printed[printed["area_percentile"] == percentile].assign(network=_network(printed))
+        for (dataset, network), rows in there.groupby(["dataset", "network"], sort=False):
+            lines.append(_line(f"{stratum}: paper, {dataset}, {network}", _theirs(rows, better), kind="printed"))
+            if (dataset, network) not in seen:
+                text = f"not run: needs {NEEDS[dataset]}; see Data and weights"
+                columns = 3 * len(METHODS) + len(CONTROLS)
+                absent = f'<td class="absent" colspan="{columns}">{escape(text)}</td>'
+                lines.append(f"<tr><th>{stratum}: here, {dataset}, {network}</th>{absent}</tr>")
+        if lines:
+            body += [lines[0].replace("<tr", '<tr data-first="1"', 1), *lines[1:]]
+    return Table(f"<table>{_head()}<tbody>{''.join(body)}</tbody></table>")
+
+
+def controls_ahead(cells: pd.DataFrame, better: int) -> pd.DataFrame:
+    """Each cell of a method that a control beats by its mean: the cell, its mean, the best control and its mean."""
+    where = ["dataset", "percentile", "model", "task"]
+    blind = cells[cells["method"].isin(list(CONTROLS))]
+    best = blind.loc[(better * blind["mean"]).groupby([blind[key] for key in where]).idxmax()]
+    joined = cells[cells["method"].isin(METHODS)].merge(
+        best[[*where, "method", "mean"]], on=where, suffixes=("", "_control")
+    )
+    ahead = joined[better * joined["mean_control"] > better * joined["mean"]]
+    columns = [*where, "method", "n", "mean", "method_control", "mean_control"]
+    return ahead[columns].rename(columns={"method_control": "control"}).reset_index(drop=True)
+
+
+def _ours(rows: pd.DataFrame, better: int) -> list[str]:
+    found = rows.set_index(["method", "n"])
+    means = found["mean"]
+    of_methods = [key for key in means.index if key[0] in METHODS]
+    best = max((better * means[key] for key in of_methods), default=np.nan)
+    texts = []
+    for name in METHODS:
+        for n in (1, 2):
+            texts.append(_cell(found, (name, n), better * means.get((name, n), np.nan) == best, "b"))
+        texts.append(_change(means.get((name, 1)), means.get((name, 2)), better))
+    for name in CONTROLS:
+        texts.append(_cell(found, (name, 0), better * means.get((name, 0), np.nan) > best, "u"))
+    return texts
+
+
+def _theirs(rows: pd.DataFrame, better: int) -> list[str]:
+    value = rows.set_index(["method", "n"])["value"]
+    texts = []
+    for name in METHODS:
+        one, two = value.get((name, 1)), value.get((name, 2))
+        texts += ["" if one is None else f"{one:g}", "" if two is None else f"{two:g}", _change(one, two, better)]
+    return texts + [""] * len(CONTROLS)
+
+
+def _cell(found: pd.DataFrame, key: tuple[str, int], marked: bool, tag: str) -> str:
+    if key not in found.index:
+        return ""
+    cell = found.loc[key]
+    mean = f"<{tag}>{cell['mean']:.1f}</{tag}>" if marked else f"{cell['mean']:.1f}"
+    lost = f"<small>{cell['nonfinite']:.0f} not finite</small>" if cell["nonfinite"] else ""
+    return f"{mean}<small>[{cell['low']:.1f}, {cell['high']:.1f}]</small>{lost}"
+
+
+def _change(one: float | None, two: float | None, better: int) -> str:
+    if one is None or two is None or not one:
+        return ""
+    return f"{better * relative_gain(one, two):+.1f}%"
+
+
+def _counts(rows: pd.DataFrame) -> str:
+    excluded = int(rows["excluded"].max())
+    return f"{int(rows['maps'].max())} maps" + (f", {excluded} excluded" if excluded else "")
+
+
+def _network(printed: pd.DataFrame) -> pd.Series | str:
+    return printed["model"] if "model" in printed else "ResNet"
+
+
+def _line(label: str, texts: Sequence[str], note: str = "", kind: str = "") -> str:
+    small = f"<small>{escape(note)}</small>" if note else ""
+    starts = {*range(0, 3 * len(METHODS) + 1, 3)}
+    cells = "".join(f'<td{" class=start" if i in starts else ""}>{text}</td>' for i, text in enumerate(texts))
+    return f'<tr class="{kind}"><th>{escape(label)}{small}</th>{cells}</tr>'
+
+
+def _head() -> str:
+    methods = "".join(f'<th colspan="3" class="start">{NAMES[name]}</th>' for name in METHODS)
+    depths = '<th class="start">n = 1</th><th>n = 2</th><th>change</th>' * len(METHODS)
+    blind = "".join(f"<th>{NAMES[name]}</th>" for name in CONTROLS)
+    return (
+        f'<thead><tr><th rowspan="2">objects: data, network</th>{methods}'
+        f'<th colspan="{len(CONTROLS)}" class="start">controls</th></tr><tr class="second">{depths}{blind}</tr></thead>'
+    )
