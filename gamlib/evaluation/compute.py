@@ -23,30 +23,35 @@ _network = threading.Lock()
 
 def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
     """The number of a shard and the content of its file, the same wherever and in whatever order it is computed."""
-    units = plan.shards[index]
-    with _network, _one_thread():
+    with _network, one_thread():
         model = _model(plan)
-        loaded = iter(load_items(plan, model, [image for unit in units for image in unit.images]))
-        pairs, alone = Batch([], [], []), Batch([], [], None)
-        skipped: list[Skipped] = []
-        for unit in units:
-            whole: list[Item] = []
-            for image in unit.images:
-                item = next(loaded)
-                if isinstance(item, BrokenImage):
-                    skipped.append(dict(sample=item.sample_id, pair=unit.number, reason=item.reason, index=image))
-                else:
-                    whole.append(item)
-            # The partner of a broken image has no pair any more, but still a class.
-            batch = pairs if len(whole) == 2 else alone
-            if batch is pairs:
-                pairs.partner.extend((len(pairs.items) + 1, len(pairs.items)))
-            batch.items.extend(whole)
-            batch.units.extend([unit] * len(whole))
-        rows = measure(plan, model, pairs) if pairs.items else []
-        if alone.items and "class" in plan.tasks:
-            rows += measure(plan, model, alone)
+        batches, skipped = load_shard(plan, model, index)
+        rows = [row for batch in batches for row in measure(plan, model, batch)]
         return index, pack(rows, skipped)
+
+
+def load_shard(plan: Plan, model: Model, index: int) -> tuple[list[Batch], list[Skipped]]:
+    """The images of a shard as a batch of pairs and one of images alone, where it has such, and what was skipped."""
+    units = plan.shards[index]
+    loaded = iter(load_items(plan, model, [image for unit in units for image in unit.images]))
+    pairs, alone = Batch([], [], []), Batch([], [], None)
+    skipped: list[Skipped] = []
+    for unit in units:
+        whole: list[Item] = []
+        for image in unit.images:
+            item = next(loaded)
+            if isinstance(item, BrokenImage):
+                skipped.append(dict(sample=item.sample_id, pair=unit.number, reason=item.reason, index=image))
+            else:
+                whole.append(item)
+        # The partner of a broken image has no pair any more, but still a class.
+        batch = pairs if len(whole) == 2 else alone
+        if batch is pairs:
+            pairs.partner.extend((len(pairs.items) + 1, len(pairs.items)))
+        batch.items.extend(whole)
+        batch.units.extend([unit] * len(whole))
+    wanted = [pairs, alone] if "class" in plan.tasks else [pairs]
+    return [batch for batch in wanted if batch.items], skipped
 
 
 def _model(plan: Plan) -> Model:
@@ -57,7 +62,7 @@ def _model(plan: Plan) -> Model:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """The order of a sum depends on the number of threads: one each, and `map` for more processors."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

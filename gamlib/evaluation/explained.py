@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -79,6 +79,13 @@ class Explained:
 
 def explain(plan: Plan, model: Model, batch: Batch) -> tuple[Tensor, list[Explained]]:
     """Embeddings (B, D) of the unmasked images, and one Explained for every score, from one forward."""
+    embedding, traced = trace_batch(plan, model, batch)
+    maps = [maps_by_name(found, plan.methods, plan.depths) if plan.methods else {} for _, found in traced]
+    return embedding, [replace(score, maps=own) for (score, _), own in zip(traced, maps, strict=True)]
+
+
+def trace_batch(plan: Plan, model: Model, batch: Batch) -> tuple[Tensor, list[tuple[Explained, Trace]]]:
+    """`explain` before any map is made: each score, without maps yet, and its trace."""
     x = torch.stack([item.x for item in batch.items])
     names = [list(item.truths) for item in batch.items]
     scores: list[tuple[str, list[tuple[str, ...]], Score]] = []
@@ -94,17 +101,16 @@ def explain(plan: Plan, model: Model, batch: Batch) -> tuple[Tensor, list[Explai
         scores += [(task, common, SIMILARITIES[task](pairs)) for task in plan.tasks if task != "class"]
     embedding, traces = _trace_and_embed(model, x, [score for _, _, score in scores], max(plan.depths))
     probabilities = model.activate(model.head(embedding))
-    explained = []
+    traced = []
     for (task, labels, score), found in zip(scores, traces, strict=True):
-        maps = maps_by_name(found, plan.methods, plan.depths) if plan.methods else {}
         if found.target is None:
-            explained.append(Explained(task, labels, ["pair"] * len(x), None, found.score, maps))
+            traced.append((Explained(task, labels, ["pair"] * len(x), None, found.score, {}), found))
         else:
             true = (found.target == score.targets.to(found.target.device)).tolist()
             before = probabilities.gather(1, found.target[:, None])[:, 0]
             targets = ["label" if same else "top-1" for same in true]
-            explained.append(Explained(task, labels, targets, found.target, before, maps))
-    return embedding, explained
+            traced.append((Explained(task, labels, targets, found.target, before, {}), found))
+    return embedding, traced
 
 
 def _trace_and_embed(model: Model, x: Tensor, scores: Sequence[Score], depth: int) -> tuple[Tensor, list[Trace]]:

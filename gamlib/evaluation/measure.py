@@ -51,19 +51,25 @@ def measure(plan: Plan, model: Model, batch: Batch) -> list[Row]:
 def _rows(
     plan: Plan, batch: Batch, score: Explained, key: MapName, after: dict[str, list[float]], fits: dict[Any, Row]
 ) -> list[Row]:
-    before = score.before.tolist()
-    rows = []
-    for row, (item, unit) in enumerate(zip(batch.items, batch.units, strict=True)):
-        for label in score.labels[row]:
-            own = label if plan.dataset.cluster == "label" else _pair_name(unit.number, item.id)
-            rows.append({
-                "dataset": plan.name, "percentile": plan.percentile, "model": plan.model_name, "task": score.task,
-                "sample": item.id, "label": label, "pair": -1 if score.task == "class" else unit.number,
-                "cluster": own, "cluster_kind": plan.dataset.cluster, "fold": unit.fold,
-                "target": score.targets[row], "method": key[0], "n": key[1], **fits[key, row, label],
-                "before": before[row], **{column: values[row] for column, values in after.items()},
-            })  # fmt: skip
-    return rows
+    return [
+        row_key(plan, batch, score, row, label, key)
+        | fits[key, row, label]
+        | {"before": float(score.before[row]), **{column: values[row] for column, values in after.items()}}
+        for row in range(len(batch.items))
+        for label in score.labels[row]
+    ]
+
+
+def row_key(plan: Plan, batch: Batch, score: Explained, row: int, label: str, map_name: MapName) -> Row:
+    """What names a row of the results: the columns up to `n` of gamlib.results."""
+    item, unit = batch.items[row], batch.units[row]
+    return {
+        "dataset": plan.name, "percentile": plan.percentile, "model": plan.model_name, "task": score.task,
+        "sample": item.id, "label": label, "pair": -1 if score.task == "class" else unit.number,
+        "cluster": label if plan.dataset.cluster == "label" else _pair_name(unit.number, item.id),
+        "cluster_kind": plan.dataset.cluster, "fold": unit.fold,
+        "target": score.targets[row], "method": map_name[0], "n": map_name[1],
+    }  # fmt: skip
 
 
 def _pair_name(number: int, sample: str) -> str:

@@ -1,0 +1,217 @@
+"""The specification curve: the same claims under every choice that the paper leaves open (Simonsohn et al. 2020).
+
+Localisation takes the full grid of choices: how a map is resized, whether it is normalised before or after that,
+how two layers are joined, how the threshold is chosen. Each is made after the trace, so one forward serves all.
+ADP and PIC need a masked forward for every map, so there one choice at a time leaves the paper's own.
+Not in the grid: the sum in place of the mean of Eq. 2, which ranks pixels alike and so cannot change a tuned box.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gamlib.boxes import THRESHOLDS, box_ious
+from gamlib.evaluation import SIDES
+from gamlib.evaluation.compute import load_shard, one_thread
+from gamlib.evaluation.explained import Batch, Explained, trace_batch
+from gamlib.evaluation.masking import masked_embeddings, scores_after
+from gamlib.evaluation.measure import row_key
+from gamlib.evaluation.plan import Plan, cached_model, make_plan
+from gamlib.maps import aggregate, min_max, resize
+from gamlib.methods import layer_maps
+from gamlib.metrics import FILLS
+from gamlib.models import Model
+from gamlib.protocol import Evaluation, evaluations
+from gamlib.results import grid_columns
+from gamlib.statistics import NOT_RUN
+from gamlib.traces import Trace
+from gamlib.verdicts import ledger
+
+RESIZES = ("bicubic", "bicubic, clamped", "bilinear")
+ORDERS = ("after", "before")
+AGGREGATES = ("mean", "mean, normalised", "max", "product")
+CUTS = ("tuned", "0.15")
+CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15")
+# Where it is finite the printed Grad-CAM++ equals its closed form, so only the closed form is drawn.
+STABLE = "grad_cam_pp_stable"
+METHODS = ("gam", "grad_cam", STABLE)
+DEPTHS = (1, 2)
+# What C2 and C3 compare GAM with once images are masked.
+RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
+IOUS = grid_columns("iou", THRESHOLDS)
+
+
+class Choice(NamedTuple):
+    """One way to make a map. resize: one of RESIZES; order: NRM "after" or "before" RSZ; join: one of AGGREGATES."""
+
+    resize: str = RESIZES[0]
+    order: str = ORDERS[0]
+    join: str = AGGREGATES[0]
+
+
+# The paper's own choice, and every other that differs from it in one thing.
+SINGLE_CHOICES = (
+    Choice(),
+    *(Choice(resize=name) for name in RESIZES[1:]),
+    *(Choice(order=name) for name in ORDERS[1:]),
+    *(Choice(join=name) for name in AGGREGATES[1:]),
+)
+
+
+def chosen_map(raw: Sequence[Tensor], size: tuple[int, int], choice: Choice) -> Tensor:
+    """The map (B, H, W) of the raw layer maps (B, h, w) under a choice; Choice() is the paper's Eq. 1 and 2."""
+    layers = [_layer(one, size, choice) for one in raw]
+    if len(layers) == 1:
+        return layers[0]
+    joined = aggregate(layers, choice.join.removesuffix(", normalised"))
+    return min_max(joined) if choice.join.endswith("normalised") else joined
+
+
+def _layer(raw: Tensor, size: tuple[int, int], choice: Choice) -> Tensor:
+    raw = min_max(raw) if choice.order == "before" else raw
+    full = resize(raw, size, choice.resize.removesuffix(", clamped"))
+    if choice.resize.endswith("clamped"):
+        # what bicubic interpolation adds below the range of the raw map
+        full = full.clamp(min=0)
+    return full if choice.order == "before" else min_max(full)
+
+
+def specification(
+    profile: str, model_name: str, out: str | Path, n_images: int = 60, seed: int = 0, masked: int = 60
+) -> pd.DataFrame:
+    """Every signed difference of CLAIMS under every choice, as ledger rows.
+
+    Columns: resize, order, join, cut, fill, side (the choices), and those of `gamlib.verdicts.ledger`; rows that
+    did not run are left out. masked: images of the first stratum whose masked scores are taken. out: folder of the
+    finished parts; a rerun with the same sources computes only what is missing.
+    """
+    kept = [one for one in evaluations(profile, n_images, seed) if one.options.get("kind", "single") == "single"]
+    boxes = [_stored(Path(out), _plan(one, model_name, seed), "boxes", _localisation) for one in kept]
+    results = _completed(pd.concat(boxes, ignore_index=True))
+    parts = []
+    for choice, cell in results.groupby(list(Choice._fields), sort=False):
+        for cut in CUTS:
+            fixed = cell if cut == "tuned" else _at_one_threshold(cell, cut)
+            parts.append(_judged(fixed, profile, dict(zip(Choice._fields, choice, strict=True)) | {"cut": cut}, seed))
+    shown = _stored(Path(out), _plan(kept[0], model_name, seed), f"masked{masked}", _Masked(masked))
+    for names, cell in shown.groupby([*Choice._fields, "fill", "side"], sort=False):
+        named = dict(zip([*Choice._fields, "fill", "side"], names, strict=True))
+        # the ledger knows the paper's variant by this name
+        parts.append(_judged(cell.rename(columns={"after": "after_black_both"}), profile, named, seed))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
+    return make_plan(model_name, one.load(), one.tasks, METHODS, DEPTHS, FILLS, SIDES, seed,
+                     "default", "cpu", one.percentile, 0.05)  # fmt: skip
+
+
+def _stored(out: Path, plan: Plan, what: str, compute) -> pd.DataFrame:
+    """A part from its file, or computed and written whole."""
+    path = out / f"{what}-{plan.key}.parquet"
+    if not path.is_file():
+        frame = pd.DataFrame(list(compute(plan)))
+        out.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(path.with_suffix(f".{os.getpid()}"))
+        os.replace(path.with_suffix(f".{os.getpid()}"), path)
+    return pd.read_parquet(path)
+
+
+def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batch]]:
+    model = cached_model(plan.model_name, plan.weights, plan.device, plan.seed)
+    with one_thread():
+        seen = 0
+        for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name} {plan.percentile}%", disable=None):
+            if limit is not None and seen >= limit:
+                return
+            for batch in load_shard(plan, model, index)[0]:
+                seen += len(batch.items)
+                yield model, batch
+
+
+def _localisation(plan: Plan) -> Iterator[dict]:
+    """Rows of gamlib.results for each choice; n = 1 needs no joining and has rows for the first of AGGREGATES only."""
+    grid = list(itertools.starmap(Choice, itertools.product(RESIZES, ORDERS, AGGREGATES)))
+    for model, batch in _batches(plan):
+        for score, trace in trace_batch(plan, model, batch)[1]:
+            for method, n in itertools.product(METHODS, DEPTHS):
+                raw = layer_maps(trace, method, n)
+                finite = _printed_is_finite(trace, n) if method == STABLE else torch.ones(len(batch.items), dtype=bool)
+                for choice in grid[:: len(AGGREGATES)] if n == 1 else grid:
+                    maps = chosen_map(raw, trace.size, choice).numpy()
+                    for row, label in _labelled(score):
+                        ious = box_ious(maps[row], batch.items[row].truths[label].boxes)
+                        yield (
+                            _row(plan, batch, score, row, label, method, n)
+                            | {"finite": bool(finite[row])} | choice._asdict()
+                            | dict(zip(IOUS, ious.tolist(), strict=True))
+                        )  # fmt: skip
+
+
+def _completed(boxes: pd.DataFrame) -> pd.DataFrame:
+    """Rows for the printed Grad-CAM++, and those of n = 1 under every way to join layers."""
+    printed = boxes[boxes["method"] == STABLE].assign(method="grad_cam_pp")
+    printed.loc[~printed["finite"], IOUS] = 0.0
+    boxes = pd.concat([boxes.assign(finite=True), printed])
+    joined = [boxes[boxes["n"] == 1].assign(join=join) for join in AGGREGATES]
+    return pd.concat([boxes[boxes["n"] > 1], *joined], ignore_index=True)
+
+
+def _printed_is_finite(trace: Trace, n: int) -> Tensor:
+    maps = [min_max(resize(raw, trace.size)) for raw in layer_maps(trace, "grad_cam_pp", n)]
+    return torch.stack(maps).isfinite().all(dim=0).flatten(1).all(dim=1)
+
+
+class _Masked:
+    """Scores on explanation maps of the first `limit` images: one choice at a time leaves the paper's own."""
+
+    def __init__(self, limit: int):
+        self.limit = limit
+
+    def __call__(self, plan: Plan) -> Iterator[dict]:
+        for model, batch in _batches(plan, self.limit):
+            x = torch.stack([item.x for item in batch.items])
+            plain, scored = trace_batch(plan, model, batch)
+            for score, trace in scored:
+                wanted = [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
+                for (method, n), choice in itertools.product(wanted, SINGLE_CHOICES):
+                    maps = chosen_map(layer_maps(trace, method, n), trace.size, choice)
+                    for fill in FILLS if choice == Choice() else FILLS[:1]:
+                        masked = masked_embeddings(model, x, {0: maps}, fill)[0]
+                        for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
+                            after = scores_after(model, batch, score, plain, masked, side)
+                            for row, label in _labelled(score):
+                                yield (
+                                    _row(plan, batch, score, row, label, method, n)
+                                    | {"finite": bool(maps[row].isfinite().all()), "after": float(after[row])}
+                                    | choice._asdict() | {"fill": fill, "side": side}
+                                )  # fmt: skip
+
+
+def _labelled(score: Explained) -> Iterator[tuple[int, str]]:
+    return ((row, label) for row, labels in enumerate(score.labels) for label in labels)
+
+
+def _row(plan: Plan, batch: Batch, score: Explained, row: int, label: str, method: str, n: int) -> dict:
+    """The key columns of gamlib.results and the score."""
+    return row_key(plan, batch, score, row, label, (method, n)) | {"before": float(score.before[row])}
+
+
+def _at_one_threshold(results: pd.DataFrame, cut: str) -> pd.DataFrame:
+    return results.drop(columns=[column for column in IOUS if not column.endswith(f"_{float(cut):.2f}")])
+
+
+def _judged(results: pd.DataFrame, profile: str, choices: dict, seed: int) -> pd.DataFrame:
+    # masked scores have no boxes and boxes no masked scores: what a difference lacks is "not run" and dropped here
+    rows = ledger(results.drop(columns=list(choices), errors="ignore"), profile, seed=seed)
+    rows = rows[rows["claim"].isin(CLAIMS) & (rows["verdict"] != NOT_RUN)]
+    return rows.assign(**choices)
