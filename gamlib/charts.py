@@ -1,4 +1,4 @@
-"""Line, point and bar charts in the style of the book's figures (`gamlib.plots`)."""
+"""Line, point and bar charts in the style of the book's figures (`gamlib.figures`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from gamlib.plots import STYLE, Picture, new_figure
+from gamlib.figures import STYLE, Picture, new_figure
 
 # Distinct for readers with any colour vision, and apart in grey as well (after Okabe & Ito).
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#555555", "#cc79a7")
