@@ -50,6 +50,8 @@ class Evaluation:
     model: the network that goes with the data set, None for the one that the chapter was given.
     checkpoint: whether that network's weights are the reader's, <weights_root>/<model>.pth.
     depths: whether more layers and other aggregations are evaluated, too.
+    least_probability: below it the top-1 class is explained; 0 where each label is asked for by name, as with several
+    objects in one image.
     """
 
     dataset: str
@@ -60,6 +62,7 @@ class Evaluation:
     model: str | None = None
     checkpoint: bool = False
     depths: bool = False
+    least_probability: float = 0.05
 
     def load(self) -> Dataset:
         return load_dataset(self.dataset, **self.options)
@@ -90,7 +93,7 @@ def evaluations(
             for percentile in STRATA
         ]  # fmt: skip
         two = {"kind": "two", "n": n_images, "seed": seed}
-        return [*single, Evaluation("scenes", tasks=("class",), options=two)]
+        return [*single, Evaluation("scenes", tasks=("class",), options=two, least_probability=0)]
     return [one for name, parameter in OWN_COPIES.items() if (roots or {}).get(parameter)
             for one in _own_copy(name, str(roots[parameter]))]  # fmt: skip
 
@@ -104,10 +107,13 @@ def _own_copy(name: str, root: str) -> list[Evaluation]:
             for network, p in cells
         ]
     if name == "chestx_ray8":
-        return [Evaluation(name, tasks=("class",), options=options, model="chexnet")]
+        return [Evaluation(name, tasks=("class",), options=options, model="chexnet", least_probability=0)]
     network = {"coco": "tresnet_l_coco", "voc2012": "tresnet_xl_voc"}[name]
     options |= {"masks": True} if name == "voc2012" else {}
-    return [Evaluation(name, p, ("class",), options=options, model=network, checkpoint=True) for p in STRATA]
+    return [
+        Evaluation(name, p, ("class",), options=options, model=network, checkpoint=True, least_probability=0)
+        for p in STRATA
+    ]
 
 
 def run(
@@ -138,7 +144,7 @@ def run(
         weights = Path((roots or {}).get("weights_root", "")) / f"{name}.pth" if one.checkpoint else "default"
         parts = [
             evaluate(name, one.load(), one.tasks, names, depths, fills, SIDES, seed, Path(out) / "shards", map,
-                     weights=weights, device=device, percentile=one.percentile)
+                     weights=weights, device=device, percentile=one.percentile, least_probability=one.least_probability)
             for names, depths, fills in wanted
         ]  # fmt: skip
         if parts:

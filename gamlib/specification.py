@@ -112,7 +112,7 @@ def specification(
 
 def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
     return make_plan(model_name, one.load(), one.tasks, METHODS, DEPTHS, FILLS, SIDES, seed,
-                     "default", "cpu", one.percentile, 0.05)  # fmt: skip
+                     "default", "cpu", one.percentile, one.least_probability)  # fmt: skip
 
 
 def _stored(out: Path, plan: Plan, what: str, compute) -> pd.DataFrame:
