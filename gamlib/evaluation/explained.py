@@ -100,7 +100,7 @@ def trace_batch(plan: Plan, model: Model, batch: Batch) -> tuple[Tensor, list[tu
         common = [tuple(sorted(set(names[row]) & set(names[other]))) for row, other in enumerate(batch.partner)]
         scores += [(task, common, SIMILARITIES[task](pairs)) for task in plan.tasks if task != "class"]
     embedding, traces = _trace_and_embed(model, x, [score for _, _, score in scores], max(plan.depths))
-    probabilities = model.activate(model.head(embedding))
+    probabilities = model.activate(model.head(embedding).detach())
     traced = []
     for (task, labels, score), found in zip(scores, traces, strict=True):
         if found.target is None:

@@ -1,4 +1,4 @@
-"""The command line: `gam run`, `gam book` and `gam exercises`."""
+"""The command line: `gam run`, `gam book`, `gam results` and `gam exercises`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gamlib.publish.offline import vendor
 from gamlib.publish.parameters import parse_value
 from gamlib.publish.plan import plan
 from gamlib.publish.project import Project, Refused, find_project
+from gamlib.publish.reference import BACKBONES, make_results
 from gamlib.publish.run import Failure, locked, run_jobs
 from gamlib.publish.stage import stage
 
@@ -76,6 +77,20 @@ def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> N
     if index is None:
         raise click.ClickException("the pages are not right: mend the errors and warnings above and build again")
     click.echo(index)
+
+
+@main.command()
+@click.option("--profile", default="embedded", show_default=True, help="A file of notebooks/profiles.")
+@click.option("--model", "models", multiple=True, default=BACKBONES, show_default=True, help="A backbone; repeatable.")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes at a time.")
+def results(profile: str, models: tuple[str, ...], jobs: int) -> None:
+    """Make the reference results in book/results/PROFILE, for several backbones (up to an hour; goes on if stopped)."""
+    project = find_project(Path.cwd())
+    with locked(project, click.echo):
+        failures = make_results(project, profile, models, jobs, Path.cwd(), click.echo)
+    if failures:
+        _report(failures)
+        sys.exit(1)
 
 
 def _run(

@@ -34,12 +34,19 @@ class Job:
 
 
 def plan(
-    project: Project, names: Sequence[str], profile: str, given: Mapping[str, object], caller: Path, whole: bool = False
+    project: Project,
+    names: Sequence[str],
+    profile: str,
+    given: Mapping[str, object],
+    caller: Path,
+    whole: bool = False,
+    place: str | None = None,
 ) -> list[Job]:
     """Jobs for the named notebooks and those whose results they read, each after what it needs.
 
     whole: the names are a whole set (all notebooks, the book) and were not typed one by one.
-    given: parameters typed by the user, over those of the profile. Raises Refused for any name that does not exist.
+    given: parameters typed by the user, over those of the profile. place: folder of _build/runs and _build/results
+    where executed notebooks and results go (default: the profile's name). Raises Refused for any name that does not exist.
     """
     values = project.profile(profile)
     check_names("notebook", names, project.names())
@@ -56,9 +63,9 @@ def plan(
         shown = {**known[name], **passed}
         digest = notebook_digest(notebooks[name], passed, sources, [jobs[need].digest for need in needs])
         if "results_dir" in known[name]:
-            passed.setdefault("results_dir", str(project.results(profile)))
+            passed.setdefault("results_dir", str(project.results(place or profile)))
         jobs[name] = Job(
-            name, project.source(name), project.executed(profile, name), profile, passed, shown, needs, digest
+            name, project.source(name), project.executed(place or profile, name), profile, passed, shown, needs, digest
         )
     return list(jobs.values())
 

@@ -1,0 +1,92 @@
+"""The reference results that are committed: every number of the book for several backbones, from `gam results`.
+
+The chapters with numbers run for each backbone as they do for the book; what they leave behind is put together in
+book/results/<profile>/. Beside that stand the measures of every single map, from which a reader can recompute a row
+of the ledger, and the specification curve.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from gamlib.publish.plan import Job, plan
+from gamlib.publish.project import Project
+from gamlib.publish.provenance import versions
+from gamlib.publish.run import THREADS, Failure, kernel_environment, run_jobs
+
+BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+LEDGER = "12_verdicts"
+# What the chapters leave in their results folder and what is published of it, one row of each for every backbone.
+TABLES = ("ledger", "verdicts", "cells", "gradients", "sanity")
+
+
+def make_results(
+    project: Project,
+    profile: str,
+    models: Sequence[str],
+    workers: int,
+    caller: Path,
+    say: Callable[[str], None],
+) -> list[Failure]:
+    """Write book/results/<profile>/ from runs of the ledger's notebook and all it needs. Returns what failed.
+
+    Finished parts are kept in _build: a run that was broken off goes on where it was.
+    """
+    planned: dict[str, Job] = {}
+    for model in models:
+        # the book's own backbone shares its runs with the book
+        place = profile if model == BACKBONES[0] else f"{profile}-{model}"
+        jobs = plan(project, [LEDGER], profile, {"model": model}, caller, whole=True, place=place)
+        say(f"{profile}, {model}:")
+        failures = run_jobs(jobs, workers, False, caller, say)
+        if failures:
+            return failures
+        planned[model] = next(job for job in jobs if job.name == LEDGER)
+    folders = {model: Path(str(job.passed["results_dir"])) for model, job in planned.items()}
+    parameters = next(iter(planned.values())).shown
+    settings = {"n_images": parameters["n_images"], "seed": parameters["seed"]}
+    say("choices left open, and the measures of every map ...")
+    environment = kernel_environment(caller)
+    os.environ.update({name: environment[name] for name in (*THREADS, "GAMLIB_DATA") if name in environment})
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        waiting = {pool.submit(_extend, profile, model, folder, settings): model for model, folder in folders.items()}
+        for future in as_completed(waiting):
+            future.result()
+            say(f"  {waiting[future]}")
+    _publish(project.root / "book" / "results" / profile, profile, folders, settings)
+    say(f"book/results/{profile} is up to date")
+    return []
+
+
+def _extend(profile: str, model: str, folder: Path, settings: dict) -> None:
+    """Add the specification curve and the measures of every map to the results of one backbone."""
+    from gamlib.protocol import run
+    from gamlib.results import KEY, measures
+    from gamlib.specification import specification
+
+    curve = specification(profile, model, folder / "choices", **settings)
+    curve.round(3).to_csv(folder / "specification.csv", index=False)
+    scored = measures(run(profile, model, folder, **settings)).drop(columns=["before"])
+    # what a table or a claim averages, to a hundredth of a point; lists of a few names as categories
+    values = scored.select_dtypes("floating").columns
+    scored[values] = scored[values].astype("float32").round(3)
+    scored.sort_values(KEY).to_parquet(folder / "maps.parquet", index=False, compression="zstd", compression_level=19)
+
+
+def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dict) -> None:
+    import pandas as pd
+
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (*TABLES, "specification"):
+        parts = [pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for folder in folders.values()]
+        pd.concat(parts, ignore_index=True).drop_duplicates().to_csv(target / f"{name}.csv", index=False)
+    for model, folder in folders.items():
+        shutil.copyfile(folder / "maps.parquet", target / f"maps_{model}.parquet")
+    made = {"profile": profile, "models": list(folders), **settings, "versions": versions()}
+    (target / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
