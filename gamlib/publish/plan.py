@@ -46,7 +46,8 @@ def plan(
 
     whole: the names are a whole set (all notebooks, the book) and were not typed one by one.
     given: parameters typed by the user, over those of the profile. place: folder of _build/runs and _build/results
-    where executed notebooks and results go (default: the profile's name). Raises Refused for any name that does not exist.
+    where executed notebooks and results go (default: the profile's name).
+    Raises Refused for any name that does not exist.
     """
     values = project.profile(profile)
     check_names("notebook", names, project.names())
