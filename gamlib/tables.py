@@ -26,6 +26,7 @@ NAMES = {
     "constant_box": "constant box",
 }
 METHODS = tuple(name for name in NAMES if name not in CONTROLS)
+DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
 
 # The paper's names for data sets and networks, by ours.
@@ -103,14 +104,17 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int) -> Table
     return Table(f"<table>{_head()}<tbody>{''.join(body)}</tbody></table>")
 
 
+def of_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of the methods and depths that the tables show, without controls, variants and greater depths."""
+    return cells[cells["method"].isin(METHODS) & cells["n"].isin(DEPTHS)]
+
+
 def controls_ahead(cells: pd.DataFrame, better: int) -> pd.DataFrame:
-    """Each cell of a method that a control beats by its mean: the cell, its mean, the best control and its mean."""
+    """Each method of the table that a control beats by its mean: the cell, its mean, the best control and its mean."""
     where = ["dataset", "percentile", "model", "task"]
     blind = cells[cells["method"].isin(list(CONTROLS))]
     best = blind.loc[(better * blind["mean"]).groupby([blind[key] for key in where]).idxmax()]
-    joined = cells[cells["method"].isin(METHODS)].merge(
-        best[[*where, "method", "mean"]], on=where, suffixes=("", "_control")
-    )
+    joined = of_table(cells).merge(best[[*where, "method", "mean"]], on=where, suffixes=("", "_control"))
     ahead = joined[better * joined["mean_control"] > better * joined["mean"]]
     columns = [*where, "method", "n", "mean", "method_control", "mean_control"]
     return ahead[columns].rename(columns={"method_control": "control"}).reset_index(drop=True)
@@ -119,11 +123,11 @@ def controls_ahead(cells: pd.DataFrame, better: int) -> pd.DataFrame:
 def _ours(rows: pd.DataFrame, better: int) -> list[str]:
     found = rows.set_index(["method", "n"])
     means = found["mean"]
-    of_methods = [key for key in means.index if key[0] in METHODS]
+    of_methods = [(name, n) for name in METHODS for n in DEPTHS if (name, n) in means]
     best = max((better * means[key] for key in of_methods), default=np.nan)
     texts = []
     for name in METHODS:
-        for n in (1, 2):
+        for n in DEPTHS:
             texts.append(_cell(found, (name, n), better * means.get((name, n), np.nan) == best, "b"))
         texts.append(_change(means.get((name, 1)), means.get((name, 2)), better))
     for name in CONTROLS:
@@ -167,7 +171,7 @@ def _network(printed: pd.DataFrame) -> pd.Series | str:
 def _line(label: str, texts: Sequence[str], note: str = "", kind: str = "") -> str:
     small = f"<small>{escape(note)}</small>" if note else ""
     starts = {*range(0, 3 * len(METHODS) + 1, 3)}
-    cells = "".join(f'<td{" class=start" if i in starts else ""}>{text}</td>' for i, text in enumerate(texts))
+    cells = "".join(f"<td{' class=start' if i in starts else ''}>{text}</td>" for i, text in enumerate(texts))
     return f'<tr class="{kind}"><th>{escape(label)}{small}</th>{cells}</tr>'
 
 
