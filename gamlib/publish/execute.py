@@ -30,13 +30,24 @@ def use_this_python(folder: Path) -> None:
 
 
 def execute(source: Path, target: Path, parameters: dict) -> dict | None:
-    """Run `source` with `parameters`, writing `target` as it goes; None, or what failed."""
+    """Run `source` with `parameters`, writing `target` as it goes; None, or what failed.
+
+    The kernel is spoken to through sockets in its own folder: of several kernels that start at a time, two may
+    choose the same free TCP port.
+    """
     import papermill
     from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
 
     try:
         papermill.execute_notebook(
-            source, target, parameters, kernel_name="python3", progress_bar=False, cwd=source.parent
+            source,
+            target,
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=source.parent,
+            config=Config({"KernelManager": {"transport": "ipc", "ip": f"{os.environ['JUPYTER_RUNTIME_DIR']}-kernel"}}),
         )
     except papermill.PapermillExecutionError as error:
         return {"error": error.ename, "message": re.sub(r"\x1b\[[0-9;]*m", "", str(error.evalue))}
