@@ -131,8 +131,10 @@ def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCOR
         f"which does not know the score. The limit predicted for this map: s = {limit:.1f}."
     )
     fixed = widgets.HTML(_img([_tile(image, closed)], "Map of Grad-CAM++ in closed form"))
-    sides = widgets.HBox([_switch(score, _pages(pictures)), fixed], layout=widgets.Layout(flex_flow="row wrap"))
-    return _explorer(about, [score], sides, _switch(score, _pages(captions)))
+    sides = (_switch(score, _pages(pictures)), fixed)
+    for side in sides:
+        side.layout = widgets.Layout(width="50%", max_width=f"{SIDE + GAP}px")
+    return _explorer(about, [score], widgets.HBox(sides), _switch(score, _pages(captions)))
 
 
 def _explorer(about: str, controls: Sequence[widgets.Widget], *shown: widgets.Widget) -> widgets.VBox:
