@@ -57,7 +57,9 @@ CSS = """<style>
 .gam-table small {display: block; opacity: 0.75}
 .gam-table tr[data-first] > * {border-top: 1px solid #888}
 .gam-table .printed {font-style: italic}
-.gam-table .absent {text-align: left}
+.gam-table .absent {text-align: left; white-space: normal}
+.gam-table .absent span {display: inline-block; max-width: 14em}
+@media (min-width: 700px) {.gam-table .absent span {max-width: 34em}}
 .gam-table .start {border-left: 1px solid #8886}
 </style>"""
 
@@ -73,6 +75,20 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.html.count('<tr')} lines)"
+
+
+def listing(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A plain table of texts, the first of each row being its label.
+
+    >>> listing(["object", "IoU"], [["cat", "43.2"]])
+    Table(2 lines)
+    """
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(
+        f"<tr><th>{escape(label)}</th>{''.join(f'<td>{escape(text)}</td>' for text in texts)}</tr>"
+        for label, *texts in rows
+    )
+    return Table(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int) -> Table:
@@ -95,9 +111,9 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int) -> Table
         for (dataset, network), rows in there.groupby(["dataset", "network"], sort=False):
             lines.append(_line(f"{stratum}: paper, {dataset}, {network}", _theirs(rows, better), kind="printed"))
             if (dataset, network) not in seen:
-                text = f"not run: needs {NEEDS[dataset]}; see Data and weights"
+                text = f"<span>not run: needs {NEEDS[dataset]}; see Data and weights</span>"
                 columns = 3 * len(METHODS) + len(CONTROLS)
-                absent = f'<td class="absent" colspan="{columns}">{escape(text)}</td>'
+                absent = f'<td class="absent" colspan="{columns}">{text}</td>'
                 lines.append(f"<tr><th>{stratum}: here, {dataset}, {network}</th>{absent}</tr>")
         if lines:
             body += [lines[0].replace("<tr", '<tr data-first="1"', 1), *lines[1:]]
