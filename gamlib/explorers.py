@@ -176,7 +176,7 @@ def _img(tiles: Sequence[Image.Image], alt: str) -> str:
     for number, tile in enumerate(tiles):
         sheet.paste(tile, (number * (SIDE + GAP), 0))
     buffer = io.BytesIO()
-    sheet.save(buffer, format="jpeg", quality=75, optimize=True)
+    sheet.save(buffer, format="jpeg", quality=70, optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img src="data:image/jpeg;base64,{data}" alt="{html.escape(alt)}" style="max-width:100%;height:auto">'
 

@@ -1,0 +1,99 @@
+"""The offline edition of the book in a browser without a network, at the width of a desktop and of a phone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+# in a container chromium has neither a sandbox nor a graphics card; the rest keeps it from calling home
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+
+# formulas and widgets are drawn after a page has loaded
+DRAWN = """() => {
+    const widgets = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length;
+    const drawn = document.querySelectorAll('.widget-subarea > *').length;
+    return drawn >= widgets && (!window.MathJax || (MathJax.startup && MathJax.startup.promise));
+}"""
+FORMULAS = "() => window.MathJax ? MathJax.startup.promise.then(() => true) : true"
+
+
+@dataclass
+class Visit:
+    """A page of the book in the browser, and what went wrong on it since it was opened."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"not loaded: {request.url}"))
+        self.page.on("request", self._request)
+
+    def _console(self, message) -> None:
+        if message.type == "error":
+            self.complaints.append(f"console: {message.text}")
+
+    def _request(self, request) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.complaints.append(f"network: {request.url}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser: {CHROMIUM} does not exist; install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(OPTIONS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def html(chromium: Browser, request: pytest.FixtureRequest) -> Path:
+    """Folder of the built pages of the offline edition."""
+    if shutil.which("npm") is None:
+        pytest.skip("no offline edition: its scripts come from npm, which is not installed")
+    return request.getfixturevalue("book").html
+
+
+@pytest.fixture(scope="session", params=WIDTHS)
+def context(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    width, height = WIDTHS[request.param]
+    context = chromium.new_context(viewport={"width": width, "height": height}, offline=True)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def visit(context: BrowserContext, html: Path) -> Iterator[Callable[[str], Visit]]:
+    """visit("notebooks/13_explorers"): that page, drawn to the end."""
+    opened = []
+
+    def open_page(name: str) -> Visit:
+        visited = Visit(context.new_page())
+        opened.append(visited)
+        visited.listen()
+        visited.page.goto((html / f"{name}.html").as_uri())
+        visited.page.wait_for_function(DRAWN, timeout=20_000)
+        visited.page.evaluate(FORMULAS)
+        return visited
+
+    yield open_page
+    for visited in opened:
+        visited.page.close()
