@@ -54,7 +54,8 @@ class Visit:
             self.complaints.append(f"network: {request.url}")
 
 
-@pytest.fixture(scope="session")
+# of the module and not of the session: while the browser is open, no other test could start an event loop
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"no browser: {CHROMIUM} does not exist; install chromium")
@@ -64,7 +65,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def html(chromium: Browser, request: pytest.FixtureRequest) -> Path:
     """Folder of the built pages of the offline edition."""
     if shutil.which("npm") is None:
@@ -72,7 +73,7 @@ def html(chromium: Browser, request: pytest.FixtureRequest) -> Path:
     return request.getfixturevalue("book").html
 
 
-@pytest.fixture(scope="session", params=WIDTHS)
+@pytest.fixture(scope="module", params=WIDTHS)
 def context(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     width, height = WIDTHS[request.param]
     context = chromium.new_context(viewport={"width": width, "height": height}, offline=True)
