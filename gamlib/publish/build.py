@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from gamlib.publish.project import Project
+from gamlib.publish.site import complete, site_address
 
 
 def build(project: Project) -> Path | None:
@@ -23,6 +26,7 @@ def build(project: Project) -> Path | None:
         return None
     for page in project.html.rglob("*.html"):
         _drop_preloads(page)
+    complete(project.html, project.pages(), site_address(yaml.safe_load((project.staged / "_config.yml").read_text())))
     return project.html / "index.html"
 
 

@@ -1,4 +1,4 @@
-"""The command line: `gam run`, `gam book`, `gam results` and `gam exercises`."""
+"""The command line: `gam run`, `gam book`, `gam results`, `gam exercises` and `gam address`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 
+from gamlib.publish.address import set_address
 from gamlib.publish.build import build
 from gamlib.publish.exercises_cli import exercises
+from gamlib.publish.links import broken_links
 from gamlib.publish.offline import vendor
 from gamlib.publish.parameters import parse_value
 from gamlib.publish.plan import plan
@@ -76,6 +78,10 @@ def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> N
         index = build(project)
     if index is None:
         raise click.ClickException("the pages are not right: mend the errors and warnings above and build again")
+    pages = ["index", "search", "404", *project.pages()]
+    broken = broken_links(project.html, [f"{page}.html" for page in pages])
+    if broken:
+        raise click.ClickException("\n  ".join(["links that lead nowhere:", *broken]))
     click.echo(index)
 
 
@@ -91,6 +97,15 @@ def results(profile: str, models: tuple[str, ...], jobs: int) -> None:
     if failures:
         _report(failures)
         sys.exit(1)
+
+
+@main.command()
+@click.argument("url")
+def address(url: str) -> None:
+    """Set the repository's address to URL in _config.yml, the notebooks and CITATION.cff ('' takes it out)."""
+    project = find_project(Path.cwd())
+    for path in set_address(project, url):
+        click.echo(path.relative_to(project.root))
 
 
 def _run(

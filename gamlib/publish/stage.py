@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from gamlib.publish.project import Project, Refused
+from gamlib.publish.site import site_address
 
 # The results of the run that the book is made from; pages name them by this path whatever the profile is.
 CURRENT_RESULTS = "book/results/current"
@@ -30,6 +31,9 @@ def stage(project: Project, profile: str, vendored: list[Path] | None = None) ->
     files = _files(project, profile)
     config = yaml.safe_load((project.root / "_config.yml").read_text())
     _add_buttons(config)
+    address = site_address(config)
+    if address:
+        config.setdefault("html", {})["baseurl"] = address
     if vendored is not None:
         files |= {f"offline/vendor/{path.name}": path.read_bytes() for path in vendored}
         files["offline/vendor/assets.js"] = ASSETS
