@@ -69,20 +69,22 @@ SINGLE_CHOICES = (
 
 def chosen_map(raw: Sequence[Tensor], size: tuple[int, int], choice: Choice) -> Tensor:
     """The map (B, H, W) of the raw layer maps (B, h, w) under a choice; Choice() is the paper's Eq. 1 and 2."""
-    layers = [_layer(one, size, choice) for one in raw]
-    if len(layers) == 1:
-        return layers[0]
-    joined = aggregate(layers, choice.join.removesuffix(", normalised"))
-    return min_max(joined) if choice.join.endswith("normalised") else joined
+    return _joined([_drawn(one, size, choice.resize, choice.order) for one in raw], choice.join)
 
 
-def _layer(raw: Tensor, size: tuple[int, int], choice: Choice) -> Tensor:
-    raw = min_max(raw) if choice.order == "before" else raw
-    full = resize(raw, size, choice.resize.removesuffix(", clamped"))
-    if choice.resize.endswith("clamped"):
+def _drawn(raw: Tensor, size: tuple[int, int], how: str, order: str) -> Tensor:
+    full = resize(min_max(raw) if order == "before" else raw, size, how.removesuffix(", clamped"))
+    if how.endswith("clamped"):
         # what bicubic interpolation adds below the range of the raw map
         full = full.clamp(min=0)
-    return full if choice.order == "before" else min_max(full)
+    return full if order == "before" else min_max(full)
+
+
+def _joined(layers: Sequence[Tensor], how: str) -> Tensor:
+    if len(layers) == 1:
+        return layers[0]
+    joined = aggregate(layers, how.removesuffix(", normalised"))
+    return min_max(joined) if how.endswith("normalised") else joined
 
 
 def specification(
@@ -140,21 +142,22 @@ def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batc
 
 def _localisation(plan: Plan) -> Iterator[dict]:
     """Rows of gamlib.results for each choice; n = 1 needs no joining and has rows for the first of AGGREGATES only."""
-    grid = list(itertools.starmap(Choice, itertools.product(RESIZES, ORDERS, AGGREGATES)))
+    joins = [(1, AGGREGATES[0]), *((2, join) for join in AGGREGATES)]
     for model, batch in _batches(plan):
         for score, trace in trace_batch(plan, model, batch)[1]:
-            for method, n in itertools.product(METHODS, DEPTHS):
-                raw = layer_maps(trace, method, n)
-                finite = _printed_is_finite(trace, n) if method == STABLE else torch.ones(len(batch.items), dtype=bool)
-                for choice in grid[:: len(AGGREGATES)] if n == 1 else grid:
-                    maps = chosen_map(raw, trace.size, choice).numpy()
+            finite = {n: _printed_is_finite(trace, n).tolist() for n in DEPTHS}
+            for method, how, order in itertools.product(METHODS, RESIZES, ORDERS):
+                layers = [_drawn(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(DEPTHS))]
+                for n, join in joins:
+                    maps = _joined(layers[:n], join).numpy()
                     for row, label in _labelled(score):
                         ious = box_ious(maps[row], batch.items[row].truths[label].boxes)
                         yield (
                             _row(plan, batch, score, row, label, method, n)
-                            | {"finite": bool(finite[row])} | choice._asdict()
+                            | {"finite": finite[n][row] or method != STABLE}
+                            | Choice(how, order, join)._asdict()
                             | dict(zip(IOUS, ious.tolist(), strict=True))
-                        )  # fmt: skip
+                        )
 
 
 def _completed(boxes: pd.DataFrame) -> pd.DataFrame:
@@ -183,16 +186,22 @@ class _Masked:
             plain, scored = trace_batch(plan, model, batch)
             for score, trace in scored:
                 wanted = [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
-                for (method, n), choice in itertools.product(wanted, SINGLE_CHOICES):
-                    maps = chosen_map(layer_maps(trace, method, n), trace.size, choice)
-                    for fill in FILLS if choice == Choice() else FILLS[:1]:
-                        masked = masked_embeddings(model, x, {0: maps}, fill)[0]
+                raw = {name: layer_maps(trace, *name) for name in wanted}
+                maps = {
+                    (name, choice): chosen_map(raw[name], trace.size, choice)
+                    for name, choice in itertools.product(wanted, SINGLE_CHOICES)
+                }
+                for fill in FILLS:
+                    # another fill, and one side masked, are choices of their own: only the paper's maps take them
+                    shown = maps if fill == FILLS[0] else {key: maps[key] for key in maps if key[1] == Choice()}
+                    for (name, choice), masked in masked_embeddings(model, x, shown, fill).items():
                         for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
                             after = scores_after(model, batch, score, plain, masked, side)
+                            finite = maps[name, choice].isfinite().flatten(1).all(dim=1)
                             for row, label in _labelled(score):
                                 yield (
-                                    _row(plan, batch, score, row, label, method, n)
-                                    | {"finite": bool(maps[row].isfinite().all()), "after": float(after[row])}
+                                    _row(plan, batch, score, row, label, *name)
+                                    | {"finite": bool(finite[row]), "after": float(after[row])}
                                     | choice._asdict() | {"fill": fill, "side": side}
                                 )  # fmt: skip
 
