@@ -45,6 +45,8 @@ def masked_embeddings(model: Model, x: Tensor, maps: Mapping[Key, Tensor], fill:
     for start in range(0, len(masks), ROWS_AT_ONCE):
         rows, chunk = zip(*masks[start : start + ROWS_AT_ONCE], strict=True)
         parts.append(model.embed(explanation_map(model, x[list(rows)], torch.stack(chunk), fill)))
+    if not parts:
+        return {}
     embeddings = torch.cat(parts)
     return {key: embeddings[[alike[key, row] for row in range(len(x))]] for key in maps}
 
