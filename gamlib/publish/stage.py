@@ -1,4 +1,4 @@
-"""Lay out the book's sources in _build/src: pages, executed notebooks under their source paths, results, configuration.
+"""Lay out the book's sources in _build/src: pages, executed notebooks under their source paths, configuration.
 
 A file is written only when its bytes differ, so that Sphinx reads again only the pages that changed.
 """
@@ -12,9 +12,6 @@ import yaml
 
 from gamlib.publish.project import Project, Refused
 from gamlib.publish.site import site_address
-
-# The results of the run that the book is made from; pages name them by this path whatever the profile is.
-CURRENT_RESULTS = "book/results/current"
 
 # Tells the two bundles of the widgets where their icons lie, as seen from the page.
 ASSETS = b"""const vendor = document.documentElement.dataset.content_root + '_static/vendor';
@@ -49,9 +46,6 @@ def _files(project: Project, profile: str) -> dict[str, bytes]:
     for path in sorted((project.root / "book").rglob("*")):
         if path.is_file():
             files[path.relative_to(project.root).as_posix()] = path.read_bytes()
-    for path in sorted(project.results(profile).rglob("*")):
-        if path.is_file():
-            files[f"{CURRENT_RESULTS}/{path.relative_to(project.results(profile)).as_posix()}"] = path.read_bytes()
     for name in project.book_notebooks():
         executed = project.executed(profile, name)
         if executed.exists():
