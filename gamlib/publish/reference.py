@@ -22,7 +22,7 @@ from gamlib.publish.run import THREADS, Failure, kernel_environment, run_jobs
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 LEDGER = "12_verdicts"
-# Chapters whose results the ledger cannot compute itself; the others' are shards, which it makes where they are missing.
+# Chapters whose results the ledger cannot compute itself; those of the others are shards, which it makes if need be.
 CHAPTERS = ("02_negative_gradients", "06_sanity_checks", LEDGER)
 # What the chapters leave in their results folder and what is published of it, one row of each for every backbone.
 TABLES = ("ledger", "verdicts", "cells", "gradients", "sanity")
