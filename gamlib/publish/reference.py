@@ -25,7 +25,9 @@ LEDGER = "12_verdicts"
 # Chapters whose results the ledger cannot compute itself; those of the others are shards, which it makes if need be.
 CHAPTERS = ("02_negative_gradients", "06_sanity_checks", LEDGER)
 # What the chapters leave in their results folder and what is published of it, one row of each for every backbone.
-TABLES = ("ledger", "verdicts", "cells", "gradients", "sanity")
+TABLES = ("ledger", "verdicts", "gradients", "sanity")
+# What is added here.
+ADDED = ("specification", "cells")
 
 
 def make_results(
@@ -68,15 +70,19 @@ def make_results(
 
 
 def _extend(profile: str, model: str, folder: Path, settings: dict) -> None:
-    """Add the specification curve and the measures of every map to the results of one backbone."""
+    """Add the specification curve, the tables' cells and the measures of every map to the results of one backbone."""
+    import pandas as pd
+
     from gamlib.protocol import run
-    from gamlib.results import KEY, measures
+    from gamlib.results import KEY, cell_means, measures
     from gamlib.specification import specification
 
     curve = specification(profile, model, folder / "choices", **settings)
     curve.round(3).to_csv(folder / "specification.csv", index=False)
     scored = measures(run(profile, model, folder, **settings)).drop(columns=["before"])
-    # what a table or a claim averages, to a hundredth of a point; lists of a few names as categories
+    shown = [name for name in scored if name.startswith(("box_iou", "mask_iou", "adp_", "pic_"))]
+    cells = [cell_means(scored, metric, settings["seed"]).assign(metric=metric) for metric in shown]
+    pd.concat(cells, ignore_index=True).round(3).to_csv(folder / "cells.csv", index=False)
     values = scored.select_dtypes("floating").columns
     scored[values] = scored[values].astype("float32").round(3)
     scored.sort_values(KEY).to_parquet(folder / "maps.parquet", index=False, compression="zstd", compression_level=19)
@@ -86,7 +92,7 @@ def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dic
     import pandas as pd
 
     target.mkdir(parents=True, exist_ok=True)
-    for name in (*TABLES, "specification"):
+    for name in (*TABLES, *ADDED):
         parts = [pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for folder in folders.values()]
         pd.concat(parts, ignore_index=True).drop_duplicates().to_csv(target / f"{name}.csv", index=False)
     for model, folder in folders.items():
