@@ -1,8 +1,8 @@
 """The reference results that are committed: every number of the book for several backbones, from `gam results`.
 
-The chapters with numbers run for each backbone as they do for the book; what they leave behind is put together in
-book/results/<profile>/. Beside that stand the measures of every single map, from which a reader can recompute a row
-of the ledger, and the specification curve.
+The ledger's notebook and what it needs run for each backbone as they do for the book; what they leave behind is put
+together in book/results/<profile>/: tables, and the measures of every single map, from which a reader can recompute a
+row. The cells of the tables and the specification curve are added.
 """
 
 from __future__ import annotations
@@ -70,22 +70,18 @@ def make_results(
 
 
 def _extend(profile: str, model: str, folder: Path, settings: dict) -> None:
-    """Add the specification curve, the tables' cells and the measures of every map to the results of one backbone."""
+    """Add the specification curve and the tables' cells to the results of one backbone."""
     import pandas as pd
 
-    from gamlib.protocol import run
-    from gamlib.results import KEY, cell_means, measures
+    from gamlib.results import cell_means
     from gamlib.specification import specification
 
     curve = specification(profile, model, folder / "choices", **settings)
     curve.round(3).to_csv(folder / "specification.csv", index=False)
-    scored = measures(run(profile, model, folder, **settings)).drop(columns=["before"])
-    shown = [name for name in scored if name.startswith(("box_iou", "mask_iou", "adp_", "pic_"))]
-    cells = [cell_means(scored, metric, settings["seed"]).assign(metric=metric) for metric in shown]
+    maps = pd.read_parquet(folder / "maps.parquet")
+    shown = [name for name in maps if name.startswith(("box_iou", "mask_iou", "adp_", "pic_"))]
+    cells = [cell_means(maps, metric, settings["seed"]).assign(metric=metric) for metric in shown]
     pd.concat(cells, ignore_index=True).round(3).to_csv(folder / "cells.csv", index=False)
-    values = scored.select_dtypes("floating").columns
-    scored[values] = scored[values].astype("float32").round(3)
-    scored.sort_values(KEY).to_parquet(folder / "maps.parquet", index=False, compression="zstd", compression_level=19)
 
 
 def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dict) -> None:
