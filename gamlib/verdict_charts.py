@@ -83,6 +83,8 @@ def combinations(curve: pd.DataFrame) -> pd.DataFrame:
     curve = curve.copy()
     flat = curve["a"].str.endswith(":1") & curve["b"].str.endswith(":1")
     curve = curve[~flat | (curve["join"] == OWN["join"])]
+    # whether a map is finite is no matter of its masking
+    curve = curve[(curve["metric"] != "nonfinite") | curve["cut"].notna()]
     chosen = [curve[key].isna() | (curve[key].astype(str) == value) for key, value in OWN.items() if key in curve]
     return curve.assign(own=np.logical_and.reduce(chosen), effect=curve["sign"] * curve["mean"])
 

@@ -53,6 +53,7 @@ CSS = f"""{TABLE_CSS}<style>
 .gam-claim {{border: 1px solid #8888; border-radius: 4px; margin: 0.4em 0; padding: 0.3em 0.7em}}
 .gam-claim summary {{cursor: pointer}}
 .gam-verdicts td {{text-align: left}}
+.gam-verdicts .narrow {{white-space: normal; max-width: 7em}}
 .gam-verdict {{color: #111; padding: 0.05em 0.45em; border-radius: 3px; border: 1px solid #888; white-space: nowrap}}
 .gam-verdicts .wide {{white-space: normal; min-width: 13em}}
 {"".join(f".gam-{word.replace(' ', '-')} {{background: {ground}}}" for word, ground in GROUNDS.items())}
@@ -132,7 +133,7 @@ def overview(runs: Sequence[Run]) -> Page:
     verdicts = [run.verdicts() for run in runs]
     lines = []
     for claim, title in _claims(runs):
-        cells = "".join(f"<td>{_summary(found, claim)}</td>" for found in verdicts)
+        cells = "".join(f'<td class="narrow">{_summary(found, claim)}</td>' for found in verdicts)
         lines.append(f'<tr><th><a href="#claim-{claim.lower()}">{claim}</a> {escape(title)}</th>{cells}</tr>')
     return Page(_table(f"<tr><th>claim</th>{heads}</tr>", lines))
 
@@ -180,7 +181,7 @@ def _difference_line(row: dict, runs: Sequence[Run]) -> str:
     where = f"{row['id']} · {row['task']}, {measure_name(row['metric'])}{_stratum(row['subset'])}"
     claimed = {1: "above 0", -1: "below 0", 0: "0"}[int(row["sign"])]
     value = row["paper_value"]
-    paper = "" if pd.isna(value) else f'<span title="{escape(row["paper_rows"])}">{value:+.1f}</span>'
+    paper = "" if pd.isna(value) else f'<span title="{escape(row["paper_rows"])}">{signed(value)}</span>'
     cells = "".join(f'<td class="wide">{_cell(run, row["id"])}</td>' for run in runs)
     name = f"{escape(difference_name(row))}<small>{escape(where)}</small>"
     return f"<tr><th>{name}</th><td>{claimed}</td><td>{paper}</td>{cells}</tr>"
@@ -195,7 +196,7 @@ def _cell(run: Run, claim_id: str) -> str:
             continue
         kind = KINDS.get(row["cluster_kind"], "images")
         excluded = f", {int(row['excluded'])} excluded" if row["excluded"] else ""
-        counted = f"{row['dataset']}: {int(row['n'])} rows, {int(row['clusters'])} {kind}{excluded}"
+        counted = f"{row['dataset']}: {int(row['n'])} maps, {int(row['clusters'])} {kind}{excluded}"
         texts.append(f"{interval_text(row)} {badge(row['verdict'])}<small>{escape(counted)}</small>")
     return "".join(texts)
 
@@ -204,9 +205,24 @@ def interval_text(row) -> str:
     """Mean with its interval, in percentage points.
 
     >>> interval_text({"mean": 3.04, "low": -1, "high": 7})
-    '+3.0 [-1.0, +7.0]'
+    '+3.0 [−1.0, +7.0]'
     """
-    return f"{row['mean']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+    return f"{signed(row['mean'])} [{signed(row['low'])}, {signed(row['high'])}]"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and one decimal, e.g. "+3.0"."""
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def frame_page(frame: pd.DataFrame) -> Page:
+    """A small table as it is, its column names as heads."""
+    heads = "".join(f"<th>{escape(str(name))}</th>" for name in frame)
+    lines = [
+        f"<tr><th>{escape(str(first))}</th>" + "".join(f"<td>{escape(str(value))}</td>" for value in rest) + "</tr>"
+        for first, *rest in frame.itertuples(index=False)
+    ]
+    return Page(_table(f"<tr>{heads}</tr>", lines))
 
 
 def difference_name(row) -> str:

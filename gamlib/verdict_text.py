@@ -9,7 +9,7 @@ import pandas as pd
 from gamlib.controls import CONTROLS
 from gamlib.statistics import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
 from gamlib.tables import METHODS, NAMES, STRATA, controls_ahead
-from gamlib.verdict_pages import measure_name
+from gamlib.verdict_pages import measure_name, signed
 
 ORDER = (REPRODUCED, CONTRADICTED, MIXED, EQUIVALENT, UNDECIDED, NOT_RUN)
 # Data sets as readers know them; scenes of two objects are scenes.
@@ -71,11 +71,11 @@ def across(rows: pd.DataFrame, claim_id: str) -> str:
     ran = rows[(rows["id"] == claim_id) & (rows["verdict"] != NOT_RUN)]
     parts = []
     for dataset, part in ran.groupby("dataset", sort=False):
-        low, high = (f"{value:+.1f}" for value in (part["mean"].min(), part["mean"].max()))
+        low, high = (signed(value) for value in (part["mean"].min(), part["mean"].max()))
         size = f"{low} points" if low == high else f"{low} to {high} points"
         count = part["verdict"].value_counts()
-        words = joined([f"{word} with {count[word]} of {len(part)} networks" for word in ORDER if word in count])
-        single = f"interval {part['low'].iloc[0]:+.1f} to {part['high'].iloc[0]:+.1f}, {part['verdict'].iloc[0]}"
+        words = joined([f"{word} with {count[word]}" for word in ORDER if word in count]) + f" of {len(part)} networks"
+        single = f"interval {signed(part['low'].iloc[0])} to {signed(part['high'].iloc[0])}, {part['verdict'].iloc[0]}"
         parts.append(f"{size} on {SOURCES.get(dataset, dataset)} ({words if len(part) > 1 else single})")
     return joined(parts) or "not run"
 
@@ -96,7 +96,7 @@ def controls_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     found = []
     for metric, table in cells.items():
-        fair = table[table["method"].isin([*METHODS, *CONTROLS])]
+        fair = table[table["method"].isin([*METHODS, *CONTROLS]) & (table["n"] <= 2)]
         fair = fair[fair["method"] != "all_ones"] if metric.startswith("adp") else fair
         ahead = controls_ahead(fair, BETTER[metric])
         for keys, part in ahead.groupby(TEST, sort=False):
