@@ -49,6 +49,9 @@ STRATA = {
     "25-100": "smallest 25% minus all",
 }
 KINDS = {"label": "objects", "pair": "clusters"}
+# Columns of committed tables that hold words even where they look like numbers or are empty.
+MAYBE_EMPTY = ("needs", "model", "dataset", "a", "b", "paper_rows", "cluster_kind")
+TEXT = (*MAYBE_EMPTY, "id", "claim", "subset", "cut")
 CSS = f"""{TABLE_CSS}<style>
 .gam-claim {{border: 1px solid #8888; border-radius: 4px; margin: 0.4em 0; padding: 0.3em 0.7em}}
 .gam-claim summary {{cursor: pointer}}
@@ -102,13 +105,13 @@ def statements() -> pd.Series:
 
 def read_reference(folder: str | Path, name: str) -> dict[str, pd.DataFrame]:
     """The committed table of each profile that has it: <folder>/<profile>/<name>.csv, as profile -> rows."""
-    text = {column: str for column in ("id", "claim", "subset", "order", "side", "cut", "model", "dataset")}
-    return {
-        path.parent.name: pd.read_csv(path, dtype=text).fillna(
-            {"needs": "", "model": "", "dataset": "", "a": "", "b": "", "paper_rows": ""}
-        )
-        for path in sorted(Path(folder).glob(f"*/{name}.csv"))
-    }
+    found = {}
+    for path in sorted(Path(folder).glob(f"*/{name}.csv")):
+        rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
+        # what is empty text in a ledger reads back as missing
+        empty = [column for column in rows if column in MAYBE_EMPTY]
+        found[path.parent.name] = rows.assign(**{column: rows[column].fillna("") for column in empty})
+    return found
 
 
 def committed_runs(ledgers: dict[str, pd.DataFrame]) -> list[Run]:

@@ -100,7 +100,7 @@ def controls_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         fair = fair[fair["method"] != "all_ones"] if metric.startswith("adp") else fair
         ahead = controls_ahead(fair, BETTER[metric])
         for keys, part in ahead.groupby(TEST, sort=False):
-            here = (fair[TEST] == keys).all(axis=1) & fair["method"].isin(METHODS)
+            here = (fair[TEST] == pd.Series(keys, TEST)).all(axis=1) & fair["method"].isin(METHODS)
             names = [f"{NAMES[method]} ({n})" for method, n in zip(part["method"], part["n"], strict=True)]
             dataset, percentile, model, task = keys
             found.append(
@@ -128,7 +128,7 @@ def controls_sentences(cells: Mapping[str, pd.DataFrame], ahead: pd.DataFrame) -
         gam = beaten["beaten"].str.split(", ").map(lambda names: bool({"GAM (2)", "every method"} & set(names)))
         every = (beaten["beaten"] == "every method").sum()
         texts.append(
-            f"{measure_name(metric)}: of {tests} tests, a blind control beats GAM with two layers in {gam.sum()} and "
-            f"every method in {every}."
+            f"By {measure_name(metric)}, a blind control beats GAM with two layers in {gam.sum()} of {tests} tests, "
+            f"and every method in {every}."
         )
     return texts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gamlib.publish import parameters as parameters_
 from gamlib.publish.project import Project, Refused, check_names
-from gamlib.publish.provenance import notebook_digest, sources_digest
+from gamlib.publish.provenance import folder_digest, notebook_digest, sources_digest
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def plan(
         needs = _needs(notebooks[name])
         passed = {key: value for key, value in values.items() if key in known[name]}
         shown = {**known[name], **passed}
-        digest = notebook_digest(notebooks[name], passed, sources, [jobs[need].digest for need in needs])
+        reads = [folder_digest(project.root / folder) for folder in _made(notebooks[name], "reads")]
+        digest = notebook_digest(notebooks[name], passed, sources, [*(jobs[need].digest for need in needs), *reads])
         if "results_dir" in known[name]:
             passed.setdefault("results_dir", str(project.results(place or profile)))
         jobs[name] = Job(
@@ -85,7 +86,12 @@ def _with_needs(project: Project, names: Sequence[str]) -> dict[str, dict]:
 
 
 def _needs(notebook: Mapping) -> tuple[str, ...]:
-    return tuple(notebook["metadata"].get("gamlib", {}).get("needs", ()))
+    return _made(notebook, "needs")
+
+
+def _made(notebook: Mapping, of: str) -> tuple[str, ...]:
+    """What a notebook says it is made of: "needs", other notebooks whose results it reads; "reads", folders."""
+    return tuple(notebook["metadata"].get("gamlib", {}).get(of, ()))
 
 
 def _ordered(notebooks: Mapping[str, Mapping]) -> list[str]:

@@ -26,10 +26,19 @@ def sources_digest(root: Path) -> str:
     return digest.hexdigest()
 
 
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of the files below a folder, as hexadecimal text; it need not exist."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
 def notebook_digest(
     notebook: Mapping, parameters: Mapping[str, object], sources: str, needed: Iterable[str] = ()
 ) -> str:
-    """SHA-256 over the code cells, the parameters, the sources and the digests of the notebooks whose results it reads.
+    """SHA-256 over the code cells, the parameters, the sources and the digests of what it reads (`needed`).
 
     Parameters that name an existing file count with its size and time of change, too.
     """

@@ -1,5 +1,6 @@
 """What a request is planned to run, and which requests are refused before anything runs."""
 
+import json
 import subprocess
 import sys
 
@@ -151,6 +152,21 @@ def test_digest_holds_what_is_needed_and_the_content_of_files(book, write_notebo
     before = digest(book, image_a="my.jpg")
     photograph.write_bytes(b"ab")
     assert digest(book, image_a="my.jpg") != before
+
+
+def test_digest_holds_the_folders_a_notebook_says_it_reads(book):
+    path = book.source("01_first_look")
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["gamlib"] = {"reads": ["book/results"]}
+    path.write_text(json.dumps(notebook))
+    without = digest(book)
+    table = book.root / "book" / "results" / "embedded" / "ledger.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("id\n")
+    before = digest(book)
+    assert before != without
+    table.write_text("id\nC1.1\n")
+    assert digest(book) != before
 
 
 @pytest.mark.parametrize(
