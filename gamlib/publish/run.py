@@ -60,7 +60,9 @@ def run_jobs(jobs: Sequence[Job], workers: int, force: bool, caller: Path, say: 
     say(f"{count}: {len(jobs) - len(due)} unchanged, {len(due)} to run, {workers} at a time")
     environment = kernel_environment(caller)
     failures: dict[str, Failure] = {}
-    waiting, running = list(due), {}
+    # what others wait for comes first, so that the end of a run is not one long notebook alone
+    needed = {need for job in due for need in job.needs}
+    waiting, running = sorted(due, key=lambda job: job.name not in needed), {}
     done = 0
     with ThreadPoolExecutor(workers) as pool:
         while waiting or running:
