@@ -123,9 +123,9 @@ def test_a_notebook_that_cannot_be_read_is_a_failure(project, write_notebook, tm
 def test_environment_of_the_kernels(monkeypatch):
     monkeypatch.setenv("GAMLIB_DATA", "../shared/open-data")
     monkeypatch.setenv("PYTHONPATH", "/mine")
-    environment = kernel_environment(Path("/work/book"))
-    assert environment["GAMLIB_DATA"] == "/work/shared/open-data"
-    assert environment["PYTHONPATH"] == os.pathsep.join(["/mine", "/work/book"])
+    environment = kernel_environment(Path("/home/reader/book"))
+    assert environment["GAMLIB_DATA"] == "/home/reader/shared/open-data"
+    assert environment["PYTHONPATH"] == os.pathsep.join(["/mine", "/home/reader/book"])
 
 
 def test_a_second_run_in_a_checkout_waits(project):
