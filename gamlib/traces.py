@@ -140,8 +140,10 @@ def _checked_input(model: Model, x: Tensor) -> Tensor:
 
 
 def _full(tensor: Tensor) -> Tensor:
-    # Products of half-precision gradients underflow: g^2 of Grad-CAM++ is near 1e-7.
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    # Products of half-precision gradients underflow: g^2 of Grad-CAM++ is near 1e-7. One layout in memory, whatever the
+    # network's own: sums over channels run in the same order in every formula.
+    tensor = tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+    return tensor.contiguous()
 
 
 @contextlib.contextmanager

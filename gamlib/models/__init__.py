@@ -7,6 +7,8 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from gamlib.models.model import Model
 from gamlib.models.preprocess import Preprocess
 
@@ -56,7 +58,8 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
             f"model: unknown name '{name}'; {hint}accepted: {', '.join(MODELS)}, "
             'or "package.module:factory" for your own network'
         )
-    model.module.to(device)
+    # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU.
+    model.module.to(device, memory_format=torch.channels_last)
     return model
 
 

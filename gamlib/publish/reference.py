@@ -18,7 +18,7 @@ from pathlib import Path
 from gamlib.publish.plan import Job, plan
 from gamlib.publish.project import Project
 from gamlib.publish.provenance import versions
-from gamlib.publish.run import THREADS, Failure, kernel_environment, run_jobs
+from gamlib.publish.run import MEMORY, THREADS, Failure, kernel_environment, run_jobs
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 LEDGER = "12_verdicts"
@@ -58,7 +58,7 @@ def make_results(
     settings = {"n_images": parameters["n_images"], "seed": parameters["seed"]}
     say("choices left open, and the measures of every map ...")
     environment = kernel_environment(caller)
-    os.environ.update({name: environment[name] for name in (*THREADS, "GAMLIB_DATA") if name in environment})
+    os.environ.update({name: environment[name] for name in (*MEMORY, *THREADS, "GAMLIB_DATA") if name in environment})
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         waiting = {pool.submit(_extend, profile, model, folder, settings): model for model, folder in folders.items()}
         for future in as_completed(waiting):

@@ -26,6 +26,9 @@ THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+# glibc gives each large tensor back to the system and asks for fresh pages at the next layer: a third of a forward's
+# time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
+MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,8 @@ def _run(job: Job, environment: dict[str, str]) -> tuple[float, str | None]:
 
 
 def kernel_environment(caller: Path) -> dict[str, str]:
-    """Environment of the kernels: one thread each, the caller's own modules importable, GAMLIB_DATA absolute."""
-    environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONHASHSEED": "0"}
+    """Environment of the kernels: one thread each, memory kept, the caller's own modules importable, GAMLIB_DATA absolute."""
+    environment = {**MEMORY, **os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONHASHSEED": "0"}
     # a kernel runs in the notebook's folder; what the user typed is relative to theirs
     if environment.get("GAMLIB_DATA"):
         environment["GAMLIB_DATA"] = str((caller / Path(environment["GAMLIB_DATA"]).expanduser()).resolve())

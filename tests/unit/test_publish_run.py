@@ -123,9 +123,15 @@ def test_a_notebook_that_cannot_be_read_is_a_failure(project, write_notebook, tm
 def test_environment_of_the_kernels(monkeypatch):
     monkeypatch.setenv("GAMLIB_DATA", "../shared/open-data")
     monkeypatch.setenv("PYTHONPATH", "/mine")
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     environment = kernel_environment(Path("/home/reader/book"))
     assert environment["GAMLIB_DATA"] == "/home/reader/shared/open-data"
     assert environment["PYTHONPATH"] == os.pathsep.join(["/mine", "/home/reader/book"])
+    assert environment["OMP_NUM_THREADS"] == "1"
+    # memory of one layer is kept for the next, unless the reader has said otherwise
+    assert environment["MALLOC_MMAP_MAX_"] == "7"
+    assert environment["MALLOC_TRIM_THRESHOLD_"] == str(2**30)
 
 
 def test_a_second_run_in_a_checkout_waits(project):
