@@ -124,7 +124,10 @@ def _run(job: Job, environment: dict[str, str]) -> tuple[float, str | None]:
 
 
 def kernel_environment(caller: Path) -> dict[str, str]:
-    """Environment of the kernels: one thread each, memory kept, the caller's own modules importable, GAMLIB_DATA absolute."""
+    """Environment of the kernels.
+
+    One thread each, memory kept, the caller's own modules importable, GAMLIB_DATA absolute.
+    """
     environment = {**MEMORY, **os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONHASHSEED": "0"}
     # a kernel runs in the notebook's folder; what the user typed is relative to theirs
     if environment.get("GAMLIB_DATA"):
