@@ -33,8 +33,9 @@ def run(client: Any, compute: Callable[[Any, int], Any], plan: Any, indices: Ite
     """compute(plan, index) for every index, in the order in which they finish. A lost worker's tasks run again."""
     from distributed import as_completed
 
-    # The plan is sent once, not with every task; kept by the scheduler's side, it survives a worker.
-    shared = client.scatter(plan, broadcast=True, hash=False)
+    # The plan is sent once, not with every task. Scattered data would be gone with the last worker that holds it, of
+    # which the scheduler soon leaves only one; the result of a task is made again.
+    shared = client.submit(lambda plan: plan, plan, pure=False)
     futures = client.map(lambda index, plan: compute(plan, index), list(indices), plan=shared, pure=False)
     for future in as_completed(futures):
         yield future.result()
