@@ -43,8 +43,8 @@ def _grad_cam_pp(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
     first = s.exp()[:, None, None, None] * positive
     second = first * positive
     denominator = second * (2 + positive * a.sum(dim=(2, 3), keepdim=True))
-    alpha = second / denominator.masked_fill_(denominator == 0, 1)
-    return _weighted(alpha, first, a)
+    denominator += denominator == 0
+    return _weighted(second / denominator, first, a)
 
 
 def _grad_cam_pp_stable(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
@@ -53,8 +53,8 @@ def _grad_cam_pp_stable(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
     That needs sum_ij A >= 0, which holds after a ReLU; elsewhere the sum is clamped at 0.
     """
     positive = g.relu()
-    alpha = 1 / (2 + positive * a.sum(dim=(2, 3), keepdim=True).relu())
-    return _weighted(alpha.masked_fill_(positive == 0, 0), positive, a)
+    alpha = (positive > 0) / (2 + positive * a.sum(dim=(2, 3), keepdim=True).relu())
+    return _weighted(alpha, positive, a)
 
 
 def _weighted(alpha: Tensor, positive: Tensor, a: Tensor) -> Tensor:
