@@ -80,7 +80,8 @@ def _redraw(part: nn.Module) -> None:
         # PyTorch's own default has a sixth of this variance for square layers: a deep network with the statistics
         # of normalisation kept would answer the same for every image
         fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups
-        nn.init.normal_(part.weight, std=math.sqrt(2 / fan_out))
+        with torch.no_grad():  # drawn apart, so that neither layout in memory nor device changes the weights
+            part.weight.copy_(torch.empty(part.weight.shape).normal_(std=math.sqrt(2 / fan_out)))
 
 
 def _check(module: nn.Module, name: str) -> None:

@@ -133,10 +133,10 @@ def judge(interval: Interval, sign: int, margin: float, kind: str, cluster_means
     if len(means) < FEWEST[kind]:
         return UNDECIDED
     verdict = decide(interval, sign, margin)
+    # a difference on which the objects disagree is none; that there is none needs no agreement in sign
+    apart = verdict == CONTRADICTED or (verdict == REPRODUCED and sign != 0)
     agree = (means > 0).all() or (means < 0).all()
-    if kind == "label" and sign != 0 and verdict in (REPRODUCED, CONTRADICTED) and not agree:
-        return UNDECIDED
-    return verdict
+    return UNDECIDED if kind == "label" and apart and not agree else verdict
 
 
 def combine(verdicts: Sequence[str]) -> str:

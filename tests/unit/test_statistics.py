@@ -118,6 +118,10 @@ def test_judge_holds_back(kind, means, expected):
 
 def test_objects_need_not_agree_on_a_difference_too_small_to_matter():
     assert judge(Interval(0, -0.1, 0.1), +1, 0.5, "label", [0.1, -0.1, 0, 0.1, -0.1]) == "equivalent"
+    # a claim of no difference is not contradicted by objects that differ in opposite directions
+    assert judge(Interval(0, -0.1, 0.1), 0, 0.5, "label", [0.1, -0.1, 0, 0.1, -0.1]) == "reproduced"
+    assert judge(Interval(2, 1, 3), 0, 0.5, "label", [1, 2, 3, 4, -1]) == "undecided"
+    assert judge(Interval(2, 1, 3), 0, 0.5, "label", [1, 2, 3, 4, 1]) == "contradicted"
 
 
 @pytest.mark.parametrize(
