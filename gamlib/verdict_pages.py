@@ -175,7 +175,8 @@ def _block(claim: str, title: str, says: str, first: pd.DataFrame, runs: Sequenc
     lines = [_difference_line(row, runs) for row in listed.to_dict("records")]
     table = _table(f"<tr><th>difference</th><th>claimed</th><th>paper</th>{heads}</tr>", lines)
     return (
-        f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)} {badge(word)}'
+        f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)} '
+        f"{badge(word)} {escape(runs[0].label)}"
         f"</summary><p>The paper: {escape(says)}</p>{table}</details>"
     )
 

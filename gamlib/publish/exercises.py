@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,21 +80,27 @@ def _plain(text: str) -> str:
     return re.sub(r" ?\{cite\}`[^`]*`", "", text)
 
 
-def write_student(project: Project, folder: Path) -> list[Path]:
-    """Write the student's edition of every exercise into `folder`; the paths written."""
+def write_student(project: Project, folder: Path, force: bool = False) -> tuple[list[Path], list[Path]]:
+    """Write the student's edition of every exercise into `folder`; the paths written and those kept.
+
+    A notebook that is there and differs is somebody's work: it is kept unless force is given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    written, kept = [], []
     for name in exercise_names(project).values():
         path = folder / Path(name).with_suffix(".ipynb").name
-        path.write_text(json.dumps(student_edition(read(project.source(name))), indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(student_edition(read(project.source(name))), indent=1, ensure_ascii=False) + "\n"
+        if path.exists() and not force and path.read_bytes() != text.encode():
+            kept.append(path)
+            continue
+        path.write_text(text)
         written.append(path)
-    return written
+    return written, kept
 
 
 def write_teacher(project: Project, profile: str, folder: Path) -> list[Path]:
-    """Write the solved and executed notebooks into `folder`; they have to be run before."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Write the solved and executed notebooks into `folder`; they have to be run before. Other files stay."""
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in exercise_names(project).values():
         path = folder / Path(name).with_suffix(".ipynb").name

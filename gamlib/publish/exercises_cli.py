@@ -23,11 +23,15 @@ def exercises() -> None:
 
 @exercises.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; default: _build/student.")
-def student(out: Path | None) -> None:
-    """Write the notebooks for students: no solution, no outputs."""
+@click.option("--force", is_flag=True, help="Overwrite notebooks that have been worked on.")
+def student(out: Path | None, force: bool) -> None:
+    """Write the notebooks for students: no solution, no outputs. One that has been worked on is kept."""
     project = find_project(Path.cwd())
-    for path in write_student(project, out or project.build / "student"):
+    written, kept = write_student(project, out or project.build / "student", force)
+    for path in written:
         click.echo(path)
+    for path in kept:
+        click.echo(f"kept {path}: yours differs; --force overwrites it", err=True)
 
 
 @exercises.command()
@@ -53,8 +57,10 @@ def teacher(out: Path | None, jobs: int) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV; default: FOLDER/grades.csv.")
 def grade(folder: Path, time_limit: float, seed: int, jobs: int, out: Path | None) -> None:
     """Run every notebook below FOLDER and grade it. This runs the students' code, with your rights, on this machine."""
-    grades = grade_folder(find_project(Path.cwd()), folder, time_limit, seed, jobs)
     out = out or folder / "grades.csv"
+    if not out.parent.is_dir():
+        raise click.ClickException(f"--out: no folder '{out.parent}'; create it first")
+    grades = grade_folder(find_project(Path.cwd()), folder, time_limit, seed, jobs)
     out.write_text(to_csv(grades))
     click.echo(to_table(grades))
     click.echo(out, file=sys.stderr)

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -125,8 +125,19 @@ def _run(
     parts = [
         part for entry in json.loads(record.read_text()) if entry["exercise"] == exercise for part in entry["parts"]
     ]
+    wrong = impossible(parts)
+    if wrong:
+        return "error", [], wrong
     errors = [line for line in map(_error, executed["cells"]) if line]
     return ("error" if errors or not parts else "graded"), parts, "; ".join(errors)
+
+
+def impossible(parts: Sequence[Mapping]) -> str | None:
+    """What is wrong with a record that no check can have written: each part has all of its points or none."""
+    for part in parts:
+        if part["earned"] not in (0, part["points"]):
+            return f"the record is not the check's: part '{part['name']}' has {part['earned']} of {part['points']} points"
+    return None
 
 
 def _prepared(submission: dict, solved: dict, record: Path, seed: int) -> dict:

@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from gamlib.checks import CHECKS
 from gamlib.publish.cli import main
 from gamlib.publish.confined import run_confined
-from gamlib.publish.exercises import exercise_names, read, source, student_edition, tags
+from gamlib.publish.exercises import exercise_names, read, source, student_edition, tags, write_teacher
+from gamlib.publish.grading import impossible
 from gamlib.publish.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,6 +147,13 @@ def executed() -> dict[str, dict]:
     return {exercise: read(PROJECT.build / "teacher" / f"{Path(name).name}.ipynb") for exercise, name in NAMES.items()}
 
 
+def test_the_teacher_s_folder_may_hold_other_files(executed, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    written = write_teacher(PROJECT, "embedded", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"thesis.txt", *(path.name for path in written)}
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
 def test_solved_notebooks_pass_all_their_checks(executed):
     for exercise, notebook in executed.items():
         (shown,) = [as_output(cell) for cell in notebook["cells"] if "check" in tags(cell)]
@@ -158,6 +166,18 @@ def test_the_command_writes_what_students_get(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert CliRunner().invoke(main, ["exercises", "student", "--out", str(tmp_path)]).exit_code == 0
     assert [read(path) for path in sorted(tmp_path.iterdir())] == list(STUDENT.values())
+
+
+def test_what_a_student_has_written_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    first = tmp_path / f"{Path(NAMES['ex01']).name}.ipynb"
+    first.write_text("my work")
+    outcome = CliRunner().invoke(main, ["exercises", "student", "--out", str(tmp_path)])
+    assert f"kept {first}: yours differs; --force overwrites it" in outcome.output
+    assert first.read_text() == "my work"
+    assert len(list(tmp_path.iterdir())) == len(NAMES)
+    assert CliRunner().invoke(main, ["exercises", "student", "--out", str(tmp_path), "--force"]).exit_code == 0
+    assert read(first) == STUDENT["ex01"]
 
 
 def submission(exercise: str, code: str | None) -> dict:
@@ -270,6 +290,20 @@ def test_grading_an_empty_or_missing_folder_is_refused(tmp_path, monkeypatch):
     for folder, text in ((tmp_path, "holds no notebook"), (tmp_path / "none", "is not a folder")):
         outcome = CliRunner().invoke(main, ["exercises", "grade", str(folder)])
         assert outcome.exit_code == 1 and text in outcome.output
+
+
+def test_grades_need_a_folder_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "ex01.ipynb").write_text("{}")
+    missing = tmp_path / "none" / "grades.csv"
+    outcome = CliRunner().invoke(main, ["exercises", "grade", str(tmp_path), "--out", str(missing)])
+    assert outcome.exit_code == 1 and f"--out: no folder '{missing.parent}'; create it first" in outcome.output
+
+
+def test_points_that_no_check_gives_are_no_grade(tmp_path):
+    fair = {"name": "a", "points": 2, "earned": 2}
+    assert impossible([fair, fair | {"earned": 0}]) is None
+    assert impossible([fair | {"earned": 22}]) == "the record is not the check's: part 'a' has 22 of 2 points"
 
 
 def test_a_notebook_that_cannot_start_says_why(tmp_path):
