@@ -13,7 +13,14 @@ from gamlib.verdict_pages import measure_name, signed
 
 ORDER = (REPRODUCED, CONTRADICTED, MIXED, EQUIVALENT, UNDECIDED, NOT_RUN)
 # Data sets as readers know them; scenes of two objects are scenes.
-SOURCES = {"scenes": "scenes", "scenes_two": "scenes of two objects", "digits": "digits", "raccoon": "raccoon photographs", "imagenet_val": "ImageNet", "chestx_ray8": "X-rays"}
+SOURCES = {
+    "scenes": "scenes",
+    "scenes_two": "scenes of two objects",
+    "digits": "digits",
+    "raccoon": "raccoon photographs",
+    "imagenet_val": "ImageNet",
+    "chestx_ray8": "X-rays",
+}
 # What a test is.
 TEST = ["dataset", "percentile", "model", "task"]
 # Measures of the tests, and the side on which a method is better.

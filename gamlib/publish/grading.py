@@ -136,7 +136,9 @@ def impossible(parts: Sequence[Mapping]) -> str | None:
     """What is wrong with a record that no check can have written: each part has all of its points or none."""
     for part in parts:
         if part["earned"] not in (0, part["points"]):
-            return f"the record is not the check's: part '{part['name']}' has {part['earned']} of {part['points']} points"
+            return (
+                f"the record is not the check's: part '{part['name']}' has {part['earned']} of {part['points']} points"
+            )
     return None
 
 
