@@ -57,10 +57,10 @@ def teacher(out: Path | None, jobs: int) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV; default: FOLDER/grades.csv.")
 def grade(folder: Path, time_limit: float, seed: int, jobs: int, out: Path | None) -> None:
     """Run every notebook below FOLDER and grade it. This runs the students' code, with your rights, on this machine."""
-    out = out or folder / "grades.csv"
-    if not out.parent.is_dir():
+    if out and not out.parent.is_dir():
         raise click.ClickException(f"--out: no folder '{out.parent}'; create it first")
     grades = grade_folder(find_project(Path.cwd()), folder, time_limit, seed, jobs)
+    out = out or folder / "grades.csv"
     out.write_text(to_csv(grades))
     click.echo(to_table(grades))
     click.echo(out, file=sys.stderr)

@@ -62,14 +62,16 @@ def expected(upright) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_the_kept_map_is_gam_of_the_upright_image(folder, expected, score, side):
     kept = np.load(folder / "kept" / f"explained_{side}_{score}_gam.npy")
-    # a batch of two and a batch of one add up in another order
-    np.testing.assert_allclose(kept, expected[score]["ab".index(side)].numpy(), atol=2e-5)
+    # Another number of threads adds up in another order (2e-5 in an activation); where that crosses a kink of ReLU6,
+    # a gradient appears or goes. A map of the image on its side, or of another method, differs by more than 0.3.
+    np.testing.assert_allclose(kept, expected[score]["ab".index(side)].numpy(), atol=0.02)
 
 
-def test_the_overlay_has_the_size_of_the_upright_image_and_the_colours_of_the_figures(folder, upright, expected):
+def test_the_overlay_has_the_size_of_the_upright_image_and_the_colours_of_the_figures(folder, upright):
     kept = np.asarray(Image.open(folder / "kept" / "explained_a_cosine_gam.png"))
     assert kept.shape == (110, 150, 3)
-    assert np.abs(kept - 255 * overlay(upright[0], expected["cosine"][0])).max() < 1.5
+    map_ = np.load(folder / "kept" / "explained_a_cosine_gam.npy")
+    assert np.abs(kept - 255 * overlay(upright[0], torch.from_numpy(map_))).max() < 1.5
 
 
 def test_what_is_kept(folder):
