@@ -65,6 +65,12 @@ class AnnotatedImages(Dataset):
         boxes = (annotation.box for annotation in record.annotations if annotation.box is not None)
         return tuple((x1 - x0) * (y1 - y0) / pixels for x0, y0, x1, y1 in boxes)
 
+    def fingerprint(self, index: int) -> Any:
+        """Annotations, and size and time of change of the image's file."""
+        record = self.records[index]
+        annotations = [(a.label, a.box, a.shape) for a in record.annotations]
+        return record.id, record.size, annotations, _file_state(record.path)
+
     def masks(self, record: Record) -> list[np.ndarray | None]:
         """One (H, W) bool mask, or None, an annotation."""
         return [None] * len(record.annotations)
@@ -109,6 +115,13 @@ def check_root(name: str, root: str | Path | None, layout: str) -> Path:
 
 def wrong_layout(name: str, root: Path, missing: str, layout: str) -> FileNotFoundError:
     return FileNotFoundError(f"data set '{name}': {missing} not found in '{root}'; looked for this layout:\n{layout}")
+
+
+def _file_state(path: Path) -> tuple[int, int] | None:
+    if not path.is_file():
+        return None
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -50,6 +51,8 @@ class Dataset(ABC):
         `model.categories`) or None (no such class).
     cluster: the unit that the bootstrap resamples, "label" (few source objects, many images of each)
         or "pair" (independent photographs).
+    kind: which of several sets of this name, e.g. "two" for scenes of two objects; "single" is not said in results.
+    percentile: stratum of object sizes by construction (100, 25, 10), None where an evaluation cuts it out.
     pairs: index pairs fixed by construction, or None where `make_pairs` draws them.
     folds: the fold of each sample fixed by construction, or None where an evaluation draws folds at random.
     """
@@ -57,6 +60,8 @@ class Dataset(ABC):
     name: str
     classes: dict[str, int | str | None]
     cluster: str = "pair"
+    kind: str = "single"
+    percentile: int | None = None
     pairs: tuple[tuple[int, int], ...] | None = None
     folds: tuple[int, ...] | None = None
 
@@ -74,6 +79,10 @@ class Dataset(ABC):
     @abstractmethod
     def areas(self, index: int) -> tuple[float, ...]:
         """Box areas relative to the image in [0, 1], one a boxed object, without decoding the image."""
+
+    def fingerprint(self, index: int) -> Any:
+        """What tells sample `index` from another version of it, without decoding the image; JSON must hold it."""
+        return self.labels(index), self.areas(index)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))

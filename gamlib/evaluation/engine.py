@@ -47,15 +47,16 @@ def evaluate(
     out: folder; shards go to <out>/<key>/shards, what was skipped to <out>/<key>/skipped.csv.
     map: computes the shards. builtins.map, a pool's map, a Dask client's `client.map`, or the address of a Dask
         scheduler, "tcp://...". Rows do not depend on it.
-    percentile: 25 or 10 keeps the images with the smallest objects (a data set with a percentile of its own
-        already did). least_probability: a class is explained where the network gives it this much, else top-1.
+    percentile: 25 or 10 keeps the images with the smallest objects; a data set that is such a part by construction
+        must be given its own. least_probability: a class is explained where the network gives it this much, else top-1.
 
     The key is a digest of all that decides a row, so a rerun computes only what is missing, damaged, or was
     skipped and can now be read. Images that cannot be decoded are named in frame.attrs["skipped"]; the partner of
     one keeps its class rows. A map with a non-finite value has finite = False and counts as the all-zero map.
     A shard uses one thread: for more processors give a `map` that has them.
-    Errors, before any work: ValueError for an unknown task, method, fill, side, depth or class name, and for data
-    too small for two folds.
+    Errors, before any work: ValueError for an unknown task, method, fill, side, depth or class name, for another
+    percentile than the data set's own, and for data too small for two folds; after it: ValueError where no image at
+    all could be read.
 
     >>> import gamlib
     >>> frame = gamlib.evaluate("efficientnet_lite0", "photos", ["class"], ["gam"], 2, None, "both",
@@ -79,6 +80,12 @@ def evaluate(
             bar.update()
     skipped = [entry for index in sorted(parts) for entry in parts[index][1]]
     folder.write_skipped(skipped)
+    if skipped and not any(len(rows) for rows, _ in parts.values()):
+        first = skipped[0]
+        raise ValueError(
+            f"data set '{plan.name}': none of {len(skipped)} images can be read; the first is '{first['sample']}': "
+            f"{first['reason']}"
+        )
     return _frame([parts[index][0] for index in sorted(parts)], skipped, plan)
 
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib
 import json
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ MAKING = {
     "methods.py",
     "metrics.py",
     "models",
+    "results.py",
     "scores.py",
     "statistics.py",
     "traces.py",
@@ -48,15 +50,20 @@ def model_digest(model: Model) -> str:
 
 
 def dataset_digest(dataset: Dataset) -> str:
-    """Name, options, labels, areas and pairs of a data set. No image is decoded, so their pixels are not in it."""
+    """Class, options, annotations, pairs, folds and cluster of a data set, and the state of its files.
+
+    No image is decoded: a data set of your own whose pixels change behind the same labels, boxes and options says so
+    in its `fingerprint`.
+    """
     inner, indices = dataset, range(len(dataset))
     while hasattr(inner, "indices"):
         indices = [inner.indices[index] for index in indices]
         inner = inner.dataset
     options = {name: value for name, value in vars(inner).items() if isinstance(value, (str, int, float, bool))}
-    ids = [record.id for record in inner.records] if hasattr(inner, "records") else None
-    samples = [(i if ids is None else ids[i], inner.labels(i), inner.areas(i)) for i in indices]
-    return digest([type(inner).__qualname__, inner.name, options, inner.classes, samples, dataset.pairs])
+    samples = [(i, inner.fingerprint(i)) for i in indices]
+    how = [dataset.cluster, dataset.kind, dataset.percentile, dataset.pairs, dataset.folds]
+    source = file_digest(getattr(sys.modules[type(inner).__module__], "__file__", None))
+    return digest([type(inner).__qualname__, source, inner.name, options, inner.classes, samples, how])
 
 
 @functools.cache
@@ -75,7 +82,9 @@ def sources_digest() -> str:
 def factory_digest(model_name: str) -> str:
     """The source file of a "package.module:factory"; empty for a network of gamlib's own."""
     module, colon, _ = model_name.partition(":")
-    if not colon:
-        return ""
-    source = importlib.import_module(module).__file__
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16] if source else ""
+    return file_digest(importlib.import_module(module).__file__) if colon else ""
+
+
+def file_digest(path: str | None) -> str:
+    """Of a source file; empty where there is none, as for what is typed at a prompt."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] if path else ""

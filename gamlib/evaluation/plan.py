@@ -72,7 +72,7 @@ class Plan:
     @property
     def name(self) -> str:
         """The data set's name in the results: "scenes_two" and the like for images of two objects."""
-        kind = getattr(self.dataset, "kind", "single")
+        kind = self.dataset.kind
         return self.dataset.name if kind == "single" else f"{self.dataset.name}_{kind}"
 
 
@@ -95,18 +95,21 @@ def make_plan(
     names = _known("methods", methods, (*METHODS, *VARIANTS, *CONTROLS))
     fills = () if fill is None else _known("fill", fill, FILLS)
     sides = _known("mask_side", mask_side, SIDES)
-    depths = (n,) if isinstance(n, int) else tuple(n)
+    depths = _depths(n)
     model = cached_model(model_name, weights, device, seed)
-    if not depths:
-        raise ValueError("n: got none; give a depth such as 2, or several such as (1, 2)")
     for depth in depths:
         layer_names(model, depth)
-    if percentile != 100 and not hasattr(dataset, "percentile"):
+    if dataset.percentile not in (None, percentile):
+        raise ValueError(
+            f"percentile: {percentile}, but the data set '{dataset.name}' was made with {dataset.percentile}; give the "
+            "same, or make the data set anew"
+        )
+    if percentile != 100 and dataset.percentile is None:
         dataset = Subset(dataset, smallest_objects(dataset, percentile))
     shards = _shards(_units(dataset, tasks, seed))
     return Plan(
         model_name, None if weights is None else str(weights), device, dataset,
-        getattr(dataset, "percentile", percentile), tasks,
+        percentile, tasks,
         tuple(name for name in names if name not in CONTROLS), tuple(name for name in names if name in CONTROLS),
         depths, fills, sides, seed, least_probability,
         _classes(dataset, model) if "class" in tasks else {}, model_digest(model), shards,
@@ -119,6 +122,13 @@ def cached_model(name: str, weights: str | None, device: str, seed: int) -> Mode
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return load_model(name, weights, device)
+
+
+def _depths(n: int | Sequence[int]) -> tuple[int, ...]:
+    depths = (n,) if isinstance(n, int | float | str) else tuple(n)
+    if not depths or any(type(depth) is not int for depth in depths) or len(set(depths)) < len(depths):
+        raise ValueError(f"n: got {n!r}; give a depth such as 2, or several, none twice, such as (1, 2)")
+    return depths
 
 
 def _known(argument: str, given: str | Sequence[str], accepted: Sequence[str]) -> tuple[str, ...]:
@@ -156,9 +166,17 @@ def _units(dataset: Dataset, tasks: Sequence[str], seed: int) -> list[Unit]:
         raise ValueError(f"pairs: an image of '{dataset.name}' is in two pairs; they would not be independent")
     alone = sorted(set(range(len(dataset))) - set(paired)) if "class" in tasks else []
     groups = [*pairs, *((index,) for index in alone)]
-    folds = split(len(groups), 2, seed) if dataset.folds is None else _fixed_folds(dataset, groups)
+    folds = _drawn_folds(dataset, groups, seed) if dataset.folds is None else _fixed_folds(dataset, groups)
     numbers = [*range(len(pairs)), *itertools.repeat(-1, len(alone))]
     return [Unit(i, tuple(map(int, g)), int(f)) for i, g, f in zip(numbers, groups, folds, strict=True)]
+
+
+def _drawn_folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> Sequence[int]:
+    if dataset.cluster != "label":
+        return split(len(groups), 2, seed)
+    # a source object whose images a threshold was tuned on has none in the part that is reported
+    shared = [set.intersection(*(set(dataset.labels(index)) for index in images)) for images in groups]
+    return split([min(labels, default="") for labels in shared], 2, seed)
 
 
 def _fixed_folds(dataset: Dataset, groups: Sequence[tuple[int, ...]]) -> list[int]:

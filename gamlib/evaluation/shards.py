@@ -1,7 +1,11 @@
-"""Finished shards as Parquet files: written whole or not at all, and read only when undamaged."""
+"""Finished shards as Parquet files: written whole or not at all, and read only when undamaged.
+
+A file's name ends in a digest of its content, so that a changed byte is found wherever it is.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -18,22 +22,22 @@ Skipped = dict[str, Any]
 
 
 def pack(rows: Sequence[dict[str, Any]], skipped: Sequence[Skipped]) -> bytes:
-    """A shard as the content of a Parquet file with a checksum a page; what was skipped lies in its metadata."""
+    """A shard as the content of a Parquet file; what was skipped lies in its metadata."""
     table = pa.Table.from_pandas(pd.DataFrame(list(rows)), preserve_index=False)
     metadata = dict(table.schema.metadata or {}) | {b"skipped": json.dumps(list(skipped)).encode()}
     buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), buffer, write_page_checksum=True)
+    pq.write_table(table.replace_schema_metadata(metadata), buffer)
     return buffer.getvalue()
 
 
 def unpack(content: bytes) -> tuple[pd.DataFrame, list[Skipped]]:
-    """The rows and the skipped images of a shard; pyarrow.ArrowException or OSError where it is damaged."""
-    table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
+    """The rows and the skipped images of a shard."""
+    table = pq.read_table(pa.BufferReader(content))
     return table.to_pandas(), json.loads(table.schema.metadata[b"skipped"])
 
 
 class ShardFolder:
-    """The shards of one evaluation: <out>/<key>/shards/00000.parquet and so on."""
+    """The shards of one evaluation: <out>/<key>/shards/00000-<digest>.parquet and so on."""
 
     def __init__(self, out: str | Path, key: str):
         self.folder = Path(out) / key
@@ -42,23 +46,29 @@ class ShardFolder:
 
     def read(self, index: int) -> tuple[pd.DataFrame, list[Skipped]] | None:
         """A finished shard, None where it is missing, cut short or otherwise damaged and has to be made again."""
-        try:
-            return unpack(self._path(index).read_bytes())
-        except FileNotFoundError:
-            return None
-        except (pa.ArrowException, OSError, KeyError, ValueError):
-            return None
+        for path in self._files(index):
+            content = path.read_bytes()
+            if path == self._path(index, content):
+                return unpack(content)
+        return None
 
     def write(self, index: int, content: bytes) -> None:
-        """Under another name first: a file of the right name is always complete."""
+        """Under another name first: a file of the right name is always complete. An older version of it goes."""
+        path = self._path(index, content)
         temporary = self.shards / f".{index:05d}.{uuid.uuid4().hex}"
         temporary.write_bytes(content)
-        os.replace(temporary, self._path(index))
+        os.replace(temporary, path)
+        for other in self._files(index):
+            if other != path:
+                other.unlink(missing_ok=True)
 
     def write_skipped(self, skipped: Sequence[Skipped]) -> None:
         """skipped.csv: one line an image that was left out, with the reason."""
         table = pd.DataFrame(list(skipped), columns=["sample", "pair", "reason"])
         table.to_csv(self.folder / "skipped.csv", index=False)
 
-    def _path(self, index: int) -> Path:
-        return self.shards / f"{index:05d}.parquet"
+    def _path(self, index: int, content: bytes) -> Path:
+        return self.shards / f"{index:05d}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+
+    def _files(self, index: int) -> list[Path]:
+        return sorted(self.shards.glob(f"{index:05d}-*.parquet"))

@@ -21,7 +21,8 @@ class Subset(Dataset):
             raise ValueError(f"indices: expected different numbers from 0 to {len(dataset) - 1}, got {list(indices)}")
         self.dataset = dataset
         self.indices = tuple(indices)
-        self.name, self.classes, self.cluster = dataset.name, dataset.classes, dataset.cluster
+        for attribute in ("name", "classes", "cluster", "kind", "percentile"):
+            setattr(self, attribute, getattr(dataset, attribute))
         place = {index: position for position, index in enumerate(self.indices)}
         if dataset.pairs is not None:
             inside = ((place[a], place[b]) for a, b in dataset.pairs if a in place and b in place)

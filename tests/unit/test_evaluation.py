@@ -19,7 +19,9 @@ from torch.nn.functional import cosine_similarity, interpolate
 import gamlib.evaluation
 from gamlib.boxes import THRESHOLDS
 from gamlib.controls import CONTROLS
+from gamlib.data.annotated import AnnotatedImages, Annotation, Record
 from gamlib.evaluation import Subset
+from gamlib.evaluation.identity import dataset_digest
 from gamlib.evaluation.plan import ROWS
 from gamlib.results import grid_columns, measures
 
@@ -214,14 +216,15 @@ def test_killed_in_the_middle_and_run_again_gives_the_undisturbed_result(tiny, u
     assert all(path.stat().st_mtime_ns == written for path, written in finished.items())
 
 
-@pytest.mark.parametrize("damage", ["cut", "altered"])
-def test_a_damaged_shard_is_found_and_made_again(tiny, undisturbed, tmp_path, damage):
+@pytest.mark.parametrize("at", [None, 0.5, 0.97])
+def test_a_damaged_shard_is_found_and_made_again(tiny, undisturbed, tmp_path, at):
+    """Cut in the middle, or one byte altered: among the data, or in the footer that says where they lie."""
     tiny.run(tmp_path)
     first, second, *_ = shard_files(tmp_path)
     content = second.read_bytes()
-    middle = len(content) // 2
-    changed = content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
-    second.write_bytes(content[:middle] if damage == "cut" else changed)
+    place = int(len(content) * (at or 0.5))
+    changed = content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+    second.write_bytes(content[:place] if at is None else changed)
     kept = first.stat().st_mtime_ns
     assert tiny.run(tmp_path).to_csv() == undisturbed.to_csv()
     assert second.read_bytes() == content
@@ -234,6 +237,44 @@ def test_another_choice_has_another_key(tiny, tmp_path):
         for choice in ({}, {"seed": 1}, {"n": 1}, {"least_probability": 0.1}, {"model_name": "tiny_evaluation:loud"})
     ]
     assert len({frame.attrs["key"] for frame in frames}) == 5
+
+
+def test_another_version_of_a_data_set_has_another_digest(tiny, tmp_path):
+    plain = tiny.Tiny()
+    digests = [dataset_digest(plain), dataset_digest(Subset(plain, range(39)))]
+    for attribute, value in {"cluster": "label", "folds": (0, 1) * 20, "kind": "two", "percentile": 10}.items():
+        other = tiny.Tiny()
+        setattr(other, attribute, value)
+        digests.append(dataset_digest(other))
+    path = tmp_path / "one.png"
+    path.write_bytes(b"first")
+    for box, shape in (((0, 0, 2, 2), 1), ((1, 1, 3, 3), 1), ((0, 0, 2, 2), 2)):
+        digests.append(dataset_digest(one_file(path, box, shape)))
+    path.write_bytes(b"second")
+    digests.append(dataset_digest(one_file(path, (0, 0, 2, 2), 1)))
+    assert len(set(digests)) == len(digests)
+    assert dataset_digest(tiny.Tiny()) == digests[0]
+
+
+def one_file(path: Path, box, shape) -> AnnotatedImages:
+    data = AnnotatedImages([Record("one", path, (8, 8), (Annotation("red", box, shape),))])
+    data.name, data.classes = "files", {"red": None}
+    return data
+
+
+def test_a_part_of_a_data_set_keeps_its_kind_and_stratum():
+    scenes = gamlib.data.load_dataset("scenes", kind="two", n=24, percentile=25)
+    part = Subset(scenes, range(12))
+    assert (part.name, part.kind, part.percentile, part.cluster) == ("scenes", "two", 25, "label")
+
+
+def test_no_source_object_is_on_both_sides_of_a_hold_out(tiny, tmp_path):
+    data = tiny.Tiny()
+    data.cluster = "label"
+    frame = tiny.run(tmp_path, dataset=data, methods="gam", n=1, fill=None)
+    assert set(frame["fold"]) == {0, 1}
+    assert (frame.groupby("cluster")["fold"].nunique() == 1).all()
+    assert set(frame["cluster"]) == set(tiny.LABELS)
 
 
 def test_a_broken_image_is_skipped_counted_and_named(tiny, undisturbed, tmp_path):
@@ -312,6 +353,11 @@ def test_dask_gives_the_same_rows_though_a_worker_dies(tiny, undisturbed, tmp_pa
         ({"fill": "white"}, "fill: unknown 'white'; accepted: black, mean"),
         ({"mask_side": "left"}, "mask_side: unknown 'left'; accepted: both, one"),
         ({"n": 3}, "layers: 3 is out of range; tiny offers 1 to 2"),
+        ({"n": ()}, r"n: got \(\); give a depth such as 2, or several, none twice, such as \(1, 2\)"),
+        ({"n": True}, "n: got True; give a depth"),
+        ({"n": 1.5}, "n: got 1.5; give a depth"),
+        ({"n": "2"}, "n: got '2'; give a depth"),
+        ({"n": (1, 1)}, r"n: got \(1, 1\); give a depth"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(tiny, tmp_path, options, message):
@@ -330,6 +376,17 @@ def test_a_class_index_the_model_does_not_have(tiny, tmp_path):
     data.classes["blue"] = 285
     with pytest.raises(ValueError, match="class 285 of label 'blue' is out of range; .* classes 0 to 2"):
         tiny.run(tmp_path, dataset=data)
+
+
+def test_another_percentile_than_the_data_set_was_made_with(tiny, tmp_path):
+    scenes = gamlib.data.load_dataset("scenes", n=24, percentile=25)
+    with pytest.raises(ValueError, match="percentile: 10, but the data set 'scenes' was made with 25; give the same"):
+        tiny.run(tmp_path, dataset=scenes, percentile=10)
+
+
+def test_no_image_that_can_be_read(tiny, tmp_path):
+    with pytest.raises(ValueError, match="'tiny': none of 6 images can be read; the first is 'tiny-.': it is cut"):
+        tiny.run(tmp_path, dataset=tiny.Tiny(6, broken=tuple(range(6))), tasks="class")
 
 
 def test_data_too_small_for_a_hold_out_part(tiny, tmp_path):
