@@ -8,7 +8,8 @@ both; it finds the shards of either that are there already.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from gamlib.controls import CONTROLS
-from gamlib.data import Dataset, load_dataset
+from gamlib.data import Dataset, load_dataset, smallest_objects
 from gamlib.evaluation import SIDES, TASKS, VARIANTS, evaluate
 from gamlib.metrics import FILLS
 from gamlib.results import KEY, REQUIRED
@@ -128,27 +129,40 @@ def run(
     roots: Mapping[str, str] | None = None,
     map: Callable[..., Any] | str = builtins.map,
 ) -> pd.DataFrame:
-    """The per-map results of a profile, as gamlib.results describes them; attrs["skipped"] names broken images.
+    """The per-map results of a profile, as gamlib.results describes them.
 
+    attrs: "skipped" names broken images; "dropped" counts, for each data set, the annotations that were left out, by
+        reason.
     part: "boxes", "masking" or "all". out: folder; shards lie in <out>/shards and are shared by all chapters that
     name it. roots: as in `evaluations`; "weights_root" is the folder of the reader's checkpoints. map: as in
-    `evaluate`. Errors: those of `evaluations`, `load_dataset` and `evaluate`, and ValueError for an unknown part.
+    `evaluate`. A stratum without boxes is left out, and so are pairs where no class has two images.
+    Errors: those of `evaluations`, `load_dataset` and `evaluate`, ValueError for an unknown part and
+    FileNotFoundError for a missing checkpoint. Every data set is opened before the first is evaluated.
     """
     if part not in PARTS:
         raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
-    frames, skipped = [], []
+    weights_root = (roots or {}).get("weights_root", "")
+    opened: dict[tuple, Dataset] = {}
+    ready = []
     for one in evaluations(profile, n_images, seed, roots):
+        weights = _checkpoint(one, weights_root) if one.checkpoint else "default"
+        source = (one.dataset, *sorted(one.options.items()))
+        opened[source] = opened.get(source) or one.load()
+        ready.append((one, opened[source], weights))
+    frames, skipped, dropped = [], [], {}
+    for one, data, weights in ready:
         wanted = [(*MASKING, one.fills)] if part != "boxes" and one.fills else []
         wanted += [(*BOXES, None)] if part != "masking" else []
         wanted += [(*DEPTHS, None)] if part != "masking" and one.depths else []
         name = one.model or model
-        weights = Path((roots or {}).get("weights_root", "")) / f"{name}.pth" if one.checkpoint else "default"
+        tasks = _possible(one, data)
         parts = [
-            evaluate(name, one.load(), one.tasks, names, depths, fills, SIDES, seed, Path(out) / "shards", map,
+            evaluate(name, data, tasks, names, depths, fills, SIDES, seed, Path(out) / "shards", map,
                      weights=weights, device=device, percentile=one.percentile, least_probability=one.least_probability)
-            for names, depths, fills in wanted
+            for names, depths, fills in wanted if tasks
         ]  # fmt: skip
         if parts:
+            dropped[one.dataset] = getattr(data, "dropped", {})
             skipped += [{"dataset": one.dataset, "model": name} | entry for entry in parts[0].attrs["skipped"]]
             frames += parts
     for frame in frames:
@@ -156,5 +170,28 @@ def run(
     results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
     # what several lists have is kept from the first, which alone may have masked scores
     results = results.drop_duplicates(KEY, ignore_index=True)
-    results.attrs = {"skipped": skipped}
+    results.attrs = {"skipped": skipped, "dropped": dropped}
     return results
+
+
+def _checkpoint(one: Evaluation, weights_root: str) -> Path:
+    path = Path(weights_root) / f"{one.model}.pth"
+    if not path.is_file():
+        given = f"no file '{path}'" if weights_root else "not given"
+        raise FileNotFoundError(
+            f"weights_root: {given}; the evaluation of {one.dataset} needs the folder with {path.name}, see the "
+            "chapter on data and weights"
+        )
+    return path
+
+
+def _possible(one: Evaluation, data: Dataset) -> tuple[str, ...]:
+    """The tasks that the images of a stratum allow: none without boxes to sort by, no pairs where no class has two."""
+    indices: Sequence[int] = range(len(data))
+    if one.percentile != 100 and data.percentile is None:
+        if not any(data.areas(index) for index in indices):
+            return ()
+        indices = smallest_objects(data, one.percentile)
+    images = Counter(label for index in indices for label in set(data.labels(index)))
+    pairs = data.pairs or max(images.values(), default=0) > 1
+    return tuple(task for task in one.tasks if task == "class" or pairs)

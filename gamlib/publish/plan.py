@@ -28,9 +28,15 @@ class Job:
 
     def is_current(self) -> bool:
         """Whether the target was made from the very code, parameters and sources that the job has now."""
-        if not self.target.exists():
+        results = self.passed.get("results_dir")
+        if not self.target.exists() or (results is not None and not Path(str(results)).is_dir()):
             return False
-        return json.loads(self.target.read_text())["metadata"].get("gamlib", {}).get("digest") == self.digest
+        try:
+            made = json.loads(self.target.read_text())
+        except ValueError:
+            # damaged, so made again
+            return False
+        return made["metadata"].get("gamlib", {}).get("digest") == self.digest
 
 
 def plan(
@@ -63,7 +69,8 @@ def plan(
         passed = {key: value for key, value in values.items() if key in known[name]}
         shown = {**known[name], **passed}
         reads = [folder_digest(project.root / folder) for folder in _made(notebooks[name], "reads")]
-        digest = notebook_digest(notebooks[name], passed, sources, [*(jobs[need].digest for need in needs), *reads])
+        needed = [*(jobs[need].digest for need in needs), *reads]
+        digest = notebook_digest(notebooks[name], passed, sources, needed, caller)
         if "results_dir" in known[name]:
             passed.setdefault("results_dir", str(project.results(place or profile)))
         jobs[name] = Job(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -36,23 +37,37 @@ def folder_digest(folder: Path) -> str:
 
 
 def notebook_digest(
-    notebook: Mapping, parameters: Mapping[str, object], sources: str, needed: Iterable[str] = ()
+    notebook: Mapping, parameters: Mapping[str, object], sources: str, needed: Iterable[str], caller: Path
 ) -> str:
     """SHA-256 over the code cells, the parameters, the sources and the digests of what it reads (`needed`).
 
-    Parameters that name an existing file count with its size and time of change, too.
+    Parameters that name an existing file count with its size and time of change, too; those that name a folder with
+    the times of change of what lies in it; "package.module:factory" with the source file of its module, which is looked
+    for in the folder of the caller first.
     """
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    files = {name: _state(value) for name, value in parameters.items() if isinstance(value, str)}
+    files = {name: _state(value, caller) for name, value in parameters.items() if isinstance(value, str)}
     whole = [cells, dict(sorted(parameters.items())), dict(sorted(files.items())), sources, sorted(needed)]
     return hashlib.sha256(json.dumps(whole, default=str).encode()).hexdigest()
 
 
-def _state(value: str) -> tuple[int, int] | None:
+def _state(value: str, caller: Path) -> object:
     path = Path(value)
+    if path.is_absolute() and path.is_dir():
+        return sorted((entry.name, entry.stat().st_mtime_ns) for entry in path.iterdir())
+    module, colon, factory = value.partition(":")
+    if colon and factory.isidentifier() and all(part.isidentifier() for part in module.split(".")):
+        path = _module_file(module, caller)
     if not path.is_absolute() or not path.is_file():
         return None
     return path.stat().st_size, path.stat().st_mtime_ns
+
+
+def _module_file(module: str, caller: Path) -> Path:
+    below = caller.joinpath(*module.split("."))
+    candidates = (below.with_suffix(".py"), below / "__init__.py")
+    found = importlib.util.find_spec(module.partition(".")[0])
+    return next((path for path in candidates if path.is_file()), Path(found.origin or "") if found else Path())
 
 
 def versions() -> dict[str, str]:

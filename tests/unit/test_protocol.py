@@ -4,6 +4,7 @@ import pytest
 
 from gamlib import protocol
 from gamlib.controls import CONTROLS
+from gamlib.data import Dataset
 from gamlib.paper import load_claims
 from gamlib.results import KEY, cell_means, measures
 
@@ -67,6 +68,39 @@ def test_unknown_profile_and_part(tmp_path):
         protocol.evaluations("closed")
     with pytest.raises(ValueError, match="part: unknown 'masks'; accepted: boxes, masking, all"):
         protocol.run("embedded", "efficientnet_lite0", tmp_path, part="masks")
+
+
+def test_a_missing_checkpoint_is_found_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol, "evaluate", None)
+    message = "weights_root: no file '.*tresnet_l_coco.pth'; the evaluation of coco needs the folder with tresnet"
+    with pytest.raises(FileNotFoundError, match=message):
+        protocol.run("paper", "", tmp_path, roots={"coco_root": str(tmp_path), "weights_root": str(tmp_path)})
+    with pytest.raises(FileNotFoundError, match="weights_root: not given; the evaluation of voc2012"):
+        protocol.run("paper", "", tmp_path, roots={"voc_root": str(tmp_path)})
+
+
+def test_what_few_images_do_not_allow_is_left_out():
+    class Few(Dataset):
+        def __init__(self, labels, boxed):
+            self.given, self.boxed = labels, boxed
+
+        def __len__(self):
+            return len(self.given)
+
+        def __getitem__(self, index):
+            raise NotImplementedError
+
+        def labels(self, index):
+            return (self.given[index],)
+
+        def areas(self, index):
+            return (0.1 + index / 10,) * self.boxed
+
+    whole, small = (protocol.Evaluation("photos", percentile) for percentile in (100, 25))
+    assert protocol._possible(whole, Few("aab", True)) == ("class", "cosine", "dot")
+    assert protocol._possible(whole, Few("abc", True)) == ("class",)
+    assert protocol._possible(small, Few("aab", True)) == ("class",)  # only the first image is small
+    assert protocol._possible(small, Few("aab", False)) == ()
 
 
 def test_a_profile_without_data_has_no_rows_and_no_cells(tmp_path):

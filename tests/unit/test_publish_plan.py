@@ -154,6 +154,37 @@ def test_digest_holds_what_is_needed_and_the_content_of_files(book, write_notebo
     assert digest(book, image_a="my.jpg") != before
 
 
+def test_digest_holds_the_source_of_a_network_and_the_files_of_a_folder(book, write_notebook):
+    write_notebook(book, "03_own", "model = ''\nimagenet_root = ''")
+    nets, data = book.root / "nets", book.root / "data"
+    for folder in (nets, data):
+        folder.mkdir()
+    (nets / "mine.py").write_text("def net(): ...")
+    given = {"model": "nets.mine:net", "imagenet_root": "data"}
+    digests = [digest(book, "03_own", **given)]
+    (nets / "mine.py").write_text("def net(weights): ...")
+    digests.append(digest(book, "03_own", **given))
+    (data / "one.jpg").write_bytes(b"a")
+    digests.append(digest(book, "03_own", **given))
+    assert len(set(digests)) == 3
+    assert digest(book, "03_own", **given) == digests[-1]
+
+
+def test_a_damaged_target_or_a_lost_folder_of_results_makes_a_notebook_due(book):
+    (job,) = jobs(book, ["08_confidence"])
+    made = json.dumps({"metadata": {"gamlib": {"digest": job.digest}}})
+    results = book.results("embedded")
+    results.mkdir(parents=True)
+    job.target.parent.mkdir(parents=True)
+    job.target.write_text(made)
+    assert job.is_current()
+    job.target.write_text(made[:-5])
+    assert not job.is_current()
+    job.target.write_text(made)
+    results.rmdir()
+    assert not job.is_current()
+
+
 def test_digest_holds_the_folders_a_notebook_says_it_reads(book):
     path = book.source("01_first_look")
     notebook = json.loads(path.read_text())
