@@ -28,6 +28,8 @@ NAMES = {
 METHODS = tuple(name for name in NAMES if name not in CONTROLS)
 DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
+# In percent: of a smaller mean a relative change is noise.
+SMALL = 1.0
 
 # The paper's names for data sets and networks, by ours.
 PRINTED = {
@@ -77,6 +79,12 @@ class Table:
         return f"Table({self.html.count('<tr')} lines)"
 
 
+def folded(summary: str, tables: Sequence[tuple[str, Table]]) -> Table:
+    """Tables with their titles, behind a line that unfolds them."""
+    inside = "".join(f"<p><strong>{escape(title)}</strong></p>{table.html}" for title, table in tables)
+    return Table(f"<details><summary>{escape(summary)}</summary>{inside}</details>")
+
+
 def listing(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A plain table of texts, the first of each row being its label.
 
@@ -96,8 +104,9 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int) -> Table
 
     cells: rows of `results.cell_means` for one task. printed: rows of `paper.load_table` for that task and measure.
     better: +1 where higher is better, -1 where lower is. "change" is the relative change from n = 1 to n = 2,
-    positive where n = 2 is better. A printed row whose data was not run says what it needs. Bold: the best
-    method of the row; underlined: a control that scores better than that.
+    positive where n = 2 is better; of our means below 1 it says nothing and is a dash. A printed row whose data was
+    not run says what it needs. The best control stands first (where lower is better, all-ones aside) and all of them
+    last. Bold: the best method of the row; underlined: a control that scores better than that.
     """
     body = []
     for percentile, stratum in STRATA.items():
@@ -112,7 +121,7 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int) -> Table
             lines.append(_line(f"{stratum}: paper, {dataset}, {network}", _theirs(rows, better), kind="printed"))
             if (dataset, network) not in seen:
                 text = f"<span>not run: needs {NEEDS[dataset]}; see Data and weights</span>"
-                columns = 3 * len(METHODS) + len(CONTROLS)
+                columns = 1 + 3 * len(METHODS) + len(CONTROLS)
                 absent = f'<td class="absent" colspan="{columns}">{text}</td>'
                 lines.append(f"<tr><th>{stratum}: here, {dataset}, {network}</th>{absent}</tr>")
         if lines:
@@ -120,32 +129,21 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int) -> Table
     return Table(f"<table>{_head()}<tbody>{''.join(body)}</tbody></table>")
 
 
-def of_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of the methods and depths that the tables show, without controls, variants and greater depths."""
-    return cells[cells["method"].isin(METHODS) & cells["n"].isin(DEPTHS)]
-
-
-def controls_ahead(cells: pd.DataFrame, better: int) -> pd.DataFrame:
-    """Each method of the table that a control beats by its mean: the cell, its mean, the best control and its mean."""
-    where = ["dataset", "percentile", "model", "task"]
-    blind = cells[cells["method"].isin(list(CONTROLS))]
-    best = blind.loc[(better * blind["mean"]).groupby([blind[key] for key in where]).idxmax()]
-    joined = of_table(cells).merge(best[[*where, "method", "mean"]], on=where, suffixes=("", "_control"))
-    ahead = joined[better * joined["mean_control"] > better * joined["mean"]]
-    columns = [*where, "method", "n", "mean", "method_control", "mean_control"]
-    return ahead[columns].rename(columns={"method_control": "control"}).reset_index(drop=True)
-
-
 def _ours(rows: pd.DataFrame, better: int) -> list[str]:
     found = rows.set_index(["method", "n"])
     means = found["mean"]
     of_methods = [(name, n) for name in METHODS for n in DEPTHS if (name, n) in means]
     best = max((better * means[key] for key in of_methods), default=np.nan)
-    texts = []
+    # an unmasked image loses nothing, by construction
+    trivial = ["all_ones"] if better < 0 else []
+    controls = [key for key in means.index if key[0] in CONTROLS and key[0] not in trivial]
+    blind = max(controls, key=lambda key: better * means[key], default=None)
+    texts = [_cell(found, blind, better * means[blind] > best, "u", NAMES[blind[0]]) if blind else ""]
     for name in METHODS:
         for n in DEPTHS:
             texts.append(_cell(found, (name, n), better * means.get((name, n), np.nan) == best, "b"))
-        texts.append(_change(means.get((name, 1)), means.get((name, 2)), better))
+        one, two = means.get((name, 1)), means.get((name, 2))
+        texts.append("–" if one is not None and one < SMALL else _change(one, two, better))
     for name in CONTROLS:
         texts.append(_cell(found, (name, 0), better * means.get((name, 0), np.nan) > best, "u"))
     return texts
@@ -153,20 +151,21 @@ def _ours(rows: pd.DataFrame, better: int) -> list[str]:
 
 def _theirs(rows: pd.DataFrame, better: int) -> list[str]:
     value = rows.set_index(["method", "n"])["value"]
-    texts = []
+    texts = [""]
     for name in METHODS:
         one, two = value.get((name, 1)), value.get((name, 2))
         texts += ["" if one is None else f"{one:g}", "" if two is None else f"{two:g}", _change(one, two, better)]
     return texts + [""] * len(CONTROLS)
 
 
-def _cell(found: pd.DataFrame, key: tuple[str, int], marked: bool, tag: str) -> str:
+def _cell(found: pd.DataFrame, key: tuple[str, int], marked: bool, tag: str, name: str = "") -> str:
+    """One cell; `name` stands in the place of the interval."""
     if key not in found.index:
         return ""
     cell = found.loc[key]
     mean = f"<{tag}>{cell['mean']:.1f}</{tag}>" if marked else f"{cell['mean']:.1f}"
     lost = f"<small>{cell['nonfinite']:.0f} not finite</small>" if cell["nonfinite"] else ""
-    return f"{mean}<small>[{cell['low']:.1f}, {cell['high']:.1f}]</small>{lost}"
+    return f"{mean}<small>{name or f'[{cell.low:.1f}, {cell.high:.1f}]'}</small>{lost}"
 
 
 def _change(one: float | None, two: float | None, better: int) -> str:
@@ -186,7 +185,7 @@ def _network(printed: pd.DataFrame) -> pd.Series | str:
 
 def _line(label: str, texts: Sequence[str], note: str = "", kind: str = "") -> str:
     small = f"<small>{escape(note)}</small>" if note else ""
-    starts = {*range(0, 3 * len(METHODS) + 1, 3)}
+    starts = {0, *range(1, 3 * len(METHODS) + 2, 3)}
     cells = "".join(f"<td{' class=start' if i in starts else ''}>{text}</td>" for i, text in enumerate(texts))
     return f'<tr class="{kind}"><th>{escape(label)}{small}</th>{cells}</tr>'
 
@@ -196,6 +195,7 @@ def _head() -> str:
     depths = '<th class="start">n = 1</th><th>n = 2</th><th>change</th>' * len(METHODS)
     blind = "".join(f"<th>{NAMES[name]}</th>" for name in CONTROLS)
     return (
-        f'<thead><tr><th rowspan="2">objects: data, network</th>{methods}'
+        '<thead><tr><th rowspan="2">objects: data, network</th><th rowspan="2" class="start">best<br>control</th>'
+        f"{methods}"
         f'<th colspan="{len(CONTROLS)}" class="start">controls</th></tr><tr class="second">{depths}{blind}</tr></thead>'
     )
