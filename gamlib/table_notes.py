@@ -9,7 +9,6 @@ import pandas as pd
 
 from gamlib.controls import CONTROLS
 from gamlib.tables import DEPTHS, METHODS, NAMES
-from gamlib.verdict_text import joined
 
 # Broken images named on a page.
 SHOWN = 5
@@ -64,3 +63,8 @@ def best_of(cells: pd.DataFrame, better: int) -> str:
         else:
             names += [f"{NAMES[m]} (n = {n})" for m in methods]
     return f"{joined(names)}, {abs(top):.1f}"
+
+
+def joined(parts: list[str]) -> str:
+    """ "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

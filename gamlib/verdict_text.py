@@ -8,7 +8,8 @@ import pandas as pd
 
 from gamlib.controls import CONTROLS
 from gamlib.statistics import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
-from gamlib.tables import METHODS, NAMES, STRATA, controls_ahead
+from gamlib.table_notes import controls_ahead, joined
+from gamlib.tables import METHODS, NAMES, STRATA
 from gamlib.verdict_pages import measure_name, signed
 
 ORDER = (REPRODUCED, CONTRADICTED, MIXED, EQUIVALENT, UNDECIDED, NOT_RUN)
@@ -71,11 +72,6 @@ def _elsewhere(verdicts: pd.DataFrame, rows: pd.DataFrame, names: list[str]) -> 
             places.setdefault(joined([SOURCES.get(name, name) for name in own]), []).append(claim)
     parts = [f"{joined(claims)} on {where} alone" for where, claims in places.items()]
     return f" ({'; '.join(parts)})" if parts else ""
-
-
-def joined(parts: list[str]) -> str:
-    """ "a, b and c"."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def findings(rows: pd.DataFrame) -> list[str]:
