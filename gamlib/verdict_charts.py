@@ -28,6 +28,16 @@ SHORT = {
 }
 # The choices of a combination, and what the paper chose.
 OWN = {"resize": "bicubic", "order": "after", "join": "mean", "cut": "tuned", "fill": "black", "side": "both"}
+CHOICES = {
+    "dataset": "data",
+    "model": "network",
+    "resize": "enlarging",
+    "order": "normalising",
+    "join": "joining layers",
+    "cut": "threshold",
+    "fill": "masked with",
+    "side": "images masked",
+}
 SAME = ["task", "subset", "a", "b", "metric"]
 
 
@@ -107,6 +117,25 @@ def combination_counts(curve: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(order)
 
 
+def by_choice(curve: pd.DataFrame) -> pd.DataFrame:
+    """How often each claim's differences are reproduced and contradicted under each option of each open choice.
+
+    curve: from `combinations`. Cells: "reproduced / contradicted", in percent of the rows with that option; empty where
+    the claim has no such row. Columns: choice, option, and one for each claim.
+    """
+    claims = sorted(curve["claim"].unique(), key=lambda name: int(name[1:]))
+    found = []
+    for choice in ("dataset", "model", *(key for key in OWN if key in curve)):
+        for option in curve[choice].dropna().unique():
+            line = {"choice": CHOICES[choice], "option": str(option).removeprefix("efficientnet_")}
+            for claim in claims:
+                here = curve.loc[(curve[choice] == option) & (curve["claim"] == claim), "verdict"]
+                share = [f"{100 * (here == word).mean():.0f}" for word in (REPRODUCED, CONTRADICTED)]
+                line[claim] = " / ".join(share) if len(here) else ""
+            found.append(line)
+    return pd.DataFrame(found)
+
+
 def specification_curve(curve: pd.DataFrame, note: str = "") -> Picture:
     """One panel a claim: for each difference its effects over all combinations, sorted, and the share of each verdict.
 
@@ -125,7 +154,7 @@ def specification_curve(curve: pd.DataFrame, note: str = "") -> Picture:
                 _curve_panel(grid[0, column], grid[1, column], curve[curve["claim"] == name])
         handles = [Line2D([], [], color=c, marker=m, linestyle="", label=word) for word, (c, m) in MARKS.items()]
         handles.append(
-            Line2D([], [], color="black", marker="o", fillstyle="none", linestyle="", label="paper's choice")
+            Line2D([], [], color="black", marker="o", fillstyle="none", linestyle="", label="the paper's choices")
         )
         figure.legend(handles=handles, loc="outside upper center", ncols=5, frameon=False, fontsize=8.5)
         if note:

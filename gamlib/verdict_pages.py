@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gamlib.statistics import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
+from gamlib.statistics import CONTRADICTED, EQUIVALENT, FEWEST, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
 from gamlib.tables import CSS as TABLE_CSS
 from gamlib.tables import NAMES
 from gamlib.verdicts import claim_verdicts
@@ -201,8 +201,18 @@ def _cell(run: Run, claim_id: str) -> str:
         kind = KINDS.get(row["cluster_kind"], "images")
         excluded = f", {int(row['excluded'])} excluded" if row["excluded"] else ""
         counted = f"{row['dataset']}: {int(row['n'])} maps, {int(row['clusters'])} {kind}{excluded}"
-        texts.append(f"{interval_text(row)} {badge(row['verdict'])}<small>{escape(counted)}</small>")
+        texts.append(f"{interval_text(row)} {badge(row['verdict'])}<small>{escape(counted + _held_back(row))}</small>")
     return "".join(texts)
+
+
+def _held_back(row: dict) -> str:
+    """Why an interval that is clear of zero decides nothing."""
+    kind = row["cluster_kind"]
+    if row["verdict"] != UNDECIDED or kind not in FEWEST or row["low"] <= 0 <= row["high"]:
+        return ""
+    if row["clusters"] < FEWEST[kind]:
+        return f"; too few, the rule asks for {FEWEST[kind]}"
+    return f"; {int(row['agree'])} of {int(row['clusters'])} agree in sign" if kind == "label" else ""
 
 
 def interval_text(row) -> str:

@@ -88,6 +88,8 @@ def findings(rows: pd.DataFrame) -> list[str]:
         f"Two objects in one image (C14): what GAM with two layers puts on the object asked for rather than on the "
         f"other, minus the same of Grad-CAM, is {across(rows, 'C14.1')}. The scenes of two objects show four objects, "
         "and the rule asks for five, so no numbers could decide this claim here.",
+        f"How deep and how joined: that two layers are the best depth (C11), {tally(rows, 'C11')}; that earlier layers "
+        f"focus more (C13), {tally(rows, 'C13')}; that the mean joins layers best (C16), {tally(rows, 'C16')}.",
     ]
 
 

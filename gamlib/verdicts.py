@@ -47,7 +47,7 @@ NEEDS = {
 }
 SANITY = {"C9": ("cascading", "box_iou"), "C10": ("labels", "spearman")}
 Cells = dict[tuple[int, str, str], pd.DataFrame]
-MEASURED = ["n", "excluded", "clusters", "cluster_kind", "mean", "low", "high", "verdict"]
+MEASURED = ["n", "excluded", "clusters", "agree", "cluster_kind", "mean", "low", "high", "verdict"]
 
 
 def ledger(
@@ -60,9 +60,10 @@ def ledger(
     """Every signed difference a - b of every claim, for each model and data set that has it.
 
     Columns: profile, model, dataset, those of `load_claims`, n (rows compared; images and labels), excluded (rows
-    with Y <= 0), clusters, cluster_kind, mean, low, high (percent or percentage points; 95% interval), verdict,
-    needs (what is missing where the verdict is "not run"). A stratum that a data set with boxes lacks is listed
-    as "not run"; so is, once a model, a difference that no data set has.
+    with Y <= 0), clusters, agree (clusters whose own mean lies on the side of zero of the whole), cluster_kind, mean,
+    low, high (percent or percentage points; 95% interval), verdict, needs (what is missing where it is "not run").
+    A stratum that a data set with boxes lacks is listed as "not run"; so is, once a model, a difference that no data
+    set has.
     """
     claims = load_claims()
     data = None if results is None else _by_cell(measures(results))
@@ -211,7 +212,8 @@ def _sanity_rows(claim: dict, sanity: pd.DataFrame | None, seed: int) -> Iterato
 
 def _measured(claim: dict, interval: Interval, kind: str, cluster_means, n: int, excluded: int) -> dict:
     verdict = judge(interval, claim["sign"], claim["margin"], kind, cluster_means)
-    clusters = {"clusters": len(cluster_means), "cluster_kind": kind}
+    agree = int((np.sign(cluster_means) == np.sign(interval.mean)).sum())
+    clusters = {"clusters": len(cluster_means), "agree": agree, "cluster_kind": kind}
     return {"n": n, "excluded": excluded, **clusters, **interval._asdict(), "verdict": verdict}
 
 

@@ -34,7 +34,7 @@ def evaluate(
     *,
     weights: str | Path | None = "default",
     device: str = "cpu",
-    percentile: int = 100,
+    percentile: int | None = None,
     least_probability: float = 0.05,
 ) -> pd.DataFrame:
     """Localisation and masking scores of every image, as rows that gamlib.results describes.
@@ -47,8 +47,8 @@ def evaluate(
     out: folder; shards go to <out>/<key>/shards, what was skipped to <out>/<key>/skipped.csv.
     map: computes the shards. builtins.map, a pool's map, a Dask client's `client.map`, or the address of a Dask
         scheduler, "tcp://...". Rows do not depend on it.
-    percentile: 25 or 10 keeps the images with the smallest objects; a data set that is such a part by construction
-        must be given its own. least_probability: a class is explained where the network gives it this much, else top-1.
+    percentile: 25 or 10 keeps the images with the smallest objects; None is all of them, or what the data set was made
+        with. least_probability: a class is explained where the network gives it this much, else top-1.
 
     The key is a digest of all that decides a row, so a rerun computes only what is missing, damaged, or was
     skipped and can now be read. Images that cannot be decoded are named in frame.attrs["skipped"]; the partner of

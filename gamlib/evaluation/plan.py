@@ -87,7 +87,7 @@ def make_plan(
     seed: int,
     weights: str | None,
     device: str,
-    percentile: int,
+    percentile: int | None,
     least_probability: float,
 ) -> Plan:
     """Check the arguments of `evaluate`, draw pairs and folds, and cut shards; see there for the errors."""
@@ -99,6 +99,8 @@ def make_plan(
     model = cached_model(model_name, weights, device, seed)
     for depth in depths:
         layer_names(model, depth)
+    if percentile is None:
+        percentile = dataset.percentile or 100
     if dataset.percentile not in (None, percentile):
         raise ValueError(
             f"percentile: {percentile}, but the data set '{dataset.name}' was made with {dataset.percentile}; give the "

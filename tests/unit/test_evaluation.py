@@ -22,7 +22,7 @@ from gamlib.controls import CONTROLS
 from gamlib.data.annotated import AnnotatedImages, Annotation, Record
 from gamlib.evaluation import Subset
 from gamlib.evaluation.identity import dataset_digest
-from gamlib.evaluation.plan import ROWS
+from gamlib.evaluation.plan import ROWS, make_plan
 from gamlib.results import grid_columns, measures
 
 HERE = Path(__file__).parent
@@ -382,6 +382,9 @@ def test_another_percentile_than_the_data_set_was_made_with(tiny, tmp_path):
     scenes = gamlib.data.load_dataset("scenes", n=24, percentile=25)
     with pytest.raises(ValueError, match="percentile: 10, but the data set 'scenes' was made with 25; give the same"):
         tiny.run(tmp_path, dataset=scenes, percentile=10)
+    same = [make_plan("tiny_evaluation:network", scenes, "dot", "gam", 1, None, "both", 0, "default", "cpu", p, 0).key
+            for p in (None, 25)]  # fmt: skip
+    assert same[0] == same[1]
 
 
 def test_no_image_that_can_be_read(tiny, tmp_path):

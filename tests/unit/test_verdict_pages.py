@@ -5,19 +5,19 @@ import pandas as pd
 import pytest
 
 from gamlib.paper import load_claims
-from gamlib.verdict_charts import combination_counts, combinations, forest, specification_curve
+from gamlib.verdict_charts import by_choice, combination_counts, combinations, forest, specification_curve
 from gamlib.verdict_pages import Run, claim_blocks, committed_runs, frame_page, overview, read_reference, statements
 from gamlib.verdict_text import across, controls_sentences, controls_table, findings, tally, verdict_sentence
 from gamlib.verdicts import claim_verdicts
 
-MEASURED = {"n": 48, "excluded": 0, "clusters": 6, "cluster_kind": "label", "needs": ""}
+MEASURED = {"n": 48, "excluded": 0, "clusters": 6, "agree": 6, "cluster_kind": "label", "needs": ""}
 
 
 def made(verdicts, model="efficientnet_lite0", dataset="scenes", profile="embedded"):
     """A ledger of all claims: `verdicts` says how the differences named there came out, the others did not run."""
     rows = load_claims().assign(
         profile=profile, model="", dataset="", verdict="not run", needs="needs <boxes> & masks", mean=np.nan,
-        low=np.nan, high=np.nan, n=np.nan, excluded=np.nan, clusters=np.nan, cluster_kind="",
+        low=np.nan, high=np.nan, n=np.nan, excluded=np.nan, clusters=np.nan, agree=np.nan, cluster_kind="",
     )  # fmt: skip
     for name, (verdict, mean) in verdicts.items():
         here = rows["id"] == name
@@ -84,6 +84,24 @@ def test_the_blocks_show_numbers_and_what_is_missing_escaped():
     assert "needs &lt;boxes&gt; &amp; masks" in html and "<boxes>" not in html
     # GAM (2) - GAM (1), class: the mean of the paper's own differences
     assert f"{load_claims().set_index('id').loc['C4.1', 'paper_value']:+.1f}</span>" in html
+
+
+@pytest.mark.parametrize(
+    ("low", "counted", "text"),
+    [
+        (2.0, {"agree": 5}, "6 objects; 5 of 6 agree in sign<"),
+        (2.0, {"clusters": 4, "agree": 4}, "4 objects; too few, the rule asks for 5<"),
+        (2.0, {"clusters": 9, "cluster_kind": "pair"}, "9 clusters; too few, the rule asks for 10<"),
+        (-2.0, {"agree": 5}, "6 objects<"),  # the interval says why
+    ],
+)
+def test_what_holds_a_verdict_back_is_said(low, counted, text):
+    rows = made({"C4.1": ("undecided", 5.0)})
+    here = rows["id"] == "C4.1"
+    for column, value in (counted | {"low": low}).items():
+        rows.loc[here, column] = value
+    html = claim_blocks([Run("embedded", "efficientnet_lite0", rows, committed=False)])._repr_html_()
+    assert f"scenes: 48 maps, {text}" in html
 
 
 def test_a_name_from_a_data_set_is_escaped():
@@ -165,6 +183,14 @@ def test_a_combination_counts_once_where_no_layers_are_joined():
     counts = combination_counts(curve).set_index("claim")
     assert counts.loc["C2", ["combinations", "undecided"]].tolist() == [1, 1]
     assert counts.loc["C4", ["combinations", "reproduced", "mixed"]].tolist() == [2, 1, 1]
+
+
+def test_shares_by_choice():
+    table = by_choice(combinations(curve_of(CURVE))).set_index(["choice", "option"])
+    assert table.loc[("joining layers", "mean"), ["C2", "C4"]].tolist() == ["0 / 0", "50 / 50"]
+    assert table.loc[("joining layers", "max"), ["C2", "C4"]].tolist() == ["", "100 / 0"]
+    assert table.loc[("data", "scenes"), "C4"] == "75 / 25"
+    assert "masked with" not in table.index.get_level_values(0)
 
 
 def test_the_curve_sorts_effects_and_shares_add_up():
