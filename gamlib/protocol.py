@@ -19,6 +19,7 @@ import pandas as pd
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset, load_dataset, smallest_objects
 from gamlib.evaluation import SIDES, TASKS, VARIANTS, evaluate
+from gamlib.evaluation.plan import cached_model
 from gamlib.metrics import FILLS
 from gamlib.results import KEY, REQUIRED
 
@@ -147,7 +148,8 @@ def run(
     for one in evaluations(profile, n_images, seed, roots):
         weights = _checkpoint(one, weights_root) if one.checkpoint else "default"
         source = (one.dataset, *sorted(one.options.items()))
-        opened[source] = opened.get(source) or one.load()
+        if source not in opened:
+            opened[source] = one.load()
         ready.append((one, opened[source], weights))
     frames, skipped, dropped = [], [], {}
     for one, data, weights in ready:
@@ -155,10 +157,13 @@ def run(
         wanted += [(*BOXES, None)] if part != "masking" else []
         wanted += [(*DEPTHS, None)] if part != "masking" and one.depths else []
         name = one.model or model
+        # a network of your own may have fewer layers
+        layers = len(cached_model(name, str(weights), device, seed).layers)
         tasks = _possible(one, data)
         parts = [
-            evaluate(name, data, tasks, names, depths, fills, SIDES, seed, Path(out) / "shards", map,
-                     weights=weights, device=device, percentile=one.percentile, least_probability=one.least_probability)
+            evaluate(name, data, tasks, names, [n for n in depths if n <= layers], fills, SIDES, seed,
+                     Path(out) / "shards", map, weights=weights, device=device, percentile=one.percentile,
+                     least_probability=one.least_probability)
             for names, depths, fills in wanted if tasks
         ]  # fmt: skip
         if parts:

@@ -45,8 +45,8 @@ def evaluate(
     mask_side: "both", "one" or both of them, which cost no more than one; it concerns pairs.
     seed: of the pairs (unless the data set fixes them), of the two folds, and of random weights.
     out: folder; shards go to <out>/<key>/shards, what was skipped to <out>/<key>/skipped.csv.
-    map: computes the shards. builtins.map, a pool's map, a Dask client's `client.map`, or the address of a Dask
-        scheduler, "tcp://...". Rows do not depend on it.
+    map: computes the shards. builtins.map, the map of a concurrent.futures.ProcessPoolExecutor, a Dask client's
+        `client.map`, or the address of a Dask scheduler, "tcp://...". Rows do not depend on it.
     percentile: 25 or 10 keeps the images with the smallest objects; None is all of them, or what the data set was made
         with. least_probability: a class is explained where the network gives it this much, else top-1.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,11 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
     """
     if ":" in name:
         factory = _factory(name)
+        takes = inspect.signature(factory).parameters
+        if weights != "default" and "weights" not in takes and not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+            raise ValueError(
+                f"weights: '{name}' takes no weights= and has its own; leave weights out, or let the function take it"
+            )
         model = factory() if weights == "default" else factory(weights=weights)
         if not isinstance(model, Model):
             raise TypeError(f"model: '{name}' returned a {type(model).__name__}, expected a gamlib.Model")
@@ -67,5 +73,5 @@ def _factory(name: str) -> Callable[..., Model]:
     module, _, function = name.partition(":")
     try:
         return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"model: '{name}' cannot be imported ({error}); is its folder on PYTHONPATH?") from error

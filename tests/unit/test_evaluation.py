@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -304,6 +306,12 @@ def start_worker(address: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_worker", address, *options], stderr=subprocess.DEVNULL
     )
+
+
+def test_processes_give_the_same_rows(tiny, undisturbed, tmp_path):
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        frame = tiny.run(tmp_path, map=pool.map)
+    assert frame.to_csv() == undisturbed.to_csv()
 
 
 @pytest.mark.parametrize("killed", [0, 1])

@@ -177,7 +177,12 @@ def test_factory_that_returns_something_else(factory):
         gamlib.load_model("own_network:wrong")
 
 
-@pytest.mark.parametrize("name", ["no_such_package:make", "own_network:nothing"])
+def test_weights_for_a_factory_that_takes_none(factory):
+    with pytest.raises(ValueError, match="weights: 'own_network:wrong' takes no weights= and has its own"):
+        gamlib.load_model("own_network:wrong", weights="some.pt")
+
+
+@pytest.mark.parametrize("name", ["no_such_package:make", "own_network:nothing", ":make"])
 def test_factory_that_cannot_be_imported(factory, name):
     with pytest.raises(ValueError, match=f"model: '{name}' cannot be imported .* is its folder on PYTHONPATH"):
         gamlib.load_model(name)
