@@ -16,7 +16,7 @@ from gamlib.publish.offline import vendor
 from gamlib.publish.parameters import parse_value
 from gamlib.publish.plan import plan
 from gamlib.publish.project import Project, Refused, find_project
-from gamlib.publish.reference import BACKBONES, make_results
+from gamlib.publish.reference import BACKBONES, PROFILES, make_results
 from gamlib.publish.run import Failure, locked, run_jobs
 from gamlib.publish.stage import stage
 
@@ -86,7 +86,7 @@ def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> N
 
 
 @main.command()
-@click.option("--profile", default="embedded", show_default=True, help="A file of notebooks/profiles.")
+@click.option("--profile", default=PROFILES[0], show_default=True, type=click.Choice(PROFILES), help="Data.")
 @click.option("--model", "models", multiple=True, default=BACKBONES, show_default=True, help="A backbone; repeatable.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes at a time.")
 def results(profile: str, models: tuple[str, ...], jobs: int) -> None:

@@ -20,6 +20,8 @@ from gamlib.publish.project import Project
 from gamlib.publish.provenance import versions
 from gamlib.publish.run import MEMORY, THREADS, Failure, kernel_environment, run_jobs
 
+# Those whose data everyone can have, and whose network is free to choose.
+PROFILES = ("embedded", "open")
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 LEDGER = "12_verdicts"
 # Chapters whose results the ledger cannot compute itself; those of the others are shards, which it makes if need be.
@@ -87,6 +89,8 @@ def _extend(profile: str, model: str, folder: Path, settings: dict) -> None:
 def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dict) -> None:
     import pandas as pd
 
+    from gamlib.evaluation.identity import sources_digest
+
     target.mkdir(parents=True, exist_ok=True)
     for name in (*TABLES, *ADDED):
         parts = [pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for folder in folders.values()]
@@ -94,4 +98,5 @@ def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dic
     for model, folder in folders.items():
         shutil.copyfile(folder / "maps.parquet", target / f"maps_{model}.parquet")
     made = {"profile": profile, "models": list(folders), **settings, "versions": versions()}
+    made["sources"] = sources_digest()
     (target / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")

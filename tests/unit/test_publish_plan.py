@@ -206,12 +206,13 @@ def test_digest_holds_the_folders_a_notebook_says_it_reads(book):
         (["run", "01_first_lok"], "Error: unknown notebook '01_first_lok'; did you mean '01_first_look'?"),
         (["run", "notebooks/01_first_look.ipynb", "-p", "sed", "1"], "did you mean 'seed'?"),
         (["book", "--profile", "embeded"], "did you mean 'embedded'?"),
+        (["results", "--profile", "paper"], "'paper' is not one of 'embedded', 'open'"),
     ],
 )
 def test_a_refused_command_runs_nothing(book, monkeypatch, arguments, message):
     monkeypatch.chdir(book.notebooks)
     outcome = CliRunner().invoke(main, arguments)
-    assert outcome.exit_code == 1
+    assert outcome.exit_code != 0
     assert message in outcome.output
     assert not (book.build / "runs").exists()
 
