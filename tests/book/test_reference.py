@@ -1,5 +1,7 @@
 """The committed reference numbers: a fresh run of the embedded book gives them again."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -37,3 +39,20 @@ def test_means_and_verdicts_agree(ledgers):
         assert (fresh[end] == "").equals(committed[end] == "")
     differ = fresh["verdict"] != committed["verdict"]
     assert fresh.loc[differ, "verdict"].to_dict() == {}
+
+
+@pytest.mark.parametrize("profile", ["embedded", "open"])
+def test_committed_rows_follow_from_the_committed_maps(root, profile):
+    """C4.2 of every network, from the published measures of single maps, without gamlib."""
+    folder = root / "book" / "results" / profile
+    models = json.loads((folder / "provenance.json").read_text())["models"]
+    rows = pd.read_csv(folder / "ledger.csv").query("id == 'C4.2'").set_index("model")
+    assert list(rows.index) == models == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+    for model in models:
+        maps = pd.read_parquet(folder / f"maps_{model}.parquet")
+        gam = maps.query("percentile == 100 and task == 'cosine' and method == 'gam' and n <= 2")
+        one, two = (gam[gam["n"] == n].set_index(["sample", "label"]) for n in (1, 2))
+        difference = (two["box_iou"] - one["box_iou"]).to_numpy()
+        row = rows.loc[model]
+        assert len(difference) == row["n"] and one["cluster"].nunique() == row["clusters"]
+        assert difference.mean() == pytest.approx(row["mean"], abs=0.005)
