@@ -1,7 +1,9 @@
 """The user's own copies that are annotated in one table, ChestX-ray8 and COCO: small trees in the official formats."""
 
 import gzip
+import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -228,3 +230,12 @@ def test_missing_root_and_wrong_layout_show_the_layout(tmp_path, name):
         load_dataset(name, tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=rf"(?s)'{name}': .* not found in .*; looked for this layout:\n  "):
         load_dataset(name, tmp_path)
+
+
+@pytest.mark.parametrize("module", ["imagenet_val", "chest", "coco", "voc"])
+def test_the_page_on_data_shows_the_layout(module):
+    page = (Path(__file__).parents[2] / "book" / "data.md").read_text(encoding="utf-8")
+    layout = importlib.import_module(f"gamlib.data.{module}").LAYOUT
+    layout = layout.format(year="VOC2012", task="Segmentation", split="val" if module == "voc" else "val2017")
+    paths = [word.rstrip("/") for word in re.split(r"[\s,():]+", layout) if re.search(r"\w[/.]\w|\w/", word)]
+    assert len(paths) >= 2 and [path for path in paths if path not in page] == []
