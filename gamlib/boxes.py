@@ -108,7 +108,7 @@ def mask_iou(a: ArrayLike, b: ArrayLike) -> float:
     >>> mask_iou([[True, True]], [[False, True]])
     0.5
     """
-    a, b = np.asarray(a, bool), np.asarray(b, bool)
+    a, b = _array(a).astype(bool), _array(b).astype(bool)
     if a.shape != b.shape:
         raise ValueError(f"masks: got {a.shape} and {b.shape}; expected one (H, W) shape for both")
     union = np.count_nonzero(a | b)
@@ -123,7 +123,7 @@ def box_ious(saliency: ArrayLike, truths: Sequence[Box], grid: Sequence[float] =
 def mask_ious(saliency: ArrayLike, mask: ArrayLike, grid: Sequence[float] = THRESHOLDS) -> np.ndarray:
     """IoU of the binarised map with the true mask (H, W), at each threshold: (T,) float64 in [0, 1]."""
     above = binarise(saliency, grid)
-    mask = np.asarray(mask, bool)
+    mask = _array(mask).astype(bool)
     if mask.shape != above.shape[1:]:
         raise ValueError(f"masks: got {above.shape[1:]} and {mask.shape}; expected one (H, W) shape for both")
     sizes = np.count_nonzero(above.reshape(len(above), -1), axis=1)
@@ -143,7 +143,7 @@ def mass_in_mask(saliency: ArrayLike, mask: ArrayLike) -> float:
     >>> mass_in_mask([[1.0, 3.0]], [[False, True]])
     0.75
     """
-    saliency, mask = _map(saliency), np.asarray(mask, bool)
+    saliency, mask = _map(saliency), _array(mask).astype(bool)
     if mask.shape != saliency.shape:
         raise ValueError(f"masks: got {saliency.shape} and {mask.shape}; expected one (H, W) shape for both")
     total = saliency.sum(dtype=float)
@@ -162,27 +162,44 @@ def mass_in_boxes(saliency: ArrayLike, truths: Sequence[Box]) -> float:
 def tune_threshold(maps: Sequence[ArrayLike], truths: Sequence, grid: Sequence[float] = THRESHOLDS) -> float:
     """The threshold of `grid` with the highest mean IoU; of equal ones the smallest.
 
-    maps: N maps (H, W). truths: for each map a list of boxes, or a (H, W) bool array as mask.
-    Errors: ValueError where there is no map, or not one truth a map.
+    maps: N maps (H, W). truths: for each map its boxes (N, 4), or its mask (H, W), bool; lists, arrays or tensors.
+    An array or tensor of numbers that has the map's shape is a mask, too.
+    Errors: ValueError where there is no map or no threshold, or not one truth a map, or a truth of another shape.
     """
     if len(maps) == 0 or len(maps) != len(truths):
         raise ValueError(
             f"truths: got {len(maps)} maps and {len(truths)} truths; expected one truth a map, at least one"
         )
     grid = np.sort(np.asarray(grid, float))
-    ious = [
-        (mask_ious if isinstance(truth, np.ndarray) else box_ious)(saliency, truth, grid)
-        for saliency, truth in zip(maps, truths, strict=True)
-    ]
+    if grid.ndim != 1 or len(grid) == 0:
+        raise ValueError(f"grid: got shape {grid.shape}; expected at least one threshold, (T,)")
+    ious = [_truth_ious(saliency, truth, grid) for saliency, truth in zip(maps, truths, strict=True)]
     return float(grid[np.mean(ious, axis=0).argmax()])
+
+
+def _truth_ious(saliency: ArrayLike, truth: ArrayLike, grid: np.ndarray) -> np.ndarray:
+    try:
+        values = _array(truth)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"truths: one is neither boxes (N, 4) nor a mask (H, W): {error}") from error
+    shape = _map(saliency).shape
+    if values.dtype == bool or (isinstance(truth, np.ndarray | Tensor) and values.shape == shape):
+        return mask_ious(saliency, values, grid)
+    if values.size and (values.ndim != 2 or values.shape[1] != 4):
+        raise ValueError(f"truths: got shape {values.shape} for a map {shape}; expected boxes (N, 4) or a bool mask")
+    return box_ious(saliency, values.reshape(-1, 4).tolist(), grid)
 
 
 def _area(box: Box) -> float:
     return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
 
 
+def _array(values: ArrayLike) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
 def _map(saliency: ArrayLike) -> np.ndarray:
-    saliency = saliency.detach().cpu().numpy() if isinstance(saliency, Tensor) else np.asarray(saliency)
+    saliency = _array(saliency)
     if saliency.ndim != 2:
         raise ValueError(f"saliency: got shape {saliency.shape}; expected one map (H, W)")
     return saliency if saliency.dtype.kind == "f" else saliency.astype(float)

@@ -16,7 +16,9 @@ FILLS = ("black", "mean")
 
 
 def drops(before: ArrayLike, after: ArrayLike) -> np.ndarray:
-    """Drop of each score in percent, 100 max(0, Y - O) / Y: (N,) float64 in [0, inf), NaN where Y <= 0.
+    """Drop of each score in percent, 100 max(0, Y - O) / Y: (N,) float64 in [0, inf).
+
+    NaN where Y <= 0, and where Y or O is NaN.
 
     >>> drops([0.8, 0.5, 0.0], [0.6, 0.9, 0.1]).round(6)
     array([25.,  0., nan])
@@ -27,33 +29,37 @@ def drops(before: ArrayLike, after: ArrayLike) -> np.ndarray:
 
 
 def increases(before: ArrayLike, after: ArrayLike) -> np.ndarray:
-    """100 where the explanation map scores strictly higher (O > Y), else 0: (N,) float64, NaN where Y <= 0.
+    """100 where the explanation map scores strictly higher (O > Y), else 0: (N,) float64.
+
+    NaN where Y <= 0, and where Y or O is NaN.
 
     >>> increases([0.8, 0.5, 0.0], [0.6, 0.9, 0.1])
     array([  0., 100.,  nan])
     """
     before, after = _scores(before, after)
-    return np.where(before > 0, 100.0 * (after > before), np.nan)
+    return np.where((before > 0) & ~np.isnan(after), 100.0 * (after > before), np.nan)
 
 
 def average_drop(before: ArrayLike, after: ArrayLike) -> float:
     """ADP in percent: the mean of `drops` over Y > 0, NaN where no score is above 0. Lower is better.
 
-    before, after: (N,) scores, array-like or tensor. Error: ValueError where their lengths differ.
+    before, after: (N,) scores, array-like or tensor. Error: ValueError where their lengths differ or one is not finite.
 
     >>> average_drop([0.8, 0.5], [0.4, 0.9])
     25.0
     """
-    return _mean(drops(before, after))
+    return _mean(drops(*_finite_scores(before, after)))
 
 
 def increase_in_confidence(before: ArrayLike, after: ArrayLike) -> float:
     """PIC in percent: the mean of `increases` over Y > 0, NaN where no score is above 0. Higher is better.
 
+    Arguments and errors as for `average_drop`.
+
     >>> increase_in_confidence([0.8, 0.5], [0.6, 0.9])
     50.0
     """
-    return _mean(increases(before, after))
+    return _mean(increases(*_finite_scores(before, after)))
 
 
 def explanation_map(model, x: Tensor, saliency: Tensor, fill: str = "black") -> Tensor:
@@ -86,6 +92,17 @@ def _scores(before: ArrayLike, after: ArrayLike) -> tuple[np.ndarray, np.ndarray
     if before.shape != after.shape or before.ndim != 1:
         raise ValueError(
             f"scores: before is {before.shape} and after is {after.shape}; expected one (N,) shape for both"
+        )
+    return before, after
+
+
+def _finite_scores(before: ArrayLike, after: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    before, after = _scores(before, after)
+    bad = [np.count_nonzero(~np.isfinite(scores)) for scores in (before, after)]
+    if any(bad):
+        raise ValueError(
+            f"scores: {bad[0]} of the {len(before)} before and {bad[1]} after are not finite, so there is no mean; "
+            "leave those images out and report their number"
         )
     return before, after
 

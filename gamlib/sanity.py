@@ -92,25 +92,25 @@ def _check(module: nn.Module, name: str) -> None:
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
     """Rank correlation of two (H, W) maps, in [-1, 1]; 0 where one of them is constant or not finite."""
-    return _rank_correlation(_map(a).ravel(), _map(b).ravel())
+    return _rank_correlation(*(m.ravel() for m in _maps(a, b)))
 
 
 def ssim(a: ArrayLike, b: ArrayLike) -> float:
-    """Structural similarity of two (H, W) maps in [0, 1] (7x7 windows, data range 1), in [-1, 1].
+    """Structural similarity of two (H, W) maps in [0, 1] (7x7 windows, so no side below 7; data range 1), in [-1, 1].
 
     Smooth maps are alike whatever they show: read it beside the value for `controls.random_7x7`. 0 where a map
     is not finite.
     """
-    a, b = _map(a), _map(b)
+    a, b = _maps(a, b, least=7)
     return float(structural_similarity(a, b, data_range=1)) if np.isfinite(a).all() and np.isfinite(b).all() else 0.0
 
 
 def hog_correlation(a: ArrayLike, b: ArrayLike) -> float:
-    """Rank correlation of the histograms of oriented gradients of two (H, W) maps, H and W at least 16.
+    """Rank correlation of the histograms of oriented gradients of two (H, W) maps, H and W at least 8.
 
     Cells have 16x16 pixels; on maps smaller than 128 pixels, an eighth of the shorter side.
     """
-    a, b = _map(a), _map(b)
+    a, b = _maps(a, b, least=8)
     side = min(16, min(a.shape) // 8)
     return _rank_correlation(*(hog(m, pixels_per_cell=(side, side)) for m in (a, b)))
 
@@ -124,5 +124,10 @@ def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(spearmanr(a, b).statistic)
 
 
-def _map(saliency: ArrayLike) -> np.ndarray:
-    return np.asarray(saliency.detach().cpu() if isinstance(saliency, Tensor) else saliency, float)
+def _maps(a: ArrayLike, b: ArrayLike, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    a, b = (np.asarray(m.detach().cpu() if isinstance(m, Tensor) else m, float) for m in (a, b))
+    if a.shape != b.shape or a.ndim != 2 or min(a.shape) < least:
+        raise ValueError(
+            f"maps: got {a.shape} and {b.shape}; expected one (H, W) shape for both, at least {least} pixels a side"
+        )
+    return a, b

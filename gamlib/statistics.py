@@ -8,6 +8,7 @@ share their score, and many scenes share one source object.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -37,8 +38,10 @@ def split(clusters: int | Sequence[Hashable], folds: int = 2, seed: int = 0) -> 
     >>> split(["a", "a", "b", "b"]).tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
     True
     """
-    items = np.arange(clusters) if isinstance(clusters, int) else np.asarray(clusters)
-    names, cluster = np.unique(items, return_inverse=True)
+    items = list(range(clusters)) if isinstance(clusters, Integral) else list(clusters)
+    # numbered in sorted order; not by np.unique, which would take a tuple for a row
+    names = {name: number for number, name in enumerate(sorted(set(items)))}
+    cluster = np.array([names[item] for item in items], int)
     if len(names) < folds:
         raise ValueError(
             f"split: {len(names)} clusters cannot fill {folds} folds, so no part is left to tune a threshold on; "

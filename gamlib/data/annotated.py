@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from PIL import Image
 from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
 
 Box = tuple[float, float, float, float]
+# how Pillow reports a damaged file; a missing one is an OSError, too
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,33 @@ class Record:
 
 
 class AnnotatedImages(Dataset):
-    """Base of the data sets that lie in files. `dropped` counts what was left out of the annotations, by reason."""
+    """Base of the data sets that lie in files. `dropped` counts what was left out of the annotations, by reason.
+
+    Errors: FileNotFoundError where none of the images is there, ValueError where nothing is annotated or two images
+    have one id.
+    """
 
     def __init__(self, records: Sequence[Record], dropped: Counter[str] | None = None):
         self.records = list(records)
         self.dropped: dict[str, int] = dict(dropped or {})
+        paths: dict[str, Path] = {}
+        for record in self.records:
+            if record.id in paths:
+                raise ValueError(
+                    f"data set '{self.name}': image '{record.id}' is there twice, as '{paths[record.id]}' and "
+                    f"'{record.path}'; each must have a name of its own"
+                )
+            paths[record.id] = record.path
+        if not any(record.annotations for record in self.records):
+            left_out = ", ".join(f"{reason}: {count}" for reason, count in self.dropped.items()) or "nothing"
+            raise ValueError(
+                f"data set '{self.name}' is empty: none of its {len(self)} images has an object (left out: {left_out})"
+            )
+        if not any(path.is_file() for path in paths.values()):
+            raise FileNotFoundError(
+                f"data set '{self.name}': none of its {len(self)} annotated images is there; looked for "
+                f"'{self.records[0].path}' and so on"
+            )
 
     def __len__(self) -> int:
         return len(self.records)
@@ -81,9 +106,11 @@ def open_image(path: Path, sample_id: str) -> Image.Image:
     to the stored pixels."""
     try:
         with Image.open(path) as image:
+            if image.mode == "F" or image.mode.startswith("I"):
+                # Pillow would cut them at 255
+                raise ValueError(f"its pixels have more than 8 bits (mode {image.mode}); save it with 8 bits a channel")
             return image.convert("RGB")
-    # Pillow reports damage as OSError (a missing file too), SyntaxError (PNG chunks) or ValueError.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         raise BrokenImage(sample_id, str(error)) from error
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from pathlib import Path
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, Box, Record, check_root, clip_box, existing, wrong_layout
+from gamlib.data.text import read_csv
 
 LAYOUT = """  BBox_List_2017.csv
   images/00013118_008.png ..., or images_001/images/ ... images_012/images/ as the parts unpack"""
 # The PNG files of the release all have this size, and the boxes refer to it.
 SIZE = (1024, 1024)
 FIELDS = 6
+HEADER = ("Image Index", "Finding Label")
 # finding as the list spells it -> pathology as torchxrayvision does
 CLASSES = {
     "Atelectasis": "Atelectasis",
@@ -64,21 +65,17 @@ class ChestXray8(AnnotatedImages):
 def _rows(table: Path) -> list[tuple[str, str, Box]]:
     """Image name, finding and half-open box of each line; the header names 3 columns and leaves 3 empty."""
     rows = []
-    with table.open(newline="", encoding="utf-8") as file:
-        for number, fields in enumerate(csv.reader(file), start=1):
-            if number == 1 or not fields:
-                continue
-            where = f"'{table}', line {number}"
-            if len(fields) < FIELDS:
-                raise ValueError(f"{where}: {len(fields)} fields, expected image, finding, x, y, width, height")
-            image, label = fields[0].strip(), fields[1].strip()
-            if label not in CLASSES:
-                raise ValueError(f"{where}: unknown finding '{label}'; accepted: {', '.join(CLASSES)}")
-            try:
-                x, y, width, height = (float(field) for field in fields[2:FIELDS])
-            except ValueError as error:
-                raise ValueError(f"{where}: {error}") from None
-            if not all(map(math.isfinite, (x, y, width, height))):
-                raise ValueError(f"{where}: the box {fields[2:FIELDS]} is not finite")
-            rows.append((image, label, (x, y, x + width, y + height)))
+    for where, fields in read_csv(table, HEADER):
+        if len(fields) < FIELDS:
+            raise ValueError(f"{where}: {len(fields)} fields, expected image, finding, x, y, width, height")
+        image, label = fields[0].strip(), fields[1].strip()
+        if label not in CLASSES:
+            raise ValueError(f"{where}: unknown finding '{label}'; accepted: {', '.join(CLASSES)}")
+        try:
+            x, y, width, height = (float(field) for field in fields[2:FIELDS])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        if not all(map(math.isfinite, (x, y, width, height))):
+            raise ValueError(f"{where}: the box {fields[2:FIELDS]} is not finite")
+        rows.append((image, label, (x, y, x + width, y + height)))
     return rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, Record, check_root, clip_box, wrong_layout
+from gamlib.data.coco_json import Instance, read_instances
+from gamlib.data.samples import BrokenImage
 
 LAYOUT = """  {split}/000000000139.jpg ...
   annotations/instances_{split}.json"""
@@ -40,31 +41,37 @@ class Coco(AnnotatedImages):
             raise wrong_layout(self.name, root, f"annotations/{table.name}", layout)
         if not (root / split).is_dir():
             raise wrong_layout(self.name, root, f"the folder {split}/ of images", layout)
-        try:
-            content = json.loads(table.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"'{table}', line {error.lineno}: not valid JSON ({error.msg})") from error
+        names, images, instances = read_instances(table)
         dropped = Counter[str]()
-        try:
-            names = {category["id"]: category["name"] for category in content["categories"]}
-            sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
-            annotations = _annotations(content["annotations"], names, sizes, dropped)
-            records = [
-                Record(
-                    Path(image["file_name"]).stem,
-                    root / split / image["file_name"],
-                    sizes[image["id"]],
-                    tuple(annotations[image["id"]]),
-                )
-                for image in content["images"]
-            ]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"'{table}' is not a COCO instances file: {type(error).__name__} {error}") from error
-        self.classes = {name: name for name in names.values()}
+        sizes = {image.id: image.size for image in images}
+        found: dict[int | str, list[Annotation]] = defaultdict(list)
+        for item in instances:
+            inside = clip_box(item.box, sizes[item.image]) if item.box is not None else None
+            if item.crowd:
+                dropped["crowd"] += 1
+            elif item.box is None:
+                dropped["object without a box"] += 1
+            elif inside is None:
+                dropped["box outside the image"] += 1
+            else:
+                found[item.image].append(Annotation(item.label, inside, item))
+        records = [
+            Record(Path(image.file_name).stem, root / split / image.file_name, image.size, tuple(found[image.id]))
+            for image in images
+        ]
+        self.classes = {name: name for name in names}
         super().__init__(sorted(records, key=lambda record: record.id), dropped)
 
     def masks(self, record: Record) -> list[np.ndarray | None]:
-        return [self._decode(annotation.shape, record.size) for annotation in record.annotations]
+        masks: list[np.ndarray | None] = []
+        for annotation in record.annotations:
+            instance: Instance = annotation.shape
+            try:
+                masks.append(self._decode(instance.segmentation, record.size))
+            # run lengths packed into a text show their faults only here
+            except ValueError as error:
+                raise BrokenImage(record.id, f"{instance.name}: segmentation: {error}") from error
+        return masks
 
     def _decode(self, shape: Any, size: tuple[int, int]) -> np.ndarray:
         width, height = size
@@ -78,23 +85,3 @@ class Coco(AnnotatedImages):
         else:
             encoded = shape
         return self._mask.decode(encoded).astype(bool)
-
-
-def _annotations(
-    items: list[dict[str, Any]], names: dict[int, str], sizes: dict[int, tuple[int, int]], dropped: Counter[str]
-) -> dict[int, list[Annotation]]:
-    found: dict[int, list[Annotation]] = defaultdict(list)
-    for item in items:
-        box = item.get("bbox")
-        if item.get("iscrowd", 0):
-            dropped["crowd"] += 1
-        elif not box:
-            dropped["object without a box"] += 1
-        else:
-            x, y, width, height = box
-            inside = clip_box((x, y, x + width, y + height), sizes[item["image_id"]])
-            if inside is None:
-                dropped["box outside the image"] += 1
-            else:
-                found[item["image_id"]].append(Annotation(names[item["category_id"]], inside, item["segmentation"]))
-    return found

@@ -17,12 +17,12 @@ def data_folder() -> Path:
     return Path(os.environ.get("GAMLIB_DATA") or pooch.os_cache("gamlib")).expanduser()
 
 
-def fetch(folder: str, root: str | Path | None = None, registry: Path = REGISTRY) -> Path:
-    """Path of a registry folder ("raccoon") with all its files there, each checked against its SHA-256.
+def fetch(folder: str, root: str | Path | None = None, registry: Path = REGISTRY) -> list[Path]:
+    """The files of a registry folder ("raccoon"), sorted by name, each checked against its SHA-256.
 
     What is missing or differs is downloaded, with a progress bar. A file gets its name only when it is complete
     and its hash is right, so after an interruption the next call goes on with the first file that is missing.
-    root: where the folder lies or will lie; default data_folder().
+    Other files in the folder do not count. root: where the folder lies or will lie; default data_folder().
     Errors: ConnectionError (offline) or ValueError (hash), each with the file and its URL.
     """
     root = Path(root).expanduser() if root is not None else data_folder()
@@ -38,7 +38,7 @@ def fetch(folder: str, root: str | Path | None = None, registry: Path = REGISTRY
             _fetch_one(store, name, root)
     finally:
         logger.setLevel(level)
-    return root / folder
+    return [root / name for name in sorted(names)]
 
 
 def _fetch_one(store: pooch.Pooch, name: str, root: Path) -> None:
@@ -46,6 +46,13 @@ def _fetch_one(store: pooch.Pooch, name: str, root: Path) -> None:
     try:
         store.fetch(name)
     except requests.RequestException as error:
+        path = root / name
+        if path.is_file():
+            expected = store.registry[name].rpartition(":")[2]
+            raise ConnectionError(
+                f"data file '{path}' is damaged: its SHA-256 is {pooch.file_hash(str(path))}, expected {expected}; it "
+                f"cannot be fetched again from {url} ({error}): delete it and connect to the network once"
+            ) from error
         raise ConnectionError(
             f"data file '{name}' is not in '{root}' and cannot be fetched from {url} ({error}); connect to the "
             "network once, or set GAMLIB_DATA to a folder that holds the files"

@@ -18,8 +18,7 @@ class ImagenetSamples(AnnotatedImages):
     name = "imagenet_samples"
 
     def __init__(self, root: str | Path | None = None, registry: Path = REGISTRY):
-        folder = fetch("imagenet-samples", root, registry)
-        files = sorted(folder.glob("*.JPEG"))
+        files = fetch("imagenet-samples", root, registry)
         super().__init__([Record(f.stem, f, None, (Annotation(f.stem.partition("_")[0]),)) for f in files])
         labels = [self.labels(index)[0] for index in range(len(files))]
         self.classes = {label: imagenet_index(label, file) for label, file in zip(labels, files, strict=True)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, Record, check_root, clip_box, existing, wrong_layout
 from gamlib.data.classes import imagenet_index, imagenet_indices
+from gamlib.data.text import read_text
 from gamlib.data.voc_xml import read_voc_xml
 
 IMAGES = ("val", "ILSVRC2012_img_val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val")
@@ -37,11 +38,12 @@ class ImagenetVal(AnnotatedImages):
             raise wrong_layout(self.name, root, "the images", LAYOUT)
         if boxes is None:
             raise wrong_layout(self.name, root, "the folder of boxes", LAYOUT)
-        files = sorted(images.glob("n*/*.JPEG"))
+        # not the "._" files that macOS leaves on other file systems
+        files = sorted(images.glob("n*/[!.]*.JPEG"))
         if files:
             wnids = {file: file.parent.name for file in files}
         else:
-            files = sorted(images.glob("*.JPEG"))
+            files = sorted(images.glob("[!.]*.JPEG"))
             if not files:
                 raise wrong_layout(self.name, root, "a .JPEG image", LAYOUT)
             devkit = existing(root, DEVKIT)
@@ -52,6 +54,12 @@ class ImagenetVal(AnnotatedImages):
         dropped = Counter[str]()
         files.sort(key=lambda file: file.name)
         records = [_record(file, wnids[file], boxes / f"{file.stem}.xml", dropped) for file in files]
+        if not any(annotation.box for record in records for annotation in record.annotations):
+            left_out = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
+            raise ValueError(
+                f"data set '{self.name}': none of the {len(files)} images in '{images}' has a box of its class "
+                f"({left_out}); looked for '{boxes / files[0].stem}.xml' and so on"
+            )
         super().__init__(records, dropped)
 
 
@@ -85,16 +93,23 @@ def _devkit_labels(files: list[Path], devkit: Path) -> dict[Path, str]:
     for path in (truth, meta):
         if not path.is_file():
             raise FileNotFoundError(f"data set 'imagenet_val': no file '{path}'; it is part of ILSVRC2012_devkit_t12")
-    synsets = loadmat(meta, squeeze_me=True)["synsets"]
-    wnid_of = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if str(s["WNID"]) in imagenet_indices()}
-    lines = truth.read_text().split()
+    try:
+        synsets = [(int(s["ILSVRC2012_ID"]), str(s["WNID"])) for s in loadmat(meta, squeeze_me=True)["synsets"]]
+    # SciPy has an error of another kind for each way in which the file can be damaged
+    except Exception as error:
+        raise ValueError(
+            f"'{meta}' cannot be read as the devkit's table 'synsets' with ILSVRC2012_ID and WNID "
+            f"({type(error).__name__}: {error}); unpack it anew"
+        ) from error
+    wnid_of = {number: wnid for number, wnid in synsets if wnid in imagenet_indices()}
+    lines = [line.strip() for line in read_text(truth).rstrip().splitlines()]
     labels = {}
     for file in files:
         number = file.stem.rpartition("_")[2]
-        if not number.isdigit() or not 1 <= int(number) <= len(lines):
+        if not number.isdecimal() or not 1 <= int(number) <= len(lines):
             raise ValueError(f"'{truth}' has {len(lines)} lines, none for image '{file.name}'")
         text = lines[int(number) - 1]
-        if not text.isdigit() or int(text) not in wnid_of:
+        if not text.isdecimal() or int(text) not in wnid_of:
             raise ValueError(f"'{truth}', line {int(number)}: '{text}' is not an ILSVRC2012_ID of '{meta}'")
         labels[file] = wnid_of[int(text)]
     return labels

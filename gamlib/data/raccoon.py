@@ -22,9 +22,9 @@ class Raccoon(AnnotatedImages):
     name = "raccoon"
 
     def __init__(self, root: str | Path | None = None, registry: Path = REGISTRY):
-        folder = fetch("raccoon", root, registry)
+        annotated = [path for path in fetch("raccoon", root, registry) if path.suffix == ".xml"]
         records, dropped = [], Counter[str]()
-        for path in sorted((folder / "annotations").glob("*.xml"), key=lambda p: int(p.stem.rpartition("-")[2])):
+        for path in sorted(annotated, key=lambda p: int(p.stem.rpartition("-")[2])):
             size, objects = read_voc_xml(path)
             annotations = []
             for item in objects:
@@ -33,7 +33,7 @@ class Raccoon(AnnotatedImages):
                     dropped["box outside the image"] += 1
                 else:
                     annotations.append(Annotation(item.name, box))
-            image = folder / "images" / f"{path.stem}.jpg"
+            image = path.parents[1] / "images" / f"{path.stem}.jpg"
             records.append(Record(path.stem, image, size, tuple(annotations)))
         super().__init__(records, dropped)
         self.classes = {"raccoon": None}

@@ -68,8 +68,8 @@ class Scenes(Dataset):
 
     Labels take turns, so each is equally frequent when n is a multiple of 12, and equally frequent in both folds
     when n is a multiple of 24. Masks hold the pixels covered
-    at least by half; boxes are tight around masks. Raises ValueError for another kind or percentile, or an
-    n that is not even and positive.
+    at least by half; boxes are tight around masks. Raises ValueError for another kind or percentile, an
+    n that is not even and positive, or a negative seed.
 
     >>> scenes = Scenes("single", n=4)
     >>> scenes.pairs, scenes[0].image.size, scenes.labels(0) == scenes.labels(1)
@@ -86,6 +86,8 @@ class Scenes(Dataset):
             raise ValueError(f"percentile {percentile} is not accepted; choose one of 100 (all sizes), 25, 10")
         if n < 2 or n % 2:
             raise ValueError(f"n = {n} scenes cannot be paired; give an even number of at least 2")
+        if seed < 0:
+            raise ValueError(f"seed = {seed} is not accepted; give a whole number of at least 0")
         self.kind, self.percentile, self.seed = kind, percentile, seed
         self.classes = class_indices()
         self.pairs = None if kind == "two" else tuple((index, index + 1) for index in range(0, n, 2))

@@ -9,8 +9,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, Record, check_root, clip_box, existing, wrong_layout
+from gamlib.data.annotated import (
+    DAMAGE,
+    AnnotatedImages,
+    Annotation,
+    Record,
+    check_root,
+    clip_box,
+    existing,
+    wrong_layout,
+)
 from gamlib.data.samples import BrokenImage
+from gamlib.data.text import read_words
 from gamlib.data.voc_xml import XmlObject, read_voc_xml
 
 # in the order of the palette: class n of SegmentationClass is CLASSES[n - 1]; 0 is background, 255 void
@@ -23,11 +33,15 @@ LAYOUT = """  VOCdevkit/{year}/ (or {year}/, or its content) with
   and for masks SegmentationObject/2007_000033.png ...   SegmentationClass/2007_000033.png ..."""
 # the development kit numbers pixels from 1 and both ends of a box lie in it
 FIRST_PIXEL = 1
+# in the list of a class: 1 for its images, -1 for all others, 0 where all its objects are marked difficult
+FLAGS = {"1": None, "-1": "image of another class", "0": "image of difficult objects only"}
+MASKS = ("SegmentationObject", "SegmentationClass")
 
 
 class _Voc(AnnotatedImages):
     """The user's own copy of PASCAL VOC (Everingham et al. 2010) as torchvision unpacks it.
 
+    split: a list of images, "val", "trainval", ...; of the list of a class, "cat_val", the images of that class.
     masks=False: images of ImageSets/Main with boxes; objects marked difficult are left out, as in the
     challenge. masks=True: images of ImageSets/Segmentation, each object with its box and mask, difficult ones
     too (their pixels are labelled); void pixels (255) belong to no mask. Truncated objects are kept. What is
@@ -41,19 +55,27 @@ class _Voc(AnnotatedImages):
         layout = LAYOUT.format(year=self.year, task=task, split=split)
         root = check_root(self.name, root, layout)
         folder = next((f for f in (root / "VOCdevkit" / self.year, root / self.year) if f.is_dir()), root)
+        if folder.name in {Voc2007.year, Voc2012.year} - {self.year}:
+            raise wrong_layout(self.name, root, self.year, layout)
         for part in ("JPEGImages", "Annotations", f"ImageSets/{task}/{split}.txt"):
             if existing(folder, (part,)) is None:
                 raise wrong_layout(self.name, root, part, layout)
         self._folder, self._masks = folder, masks
         dropped = Counter[str]()
-        ids = [line.split()[0] for line in (folder / f"ImageSets/{task}/{split}.txt").read_text().splitlines() if line]
-        super().__init__([self._record(sample_id, dropped) for sample_id in ids], dropped)
+        listing = folder / f"ImageSets/{task}/{split}.txt"
+        records = [self._record(sample_id, listing, dropped) for sample_id in _listed(listing, dropped)]
+        for part in MASKS if masks else ():
+            if not any((folder / part / f"{record.id}.png").is_file() for record in records):
+                raise wrong_layout(self.name, root, f"{part}/ with a mask of a listed image", layout)
+        super().__init__(records, dropped)
         self.classes = {name: name for name in CLASSES}
 
-    def _record(self, sample_id: str, dropped: Counter[str]) -> Record:
+    def _record(self, sample_id: str, listing: Path, dropped: Counter[str]) -> Record:
         path = self._folder / "Annotations" / f"{sample_id}.xml"
         if not path.is_file():
-            raise FileNotFoundError(f"data set '{self.name}': no annotation '{path}' of listed image '{sample_id}'")
+            raise FileNotFoundError(
+                f"data set '{self.name}': no annotation '{path}' of image '{sample_id}', which '{listing}' names"
+            )
         size, objects = read_voc_xml(path)
         annotations = []
         # SegmentationObject numbers the objects of the annotation from 1, in their order
@@ -74,7 +96,7 @@ class _Voc(AnnotatedImages):
     def masks(self, record: Record) -> list[np.ndarray | None]:
         if not self._masks:
             return super().masks(record)
-        objects, classes = (self._palette(part, record) for part in ("SegmentationObject", "SegmentationClass"))
+        objects, classes = (self._palette(part, record) for part in MASKS)
         masks: list[np.ndarray | None] = []
         for annotation in record.annotations:
             mask = objects == annotation.shape
@@ -90,7 +112,7 @@ class _Voc(AnnotatedImages):
         try:
             with Image.open(path) as image:
                 indices = np.array(image)
-        except (OSError, SyntaxError, ValueError) as error:
+        except DAMAGE as error:
             raise BrokenImage(record.id, str(error)) from error
         if indices.shape != record.size[::-1]:
             raise BrokenImage(record.id, f"'{path}' is not a palette image of the photograph's size")
@@ -105,6 +127,22 @@ class Voc2007(_Voc):
 class Voc2012(_Voc):
     name = "voc2012"
     year = "VOC2012"
+
+
+def _listed(path: Path, dropped: Counter[str]) -> list[str]:
+    """The images that a list names, in its order; those that the list of a class does not mean are counted."""
+    ids = []
+    for where, (sample_id, *flags) in read_words(path):
+        if len(flags) > 1 or (flags and flags[0] not in FLAGS):
+            raise ValueError(f"{where}: '{' '.join(flags)}' after the image, expected nothing, 1, -1 or 0")
+        reason = FLAGS[flags[0]] if flags else None
+        if reason is None:
+            ids.append(sample_id)
+        else:
+            dropped[reason] += 1
+    if not ids:
+        raise ValueError(f"'{path}' names no image{' of its class' if dropped else ''}; expected one a line")
+    return ids
 
 
 def _check_class(item: XmlObject, path: Path) -> None:

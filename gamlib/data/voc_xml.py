@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -33,7 +34,8 @@ def read_voc_xml(path: Path) -> tuple[tuple[int, int], list[XmlObject]]:
     """
     try:
         root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+    # besides ParseError: LookupError for an encoding that Python does not know, ValueError for one that expat does not
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise ValueError(f"annotation '{path}' is not well-formed XML: {error}") from error
     size = (int(_number(path, root, "size/width", 1)), int(_number(path, root, "size/height", 1)))
     objects = []
@@ -42,15 +44,18 @@ def read_voc_xml(path: Path) -> tuple[tuple[int, int], list[XmlObject]]:
         if element.find("bndbox") is not None:
             xmin, ymin, xmax, ymax = (_number(path, element, f"bndbox/{t}") for t in ("xmin", "ymin", "xmax", "ymax"))
             corners = (xmin, ymin, xmax, ymax)
-        difficult = element.findtext("difficult", "0").strip() == "1"
-        objects.append(XmlObject(_text(path, element, "name"), corners, difficult))
+        difficult = element.findtext("difficult", "0").strip()
+        if difficult not in ("0", "1"):
+            raise ValueError(f"annotation '{path}': tag <difficult> holds '{difficult}', expected 0 or 1")
+        objects.append(XmlObject(_text(path, element, "name"), corners, difficult == "1"))
     return size, objects
 
 
 def _text(path: Path, element: ElementTree.Element, tag: str) -> str:
     text = element.findtext(tag)
-    if text is None:
-        raise ValueError(f"annotation '{path}': tag <{tag}> is missing in <{element.tag}>")
+    if text is None or not text.strip():
+        fault = "missing" if text is None else "empty"
+        raise ValueError(f"annotation '{path}': tag <{tag}> is {fault} in <{element.tag}>")
     return text.strip()
 
 
@@ -59,7 +64,9 @@ def _number(path: Path, element: ElementTree.Element, tag: str, least: float | N
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(f"annotation '{path}': tag <{tag}> holds '{text}', expected a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"annotation '{path}': tag <{tag}> holds '{text}', expected a number")
     if least is not None and number < least:
         raise ValueError(f"annotation '{path}': tag <{tag}> holds '{text}', expected at least {least}")
     return number

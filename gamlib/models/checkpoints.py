@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,23 +23,40 @@ def read_file(path: str | Path) -> Any:
         raise FileNotFoundError(f"weights: no file '{path}'; give \"default\", None (random) or a checkpoint's path")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
+    # the file's own trouble, such as a missing permission, says what it is
+    except OSError:
+        raise
+    # torch has an error of another kind for each way in which a file can be wrong, some with a page of advice
     except Exception as error:
-        raise ValueError(f"weights: '{path}' is not a checkpoint that holds only tensors ({error})") from error
+        raise ValueError(f"weights: '{path}' is not a checkpoint that holds only tensors: {_reason(error)}") from None
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def _reason(error: Exception) -> str:
+    held = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    if held:
+        return f"it holds a {held[1]}; save it again with torch.save(network.state_dict(), path)"
+    return f"it is damaged, or torch.save did not write it ({type(error).__name__})"
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """The named tensors of a checkpoint file; a nested "state_dict" or "model" is unwrapped."""
     return named_tensors(read_file(path), path)
 
 
-def named_tensors(content: Any, source: object) -> dict[str, Any]:
-    """The named tensors in what a checkpoint file holds."""
+def named_tensors(content: Any, source: object) -> dict[str, Tensor]:
+    """The named tensors in what a checkpoint file holds; ValueError naming what is no tensor."""
     for key in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         kind = type(content).__name__
         raise ValueError(f"weights: '{source}' holds a {kind}, expected a dictionary of named tensors")
+    for key, value in content.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(
+                f"weights: '{source}' holds a {type(value).__name__} under '{key}', expected tensors only; they may "
+                'be nested under "state_dict" or "model"'
+            )
     return dict(content)
 
 

@@ -57,11 +57,16 @@ def tresnet(name: str, weights: str | Path | None) -> Model:
 
 
 def _categories(content: Any, source: object) -> list[str] | None:
-    """Class names in index order; ValueError if the indices are not 0, 1, 2, ..."""
+    """Class names in index order, from a list or from index -> name; ValueError if the indices are not 0, 1, 2, ..."""
     names = content.get("idx_to_class") if isinstance(content, Mapping) else None
     if names is None:
         return None
-    by_index = {int(index): str(name) for index, name in names.items()}
+    if isinstance(names, list | tuple):
+        names = dict(enumerate(names))
+    try:
+        by_index = {int(index): str(name) for index, name in names.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(f"weights: '{source}': idx_to_class is {names!r:.60}, expected index -> class name") from None
     if sorted(by_index) != list(range(len(by_index))):
         raise ValueError(f"weights: '{source}': the indices of idx_to_class are not 0 to {len(by_index) - 1}")
     return [by_index[index] for index in range(len(by_index))]

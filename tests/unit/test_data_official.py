@@ -1,9 +1,4 @@
-"""The user's own copies: small trees written in the official formats."""
-
-import gzip
-import json
-import sys
-from pathlib import Path
+"""The user's own copies that are annotated in XML, ImageNet and VOC: small trees in the official formats."""
 
 import numpy as np
 import pytest
@@ -13,7 +8,6 @@ from scipy.io import savemat
 from gamlib.data import BrokenImage, load_dataset
 
 SIZE = "<size><width>40</width><height>30</height><depth>3</depth></size>"
-pytest.importorskip("pycocotools", reason='needs the extra "paper"')
 
 
 def xml(*objects):
@@ -90,112 +84,51 @@ def test_imagenet_val_errors(imagenet, tmp_path):
         load_dataset("imagenet_val", imagenet)
 
 
-@pytest.fixture
-def chest(tmp_path):
-    write_image(tmp_path / "images_001/images/00000001_000.png", (1024, 1024), "L")
-    write_image(tmp_path / "images_002/images/00000002_000.png", (512, 512), "L")
-    rows = [
-        "00000001_000.png,Infiltrate,10.5,20,30,40,,,",
-        "00000001_000.png,Effusion,1000,1000,100,100,,,",
-        "00000002_000.png,Mass,2000,0,10,10,,,",
-        "00000003_000.png,Nodule,0,0,512,512,,,",
-    ]
-    write(tmp_path / "BBox_List_2017.csv", "Image Index,Finding Label,Bbox [x,y,w,h],,,\n" + "\n".join(rows) + "\n")
-    return tmp_path
+def test_imagenet_val_ignores_hidden_files_and_wants_names_of_their_own(imagenet):
+    write(imagenet / "val/._ILSVRC2012_val_00000001.JPEG", "left by another system")
+    assert len(load_dataset("imagenet_val", imagenet)) == 3
+    for wnid in ("n02123045", "n02099601"):
+        write_image(imagenet / f"val/{wnid}/ILSVRC2012_val_00000001.JPEG")
+    with pytest.raises(ValueError, match=r"'ILSVRC2012_val_00000001' is there twice, as '.*n02\d+/.*' and '.*n02"):
+        load_dataset("imagenet_val", imagenet)
 
 
-def test_chest_boxes_and_several_findings(chest):
-    data = load_dataset("chestx_ray8", chest)
-    assert [data.labels(i) for i in range(3)] == [("Infiltrate", "Effusion"), (), ("Nodule",)]
-    assert [o.box for o in data[0].objects] == [(10.5, 20, 40.5, 60), (1000, 1000, 1024, 1024)]
-    assert (data.areas(2), data.dropped) == ((0.25,), {"box outside the image": 1})
-    assert data[0].image.mode == "RGB"
-    assert data.classes["Infiltrate"] == "Infiltration"
-
-
-def test_chest_published_list(tmp_path):
-    package = pytest.importorskip("torchxrayvision", reason='needs the extra "paper"')
-    published = Path(package.__file__).parent / "data" / "BBox_List_2017.csv.gz"
-    write(tmp_path / "BBox_List_2017.csv", gzip.decompress(published.read_bytes()).decode())
-    write_image(tmp_path / "images/00013118_008.png", (1024, 1024), "L")
-    data = load_dataset("chestx_ray8", tmp_path)
-    assert (len(data), sum(len(data.labels(i)) for i in range(len(data))), data.dropped) == (880, 984, {})
-    index = [record.id for record in data.records].index("00013118_008")
-    assert data[index].objects[0].box == pytest.approx((225.085, 547.019, 311.864, 626.206), abs=1e-3)
-
-
-def test_chest_broken_images(chest):
-    data = load_dataset("chestx_ray8", chest)
-    with pytest.raises(BrokenImage, match="'00000002_000' cannot be read: it has 512 x 512 pixels, .* 1024 x 1024"):
-        data[1]
-    with pytest.raises(BrokenImage, match="'00000003_000' cannot be read: .*No such file"):
-        data[2]
+def table(**fields):
+    return {"synsets": np.array([tuple(fields.values())], dtype=[(key, "U9") for key in fields])}
 
 
 @pytest.mark.parametrize(
-    ("row", "text"),
+    "content", [b"", b"MATLAB 5.0 MAT-file", {}, table(WNID="n02099601"), table(ILSVRC2012_ID="x")]
+)
+def test_imagenet_val_damaged_devkit_table(imagenet, content):
+    meta = imagenet / "ILSVRC2012_devkit_t12/data/meta.mat"
+    meta.write_bytes(content) if isinstance(content, bytes) else savemat(meta, content)
+    with pytest.raises(
+        ValueError, match=r"meta.mat' cannot be read as the devkit's table 'synsets' .*; unpack it anew"
+    ):
+        load_dataset("imagenet_val", imagenet)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
     [
-        ("a.png,Mass,1,2,x,4", "line 2: could not convert string to float: 'x'"),
-        ("a.png,Mass,1,2", "line 2: 4 fields, expected image, finding, x, y, width, height"),
-        ("a.png,Mas,1,2,3,4", "line 2: unknown finding 'Mas'; accepted: Atelectasis"),
-        ("a.png,Mass,1,2,nan,4", "line 2: the box .* is not finite"),
+        # a blank line would move all labels below it
+        (b"2\n\n1\n2\n", "line 2: '' is not an ILSVRC2012_ID"),
+        (b"2\n\xff\n2\n", "line 2: byte 0xff is not UTF-8; save the file as UTF-8"),
     ],
 )
-def test_chest_table_errors_name_file_and_line(chest, row, text):
-    write(chest / "BBox_List_2017.csv", f"Image Index,Finding Label,Bbox [x,y,w,h],,,\n{row}\n")
-    with pytest.raises(ValueError, match=f"BBox_List_2017.csv', {text}"):
-        load_dataset("chestx_ray8", chest)
+def test_imagenet_val_damaged_labels(imagenet, content, text):
+    path = imagenet / "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"ground_truth.txt', {text}"):
+        load_dataset("imagenet_val", imagenet)
 
 
-@pytest.fixture
-def coco(tmp_path):
-    for number in (1, 2):
-        write_image(tmp_path / f"val2017/{number:012d}.jpg")
-    images = [{"id": n, "file_name": f"{n:012d}.jpg", "width": 40, "height": 30} for n in (1, 2)]
-    common = {"iscrowd": 0, "image_id": 1}
-    square = [[10.0, 10.0, 20.0, 10.0, 20.0, 20.0, 10.0, 20.0]]
-    # column-major runs: 3 columns of 30 empty, then 30 set, then the rest
-    runs = {"size": [30, 40], "counts": [90, 30, 1080]}
-    annotations = [
-        {**common, "id": 1, "category_id": 17, "bbox": [10, 10, 10, 10], "segmentation": square},
-        {**common, "id": 2, "category_id": 1, "bbox": [3, 0, 1, 30], "segmentation": runs},
-        {**common, "id": 3, "category_id": 1, "bbox": [0, 0, 40, 30], "segmentation": runs, "iscrowd": 1},
-        {**common, "id": 4, "category_id": 1, "bbox": [45, 0, 5, 5], "segmentation": square},
-        {**common, "id": 5, "category_id": 1, "bbox": [35, 25, 10, 10], "segmentation": [[1, 1, 2, 2]]},
-        {**common, "id": 6, "category_id": 1, "segmentation": square},
-    ]
-    categories = [{"id": 1, "name": "person"}, {"id": 17, "name": "cat"}]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    write(tmp_path / "annotations/instances_val2017.json", json.dumps(content, indent=1))
-    return tmp_path
-
-
-def test_coco_boxes_polygons_and_runs(coco):
-    data = load_dataset("coco", coco)
-    assert (data.labels(0), data.labels(1)) == (("cat", "person", "person"), ())
-    cat, person, corner = data[0].objects
-    assert (cat.box, person.box, corner.box) == ((10, 10, 20, 20), (3, 0, 4, 30), (35, 25, 40, 30))
-    expected = np.zeros((30, 40), dtype=bool)
-    expected[10:20, 10:20] = True
-    np.testing.assert_array_equal(cat.mask, expected)
-    assert (person.mask.sum(), person.mask[:, 3].all(), corner.mask.sum()) == (30, True, 0)
-    assert data.dropped == {"crowd": 1, "box outside the image": 1, "object without a box": 1}
-    assert data.classes == {"person": "person", "cat": "cat"}
-
-
-def test_coco_errors(coco, monkeypatch):
-    table = coco / "annotations/instances_val2017.json"
-    write(table, '{"images": [],\n "annotations": [}')
-    with pytest.raises(ValueError, match=r"instances_val2017.json', line 2: not valid JSON"):
-        load_dataset("coco", coco)
-    write(table, '{"images": []}')
-    with pytest.raises(ValueError, match="not a COCO instances file: KeyError 'categories'"):
-        load_dataset("coco", coco)
-    with pytest.raises(FileNotFoundError, match=r"(?s)annotations/instances_val2014.json not found .*val2014/0000"):
-        load_dataset("coco", coco, split="val2014")
-    monkeypatch.setitem(sys.modules, "pycocotools.mask", None)
-    with pytest.raises(ImportError, match=r"'coco' needs pycocotools: pip install \"gamlib\[paper\]\""):
-        load_dataset("coco", coco)
+def test_imagenet_val_without_any_box(imagenet):
+    (imagenet / "Annotations/CLS-LOC/val/ILSVRC2012_val_00000001.xml").unlink()
+    text = r"none of the 3 images in '.*val' has a box .*image without boxes: 2.*looked for '.*00000001.xml'"
+    with pytest.raises(ValueError, match=text):
+        load_dataset("imagenet_val", imagenet)
 
 
 def write_palette(path, indices):
@@ -255,7 +188,14 @@ def test_voc_masks_that_contradict_each_other_are_broken(voc):
         ("<annotation></annotation>", r"2007_000001.xml': tag <size/width> is missing in <annotation>"),
         (xml(xml_object("cat", 1, 1, 5)), r"tag <bndbox/ymax> is missing in <object>"),
         (xml(xml_object("cat", 1, 1, 5, "b")), r"tag <bndbox/ymax> holds 'b', expected a number"),
+        (xml(xml_object("cat", 1, 1, "nan", 5)), r"tag <bndbox/xmax> holds 'nan', expected a number"),
+        (xml(xml_object("cat", 1, 1, 5, 5, difficult="no")), r"tag <difficult> holds 'no', expected 0 or 1"),
+        (xml(xml_object("", 1, 1, 5, 5)), r"tag <name> is empty in <object>"),
+        ("", r"2007_000001.xml' is not well-formed XML: no element found"),
+        ('<?xml version="1.0" encoding="no"?><a/>', r"2007_000001.xml' is not well-formed XML: unknown encoding"),
+        ('<?xml version="1.0" encoding="big5"?><a/>', r"2007_000001.xml' is not well-formed XML: multi-byte"),
         (xml().replace("40", "0"), r"tag <size/width> holds '0', expected at least 1"),
+        (xml().replace("40", "inf"), r"tag <size/width> holds 'inf', expected a number"),
         (xml(xml_object("catt", 1, 1, 5, 5)), r"unknown class 'catt'; did you mean 'cat'\? accepted: aeroplane"),
     ],
 )
@@ -265,9 +205,68 @@ def test_voc_annotation_errors_name_file_and_tag(voc, text, message):
         load_dataset("voc2012", voc)
 
 
-@pytest.mark.parametrize("name", ["imagenet_val", "chestx_ray8", "coco", "voc2007", "voc2012"])
-def test_missing_root_and_wrong_layout_show_the_layout(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match=rf"(?s)'{name}': no folder '.*nowhere'; give the folder with\n  "):
-        load_dataset(name, tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match=rf"(?s)'{name}': .* not found in .*; looked for this layout:\n  "):
-        load_dataset(name, tmp_path)
+def test_voc_list_with_blank_lines(voc):
+    write(voc / "VOCdevkit/VOC2012/ImageSets/Main/val.txt", "\n2007_000001\n  \n\n")
+    assert len(load_dataset("voc2012", voc)) == 1
+
+
+def test_voc_list_of_a_class_means_its_images(voc):
+    lists = voc / "VOCdevkit/VOC2012/ImageSets/Main"
+    write(lists / "person_val.txt", "2007_000002 -1\n2007_000001  1\n2007_000003  0\n")
+    data = load_dataset("voc2012", voc, split="person_val")
+    assert [record.id for record in data.records] == ["2007_000001"]
+    assert (data.dropped["image of another class"], data.dropped["image of difficult objects only"]) == (1, 1)
+    write(lists / "person_val.txt", "2007_000001 -1\n")
+    with pytest.raises(ValueError, match="person_val.txt' names no image of its class; expected one a line"):
+        load_dataset("voc2012", voc, split="person_val")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "val.txt' names no image; expected one a line"),
+        (b"2007_000001\n2007_000001 yes\n", "val.txt', line 2: 'yes' after the image, expected nothing, 1, -1 or 0"),
+        (b"2007_\xe9\n", "val.txt', line 1: byte 0xe9 is not UTF-8"),
+        (b"2007_000001\n2007_000001\n", "image '2007_000001' is there twice"),
+    ],
+)
+def test_voc_damaged_lists(voc, content, text):
+    (voc / "VOCdevkit/VOC2012/ImageSets/Main/val.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=text):
+        load_dataset("voc2012", voc)
+
+
+def test_voc_missing_annotation_of_a_listed_image(voc):
+    write(voc / "VOCdevkit/VOC2012/ImageSets/Main/val.txt", "2007_000001\n2007_000002\n")
+    with pytest.raises(FileNotFoundError, match="no annotation '.*' of image '2007_000002', which '.*val.txt' names"):
+        load_dataset("voc2012", voc)
+
+
+def test_voc_of_another_year_is_not_taken(voc):
+    folder = (voc / "VOCdevkit/VOC2012").rename(voc / "VOC2007")
+    assert len(load_dataset("voc2007", folder)) == 1
+    with pytest.raises(FileNotFoundError, match=r"'voc2012': VOC2012 not found in '.*VOC2007'"):
+        load_dataset("voc2012", folder)
+
+
+@pytest.mark.parametrize("part", ["SegmentationObject", "SegmentationClass"])
+def test_voc_without_masks(voc, part):
+    (voc / f"VOCdevkit/VOC2012/{part}/2007_000001.png").unlink()
+    with pytest.raises(FileNotFoundError, match=f"'voc2012': {part}/ with a mask of a listed image not found in"):
+        load_dataset("voc2012", voc, masks=True)
+
+
+def test_voc_without_any_image(voc):
+    (voc / "VOCdevkit/VOC2012/JPEGImages/2007_000001.jpg").unlink()
+    with pytest.raises(
+        FileNotFoundError, match=r"'voc2012': none of its 1 annotated images is there; looked for '.*1.jpg'"
+    ):
+        load_dataset("voc2012", voc)
+
+
+def test_no_object_at_all(voc):
+    write(voc / "VOCdevkit/VOC2012/Annotations/2007_000001.xml", xml(xml_object("cat", 1, 1, 5, 5, difficult=1)))
+    with pytest.raises(
+        ValueError, match=r"'voc2012' is empty: none of its 1 images has an object \(left out: difficult: 1"
+    ):
+        load_dataset("voc2012", voc)

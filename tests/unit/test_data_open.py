@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import re
 import socket
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -69,10 +70,12 @@ def server(tmp_path):
 
 def test_fetch_downloads_once_and_goes_on_after_an_interruption(server, tmp_path):
     registry, _, asked = server
-    folder = fetch("raccoon", tmp_path / "cache", registry)
+    files = fetch("raccoon", tmp_path / "cache", registry)
     assert sorted(asked) == ["/raccoon/annotations/raccoon-2.xml", "/raccoon/images/raccoon-2.jpg"]
-    assert (folder / "annotations" / "raccoon-2.xml").read_text() == XML
-    (folder / "images" / "raccoon-2.jpg").unlink()
+    folder = tmp_path / "cache" / "raccoon"
+    assert files == [folder / "annotations" / "raccoon-2.xml", folder / "images" / "raccoon-2.jpg"]
+    assert files[0].read_text() == XML
+    files[1].unlink()
     asked.clear()
     fetch("raccoon", tmp_path / "cache", registry)
     assert asked == ["/raccoon/images/raccoon-2.jpg"]
@@ -105,13 +108,33 @@ def test_fetch_offline_names_file_url_and_folder_variable(tmp_path):
         fetch("raccoon", tmp_path / "cache", registry)
 
 
+def test_fetch_offline_says_that_a_file_is_damaged(server, tmp_path):
+    registry, source, _ = server
+    damaged = tmp_path / "cache" / "raccoon" / "images" / "raccoon-2.jpg"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"half")
+    expected = hashlib.sha256((source / "raccoon" / "images" / "raccoon-2.jpg").read_bytes()).hexdigest()
+    registry.write_text(re.sub(r"http://127.0.0.1:\d+", "http://127.0.0.1:9", registry.read_text()))
+    (tmp_path / "cache" / "raccoon" / "annotations").mkdir()
+    (tmp_path / "cache" / "raccoon" / "annotations" / "raccoon-2.xml").write_text(XML)
+    found = hashlib.sha256(b"half").hexdigest()
+    text = rf"'{damaged}' is damaged: its SHA-256 is {found}, expected {expected}; .*127.0.0.1:9.*: delete it"
+    with pytest.raises(ConnectionError, match=text):
+        fetch("raccoon", tmp_path / "cache", registry)
+
+
 def test_data_folder_is_named_by_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("GAMLIB_DATA", str(tmp_path))
     assert data_folder() == tmp_path
 
 
 def test_raccoon_boxes_are_half_open_and_counted(server, tmp_path):
+    # neither a file of the system nor one of the user's own is of the set
+    (tmp_path / "cache/raccoon/annotations").mkdir(parents=True)
+    for name in ("._raccoon-2.xml", "mine.xml"):
+        (tmp_path / "cache/raccoon/annotations" / name).write_text("no XML")
     data = Raccoon(tmp_path / "cache", server[0])
+    assert len(data) == 1
     assert data[0].objects[0].box == (0, 10, 40, 20)
     assert data.labels(0) == ("raccoon",)
     assert data.areas(0) == pytest.approx((400 / 1200,))
@@ -151,7 +174,8 @@ def test_mnist_offline_names_folder_and_variable(monkeypatch, tmp_path):
         load_dataset("mnist", tmp_path, split="val")
 
 
-def test_mnist_from_files_in_the_published_format(tmp_path):
+@pytest.fixture
+def mnist(tmp_path):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for part, count in (("train", 1), ("t10k", 2)):
@@ -161,9 +185,43 @@ def test_mnist_from_files_in_the_published_format(tmp_path):
         )
         labels = bytes([0, 0, 8, 1]) + count.to_bytes(4, "big") + bytes(range(7, 7 + count))
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
-    data = load_dataset("mnist", tmp_path)
+    return tmp_path
+
+
+def test_mnist_from_files_in_the_published_format(mnist):
+    data = load_dataset("mnist", mnist)
     assert (len(data), data.labels(1), data[1].objects[0].label) == (2, ("8",), "8")
     assert data[1].image.size == (32, 32)
     # the last of the 28 x 28 pixels, inside a margin of 2
     assert data[1].image.getpixel((29, 29)) == (255, 255, 255)
     assert data[1].image.getpixel((31, 31)) == (0, 0, 0)
+
+
+IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        (IMAGES, lambda content: b""),
+        (IMAGES, lambda content: content[:-1]),
+        (IMAGES, lambda content: b"\x1f\x8b" + content),
+        (IMAGES, lambda content: bytes([0, 0, 8, 3, 0, 0, 0, 1]) + content[8 : 16 + 28 * 28]),
+        (LABELS, lambda content: content[:-1]),
+        (LABELS, lambda content: content[:-1] + b"\x0a"),
+    ],
+)
+def test_mnist_damaged_files(mnist, name, change):
+    path = mnist / "MNIST" / "raw" / name
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ValueError, match=rf"'{IMAGES}' or '{LABELS}' in '.*raw' cannot be read .*delete both"):
+        load_dataset("mnist", mnist)
+    assert len(load_dataset("mnist", mnist, split="train")) == 1
+
+
+def test_mnist_damaged_archive_offline(mnist, monkeypatch):
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
+    (mnist / "MNIST" / "raw" / IMAGES).unlink()
+    (mnist / "MNIST" / "raw" / f"{IMAGES}.gz").write_bytes(b"half")
+    with pytest.raises(ConnectionError, match=r"the files are not in '.*raw', or not whole, and cannot be fetched"):
+        load_dataset("mnist", mnist)

@@ -18,13 +18,28 @@ def test_an_equal_score_is_no_increase():
     assert increase_in_confidence([0.5], [0.5]) == 0
 
 
-@pytest.mark.parametrize("y", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("y", [0.0, -1.0])
 def test_scores_that_are_not_above_zero_are_left_out(y):
     # only the second counts: 4 -> 1 loses three quarters
     assert average_drop([y, 4.0], [9.0, 1.0]) == 75
     assert increase_in_confidence([y, 4.0], [9.0, 1.0]) == 0
     assert np.isnan(drops([y, 4.0], [9.0, 1.0])).tolist() == [True, False]
     assert np.isnan(increases([y, 4.0], [9.0, 1.0])).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("mean", [average_drop, increase_in_confidence])
+def test_a_score_that_is_not_finite_has_no_mean(mean, bad):
+    with pytest.raises(ValueError, match="scores: 2 of the 3 before and 0 after are not finite"):
+        mean([bad, bad, 4.0], [9.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match="scores: 0 of the 2 before and 1 after are not finite"):
+        mean(torch.tensor([1.0, 4.0]), torch.tensor([bad, 1.0]))
+
+
+@pytest.mark.parametrize(("before", "after"), [(4.0, float("nan")), (float("nan"), 4.0)])
+def test_one_by_one_a_nan_score_stays_nan(before, after):
+    assert np.isnan(drops([before, 4.0], [after, 1.0])).tolist() == [True, False]
+    assert np.isnan(increases([before, 4.0], [after, 5.0])).tolist() == [True, False]
 
 
 def test_no_valid_score_has_no_mean():

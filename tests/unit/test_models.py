@@ -1,5 +1,6 @@
 """Networks by name, their weights and preprocessing, and what each mistake is answered with."""
 
+import pickle
 import re
 from pathlib import Path
 from urllib.error import URLError
@@ -122,16 +123,46 @@ def test_checkpoint_that_is_no_dictionary_of_tensors(tmp_path, content, kind):
         load_resnet(tmp_path, content)
 
 
+@pytest.mark.parametrize(("key", "value", "kind"), [("epoch", 3, "int"), ("model_state_dict", {}, "dict")])
+def test_checkpoint_with_something_that_is_no_tensor(tmp_path, key, value, kind):
+    text = rf"holds a {kind} under '{key}', expected tensors only; they may be nested under \"state_dict\" or \"model\""
+    with pytest.raises(ValueError, match=text):
+        load_resnet(tmp_path, {"fc.bias": torch.zeros(1), key: value})
+
+
 def test_checkpoint_that_could_run_code(tmp_path):
-    with pytest.raises(ValueError, match="is not a checkpoint that holds only tensors"):
+    text = r"only tensors: it holds a torch.nn.modules.linear.Linear; save it again with torch.save\("
+    with pytest.raises(ValueError, match=text):
         load_resnet(tmp_path, nn.Linear(1, 1))
 
 
-def test_file_that_is_no_checkpoint(tmp_path):
+DAMAGED = {
+    "text": b"weights",
+    "page": b"<!DOCTYPE html><html></html>",
+    "empty": b"",
+    "other zip": b"PK\x05\x06" + bytes(18),
+    "other pickle": pickle.dumps({"a": 1}, protocol=4),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+def test_file_that_is_no_checkpoint(tmp_path, content):
     path = tmp_path / "weights.pt"
-    path.write_text("weights")
-    with pytest.raises(ValueError, match="is not a checkpoint that holds only tensors"):
+    path.write_bytes(content)
+    with pytest.raises(ValueError) as error:
         read_checkpoint(path)
+    text = rf"weights: '{path}' is not a checkpoint that holds only tensors: it is damaged, or torch.save .* \(\w+\)"
+    assert re.fullmatch(text, str(error.value))
+    # torch's own page of advice is not shown above it
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+
+
+def test_checkpoint_that_ends_early(tmp_path, resnet_state):
+    torch.save(resnet_state, tmp_path / "weights.pt")
+    content = (tmp_path / "weights.pt").read_bytes()
+    (tmp_path / "weights.pt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"weights.pt' is not a .*: it is damaged, or torch.save did not write it"):
+        read_checkpoint(tmp_path / "weights.pt")
 
 
 def test_missing_checkpoint(tmp_path):

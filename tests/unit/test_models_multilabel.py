@@ -166,3 +166,13 @@ def test_tresnet_errors(tresnet, tmp_path):
     torch.save({**content, "idx_to_class": {1: "person", 3: "cat"}}, tmp_path / "gap.pth")
     with pytest.raises(ValueError, match="gap.pth': the indices of idx_to_class are not 0 to 1"):
         load_model("tresnet_l_coco", tmp_path / "gap.pth")
+    for names in ("person", {"person": 0}, 3):
+        torch.save({**content, "idx_to_class": names}, tmp_path / "names.pth")
+        with pytest.raises(ValueError, match=r"names.pth': idx_to_class is .*, expected index -> class name"):
+            load_model("tresnet_l_coco", tmp_path / "names.pth")
+
+
+def test_tresnet_takes_a_list_of_names(tresnet, tmp_path):
+    content = torch.load(tresnet[1], weights_only=True)
+    torch.save({**content, "idx_to_class": ["person", "cat", "zebra"]}, tmp_path / "list.pth")
+    assert load_model("tresnet_l_coco", tmp_path / "list.pth").categories == ["person", "cat", "zebra"]

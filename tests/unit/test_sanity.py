@@ -132,3 +132,17 @@ def test_hog_of_a_map_as_small_as_a_digit():
     ramp = np.tile(np.linspace(0, 1, 32), (32, 1))
     assert hog_correlation(ramp, ramp) == pytest.approx(1)
     assert hog_correlation(ramp, ramp.T) < 0.5
+
+
+@pytest.mark.parametrize(("name", "least"), [("spearman", 1), ("ssim", 7), ("hog", 8)])
+def test_similarities_name_maps_that_do_not_fit(name, least):
+    similarity, ramp = SIMILARITIES[name], np.arange(least * 9.0).reshape(least, 9)
+    assert similarity(ramp, ramp) == pytest.approx(1)
+    text = rf"maps: got \({least - 1}, 9\) and .*; expected one \(H, W\) shape for both, at least {least} pixels a side"
+    for other in (ramp[1:], ramp):
+        with pytest.raises(ValueError, match=text):
+            similarity(ramp[1:], other)
+    with pytest.raises(ValueError, match=rf"maps: got \({least}, 9\) and \({least + 1}, 9\); expected"):
+        similarity(ramp, np.zeros((least + 1, 9)))
+    with pytest.raises(ValueError, match=r"maps: got \(2, .*expected one \(H, W\) shape"):
+        similarity(np.stack([ramp, ramp]), np.stack([ramp, ramp]))

@@ -206,6 +206,7 @@ def test_backgrounds_are_coloured_and_free_of_objects(name):
         ({"n": 7}, "n = 7 scenes cannot be paired; give an even number of at least 2"),
         ({"n": 0}, "n = 0 scenes cannot be paired"),
         ({"percentile": 50}, "percentile 50 is not accepted; choose one of 100"),
+        ({"seed": -1}, "seed = -1 is not accepted; give a whole number of at least 0"),
     ],
 )
 def test_bad_options(options, message):

@@ -17,6 +17,20 @@ def test_split_of_a_number_of_items():
     assert sorted(split(5, folds=2)) == [0, 0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_split_takes_any_sequence_of_names(kind):
+    assert split(kind(["b", "b", "a", "c"]), 2, 5).tolist() == split([1, 1, 0, 2], 2, 5).tolist()
+    # the order of the items does not decide their folds
+    forth, back = (split(kind(names), 2, 0) for names in (["a", "b", "c"], ["c", "b", "a"]))
+    assert forth.tolist() == back.tolist()[::-1] == np.random.default_rng(0).permutation([0, 1, 0]).tolist()
+
+
+def test_split_takes_tuples_as_names():
+    folds = split([("a", 0), ("a", 1), ("a", 1), ("b", 0)], 2, 5)
+    assert folds.tolist() == split([0, 1, 1, 2], 2, 5).tolist()
+    assert sorted(split(np.int64(5))) == [0, 0, 0, 1, 1]
+
+
 def test_split_with_too_few_clusters():
     with pytest.raises(ValueError, match="1 clusters cannot fill 2 folds.*give at least 2"):
         split(["a", "a", "a"], folds=2)
