@@ -138,6 +138,8 @@ def _difference(cells: Cells, claim: dict, seed: int) -> dict | None:
     return _measured(claim, interval, given["cluster_kind"].iloc[0], sums / counts, len(given), len(pairs) - len(given))
 
 
+# Where no map of b hits its object there is no gain: NaN or infinite, without a warning, and never a verdict.
+@np.errstate(divide="ignore", invalid="ignore")
 def _gain(cells: Cells, claim: dict, seed: int) -> dict | None:
     """Relative gain of a over b in the smaller stratum minus that in the larger, strata resampled separately."""
     gains, samples, of_cluster, rows = [], [], [], 0
