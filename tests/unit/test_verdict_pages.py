@@ -6,7 +6,8 @@ import pytest
 
 from gamlib.paper import load_claims
 from gamlib.verdict_charts import by_choice, combination_counts, combinations, forest, specification_curve
-from gamlib.verdict_pages import Run, claim_blocks, committed_runs, frame_page, overview, read_reference, statements
+from gamlib.verdict_pages import claim_blocks, frame_page, overview
+from gamlib.verdict_runs import Run, committed_runs, read_reference, statements
 from gamlib.verdict_text import across, controls_sentences, controls_table, findings, tally, verdict_sentence
 from gamlib.verdicts import claim_verdicts
 
