@@ -280,6 +280,22 @@ def test_an_overflow_in_an_earlier_layer_spoils_the_depth_that_needs_it():
     assert [module._printed_is_finite(trace, n).tolist() for n in (1, 2)] == [[True], [False]]
 
 
+def test_the_printed_grad_cam_pp_is_the_closed_form_where_finite_and_lost_elsewhere():
+    boxes = pd.DataFrame({
+        "method": ["grad_cam_pp_stable", "grad_cam_pp_stable", "gam"], "n": [1, 2, 2], "finite": [False, True, True],
+        "join": ["mean", "max", "max"],
+    })  # fmt: skip
+    boxes[IOUS] = 0.7
+    found = module._completed(boxes).set_index(["method", "n", "join"])[["finite", IOUS[0], IOUS[-1]]]
+    expected = {("grad_cam_pp_stable", 2, "max"): [True, 0.7, 0.7], ("gam", 2, "max"): [True, 0.7, 0.7],
+                ("grad_cam_pp", 2, "max"): [True, 0.7, 0.7]}  # fmt: skip
+    # with one layer there is nothing to join, so its row stands for every way
+    for join in AGGREGATES:
+        expected["grad_cam_pp_stable", 1, join] = [True, 0.7, 0.7]
+        expected["grad_cam_pp", 1, join] = [False, 0, 0]
+    assert {key: row.tolist() for key, row in found.iterrows()} == expected
+
+
 PAIRS = 12
 
 

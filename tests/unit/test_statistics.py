@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gamlib.statistics import Interval, bootstrap, combine, cross_fit, decide, judge, split
+from gamlib.statistics import Interval, bootstrap, cluster_sums, combine, cross_fit, decide, judge, resample, split
 
 
 def test_split_divides_no_cluster():
@@ -15,6 +15,8 @@ def test_split_divides_no_cluster():
 
 def test_split_of_a_number_of_items():
     assert sorted(split(5, folds=2)) == [0, 0, 0, 1, 1]
+    assert sorted(split(3, folds=3)) == [0, 1, 2]  # as many as there are folds will do
+    assert sorted(split(10, folds=3, seed=7)) == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array])
@@ -49,6 +51,15 @@ def test_cross_fit_takes_the_smallest_of_equal_thresholds():
     assert cross_fit([[0.5, 0.5], [0.5, 0.5]], [0, 1])[1].tolist() == [0, 0]
 
 
+def test_cross_fit_tunes_on_all_other_folds_by_their_mean():
+    # The others of fold 2 have means (1/3, 3/5), though two rows of three prefer the first threshold; those of fold 0
+    # have (1/2, 1/2), and those of fold 1 (2/3, 4/15).
+    values = [[0.5, 0.4], [0.5, 0.4], [0.0, 1.0], [1.0, 0.0]]
+    chosen, index = cross_fit(values, [0, 0, 1, 2])
+    assert index.tolist() == [0, 0, 0, 1]
+    assert chosen.tolist() == [0.5, 0.5, 0.0, 0.0]
+
+
 def test_cross_fit_needs_a_hold_out_part():
     with pytest.raises(ValueError, match="all 2 rows lie in fold 0; the hold-out part is empty"):
         cross_fit([[0.5], [0.6]], [0, 0])
@@ -62,6 +73,48 @@ def test_bootstrap_of_two_clusters_by_enumeration():
     # draws of two clusters with means 0 (two rows) and 3 (one row): aa 0 (1/4), ab 1 (1/2), bb 3 (1/4)
     mean, low, high = bootstrap([0.0, 0.0, 3.0], ["a", "a", "b"])
     assert (mean, low, high) == (1, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "low", "high"),
+    [
+        # Two objects, four images of each: both draws are object a in a quarter of all, b in another, so 0 to 4.
+        (list("aaaabbbb"), 0, 4),
+        # Eight images, each drawn by itself: k of 8 draws are a 4 with the shares 1, 8, 28, 56, ... of 256. Up to
+        # k = 0 lie 0.4%, up to k = 1 3.5% (so 2.5% is there), up to k = 2 14.5%; the mean is k / 2.
+        (list("abcdefgh"), 0.5, 3.5),
+        # Pairs of images: k of 4 draws are a 4 with the shares 1, 4, 6, 4, 1 of 16; 6.25% lie at 0.
+        (list("aabbccdd"), 0, 4),
+    ],
+)
+def test_the_cluster_decides_the_width(clusters, low, high):
+    assert bootstrap([0.0] * 4 + [4.0] * 4, clusters) == (2, low, high)
+
+
+def test_a_cluster_counts_by_its_rows():
+    # draws aa, ab, ba, bb: the mean over rows is 0, 3/4, 3/4, 3; the middle of them is met half the time
+    diffs, clusters = [0.0] * 3 + [3.0], list("aaab")
+    blocks = list(resample(clusters, seed=1, resamples=4000))
+    sums, counts = cluster_sums(diffs, clusters)
+    assert (sums.tolist(), counts.tolist()) == ([0, 3], [3, 1])
+    means = np.concatenate([sums[i].sum(axis=1) / counts[i].sum(axis=1) for i in blocks])
+    assert set(means) == {0, 0.75, 3}
+    assert (means == 0.75).mean() == pytest.approx(0.5, abs=0.03)  # four standard errors
+
+
+def test_resamples_come_in_blocks_and_depend_on_the_seed():
+    clusters = [f"cluster {i // 2}" for i in range(900)]  # 450 clusters: 4444 samples a block
+    blocks = list(resample(clusters, seed=3, resamples=10_000))
+    assert [block.shape for block in blocks] == [(4444, 450), (4444, 450), (1112, 450)]
+    assert set(np.unique(blocks[0])) == set(range(450))
+    assert (blocks[0] == next(resample(clusters, seed=3))).all()
+    assert (blocks[0] != next(resample(clusters, seed=4))).any() and (blocks[0] != blocks[1]).any()
+
+
+def test_the_interval_depends_on_the_seed():
+    diffs = np.arange(30.0) ** 2
+    assert bootstrap(diffs, range(30), seed=1) == bootstrap(diffs, range(30), seed=1)
+    assert bootstrap(diffs, range(30), seed=1).low != bootstrap(diffs, range(30), seed=2).low
 
 
 def test_bootstrap_agrees_with_the_normal_interval():
@@ -105,29 +158,63 @@ def test_bootstrap_is_repeatable_and_refuses_gaps():
         (0.6, 2, 0, "contradicted"),
         (-2, -0.6, 0, "contradicted"),
         (0.2, 2, 0, "undecided"),
+        (-3, 0, +1, "undecided"),  # holds 0
+        (-3, 0, -1, "undecided"),
+        (-0.5, 0.5, +1, "equivalent"),  # the margin belongs to it
+        (-0.5, 0.6, +1, "undecided"),
+        (-0.6, 0.5, 0, "undecided"),
+        (-0.5, 0.5, 0, "reproduced"),
+        (0.5, 2, 0, "undecided"),  # no further off than the margin
+        (-2, -0.5, 0, "undecided"),
+        (0.3, 0.7, -1, "contradicted"),
+        (0.1, 0.4, -1, "equivalent"),  # wholly on the other side, and too small to matter
     ],
 )
 def test_decide(low, high, sign, expected):
     assert decide(Interval((low + high) / 2, low, high), sign, margin=0.5) == expected
 
 
+@pytest.mark.parametrize(("margin", "expected"), [(0, "reproduced"), (1, "reproduced"), (3, "equivalent")])
+def test_decide_at_another_margin(margin, expected):
+    assert decide(Interval(2, 1, 3), +1, margin) == expected
+    assert judge(Interval(2, 1, 3), +1, margin, "label", [1, 2, 3, 2, 2]) == expected
+
+
 def test_rounding_is_no_verdict():
     assert decide(Interval(6e-7, 1e-7, 9e-7), +1) == "equivalent"
 
 
+SPREAD = [1.0] * 9 + [-1.0]
+
+
 @pytest.mark.parametrize(
-    ("kind", "means", "expected"),
+    ("low", "high", "sign", "kind", "means", "expected"),
     [
-        ("label", [1, 2, 3, 2, 2], "reproduced"),
-        ("label", [1, 2, 3, 2], "undecided"),  # four objects
-        ("label", [1, 2, 3, 2, -0.1], "undecided"),  # one object disagrees
-        ("label", [1, 2, 3, 2, 0], "undecided"),
-        ("pair", [1.0] * 9 + [-1], "reproduced"),  # single pairs may disagree
-        ("pair", [1.0] * 9, "undecided"),  # nine pairs
+        (1, 3, +1, "label", [1, 2, 3, 2, 2], "reproduced"),
+        (1, 3, +1, "label", [1, 2, 3, 2], "undecided"),  # four objects
+        (1, 3, +1, "label", [1, 2, 3, 2, -0.1], "undecided"),  # one object disagrees
+        (1, 3, +1, "label", [1, 2, 3, 2, 0], "undecided"),
+        (1, 3, +1, "pair", SPREAD, "reproduced"),  # single pairs may disagree
+        (1, 3, +1, "pair", [1.0] * 9, "undecided"),  # nine pairs
+        (1, 3, -1, "label", [1, 2, 3, 2, 2], "contradicted"),
+        (1, 3, -1, "label", [1, 2, 3, 2], "undecided"),
+        (1, 3, -1, "label", [1, 2, 3, 2, -0.1], "undecided"),
+        (1, 3, -1, "pair", SPREAD, "contradicted"),
+        (-3, -1, -1, "label", [-1, -2, -3, -2, -2], "reproduced"),
+        (-3, -1, -1, "label", [-1, -2, -3, -2, 0], "undecided"),
+        (-3, -1, +1, "label", [-1, -2, -3, -2, -2], "contradicted"),
+        (-1, 3, +1, "label", [1, 2, 3, 2, 2], "undecided"),
+        (-0.1, 0.1, +1, "label", [0.1, 0.1, -0.1, 0], "undecided"),  # too few to call equivalent
+        (-0.1, 0.1, 0, "pair", [0.0] * 9, "undecided"),  # too few for a claim of no difference
+        (-0.1, 0.1, 0, "pair", [0.0] * 10, "reproduced"),
+        (1, 3, 0, "pair", SPREAD, "contradicted"),
+        (-3, -1, 0, "label", [-1, -2, -3, -2, -2], "contradicted"),
+        (-3, -1, 0, "label", [-1, -2, -3, -2, 1], "undecided"),
+        (0.2, 3, 0, "label", [1, 2, 3, 2, 2], "undecided"),
     ],
 )
-def test_judge_holds_back(kind, means, expected):
-    assert judge(Interval(2, 1, 3), +1, 0.5, kind, means) == expected
+def test_judge_holds_back(low, high, sign, kind, means, expected):
+    assert judge(Interval((low + high) / 2, low, high), sign, 0.5, kind, means) == expected
 
 
 def test_objects_need_not_agree_on_a_difference_too_small_to_matter():
@@ -151,6 +238,12 @@ def test_objects_need_not_agree_on_a_difference_too_small_to_matter():
         (["reproduced", "undecided"], "undecided"),
         (["reproduced", "equivalent"], "undecided"),
         (["reproduced", "not run"], "undecided"),
+        (["contradicted", "not run"], "undecided"),
+        (["equivalent", "not run"], "undecided"),
+        (["contradicted", "equivalent"], "undecided"),
+        (["undecided", "undecided"], "undecided"),
+        (["reproduced", "contradicted", "not run"], "mixed"),
+        (["mixed", "not run"], "mixed"),
     ],
 )
 def test_combine(verdicts, expected):

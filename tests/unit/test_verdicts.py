@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from gamlib.results import cell_means, grid_columns, measures, thresholds
+from gamlib.statistics import bootstrap
 from gamlib.verdicts import claim_verdicts, ledger
 
 GRID = (0.2, 0.5)
@@ -172,6 +173,124 @@ def test_relative_gain_of_strata():
     assert row_of(table, "C6.4")["verdict"] == "reproduced"
 
 
+def objects(names, values, method, n, percentile, **columns):
+    """Four maps of each source object, all with the object's IoU."""
+    ious = [[value, value / 2] for value in values for _ in range(4)]
+    clusters = [name for name in names for _ in range(4)]
+    return rows(method, n, ious, kind="label", cluster=clusters, percentile=percentile, **columns)
+
+
+def gain_of(names, small, large, names_large=None, **options):
+    """C6.3 (10% against 25%): small and large are the IoUs of GAM(1) and GAM(2), an object each."""
+    parts = [
+        objects(own, values, "gam", n, percentile)
+        for percentile, pair, own in ((10, small, names), (25, large, names_large or names))
+        for n, values in enumerate(pair, start=1)
+    ]
+    return row_of(ledger(join(*parts), "test", **options), "C6.3")
+
+
+def test_strata_are_resampled_separately():
+    # In both strata object x gains nothing and y 100%: draws xx, xy, yx, yy gain 0, 50, 50, 100. Drawn separately,
+    # 100 - 0 and 0 - 100 are one case in 16 each; drawn together, the difference would always be 0.
+    row = gain_of("xy", ([0.4, 0.4], [0.4, 0.8]), ([0.4, 0.4], [0.4, 0.8]))
+    assert row[["mean", "low", "high"]].tolist() == pytest.approx([0, -100, 100])
+    assert row[["n", "clusters", "verdict"]].tolist() == [16, 2, "undecided"]
+
+
+def test_the_gain_of_a_stratum_is_that_of_its_mean():
+    # from 0.2 + 0.8 to 0.4 + 0.8 are 20%, not the mean of 100% and 0%; drawn twice, one object has its own gain
+    row = gain_of("xy", ([0.2, 0.8], [0.4, 0.8]), ([0.5, 0.5], [0.5, 0.5]))
+    assert row[["mean", "low", "high"]].tolist() == pytest.approx([20, 0, 100])
+
+
+SIX = [0.4] * 6
+
+
+@pytest.mark.parametrize(
+    ("last", "verdict"),
+    [(0.48, "reproduced"), (0.40, "undecided"), (0.44, "undecided")],  # +20%, +0%, +10% against +10%
+)
+def test_objects_must_agree_on_a_gain_of_gains(last, verdict):
+    # 10%: five objects gain 50%; 25%: all gain 10%
+    row = gain_of("abcdef", (SIX, [0.6] * 5 + [last]), (SIX, [0.44] * 6))
+    assert row["low"] > 0.5
+    assert row[["clusters", "verdict"]].tolist() == [6, verdict]
+
+
+def test_an_object_counts_where_both_strata_have_its_gain():
+    # g is in the larger stratum only, f is never hit in the smaller one (0 to 0): five are left
+    row = gain_of("abcdef", ([0.4] * 5 + [0], [0.6] * 5 + [0]), ([0.4] * 7, [0.44] * 7), "abcdefg")
+    assert row[["n", "clusters", "verdict"]].tolist() == [24 + 28, 5, "reproduced"]
+    assert row["mean"] == pytest.approx(40)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_gain_over_nothing_is_undecided():
+    row = gain_of("abcdef", ([0] * 6, [0.5] * 6), (SIX, SIX))
+    assert not np.isfinite(row[["mean", "low", "high"]].astype(float)).any() and row["verdict"] == "undecided"
+
+
+@pytest.mark.parametrize(("small", "verdict"), [(20, "reproduced"), (18, "undecided")])
+def test_of_pairs_the_smaller_stratum_counts(small, verdict):
+    # ten or nine pairs gain 50% or (one of them) nothing, twelve pairs nothing; pairs need not agree
+    after = flat(0.6, small)
+    after[:2] = flat(0.4, 2)
+    before = rows("gam", 1, flat(0.4, small), percentile=10), rows("gam", 2, after, percentile=10)
+    large = [rows("gam", n, flat(0.4, 24), percentile=25) for n in (1, 2)]
+    row = row_of(ledger(join(*before, *large), "test"), "C6.3")
+    assert row[["n", "clusters", "cluster_kind", "verdict"]].tolist() == [small + 24, small // 2, "pair", verdict]
+
+
+def test_images_without_a_true_box_have_no_gain():
+    small = [rows("gam", n, flat(0.2 + 0.1 * n, 24), percentile=10) for n in (1, 2)]
+    for part in small:
+        part.loc[:3, grid_columns("iou", GRID)] = np.nan
+    large = [rows("gam", n, flat(0.4, 24), percentile=25) for n in (1, 2)]
+    row = row_of(ledger(join(*small, *large), "test"), "C6.3")
+    # 0.3 to 0.4 is a third
+    assert row["mean"] == pytest.approx(100 / 3)
+    assert row[["n", "clusters"]].tolist() == [20 + 24, 10]
+
+
+def test_a_stratum_that_is_missing_is_not_run_once_where_others_are_there():
+    parts = [rows("gam", n, flat(0.6), percentile=percentile) for n in (1, 2) for percentile in (100, 25)]
+    row = row_of(ledger(join(*parts), "test"), "C6.3")
+    assert row[["verdict", "dataset", "needs"]].tolist() == [
+        "not run", "", "needs true boxes and strata of small objects for gam:2 and gam:1, task cosine, percentile 10-25"
+    ]  # fmt: skip
+
+
+def test_the_interval_of_a_difference_is_over_clusters():
+    # two objects, 0 and 20 points: a draw is one of them twice in half of all cases
+    base, better = objects("ab", [0.5, 0.5], "grad_cam", 1, 100), objects("ab", [0.5, 0.7], "gam", 1, 100)
+    row = row_of(ledger(join(base, better), "test"), "C2.1")
+    assert row[["mean", "low", "high"]].tolist() == pytest.approx([10, 0, 20])
+    assert row[["n", "clusters"]].tolist() == [8, 2]
+
+
+def test_only_maps_that_both_methods_have_are_compared():
+    gam, other = rows("gam", 1, flat(0.6)), rows("grad_cam", 1, flat(0.5))
+    gam["after_black_both"] = other["after_black_both"] = 0.25
+    other.loc[:1, "after_black_both"] = np.nan
+    table = ledger(join(gam[:22], other), "test")
+    assert row_of(table, "C2.1")[["n", "excluded", "clusters"]].tolist() == [22, 0, 11]
+    assert row_of(table, "C2.2")[["n", "excluded", "clusters"]].tolist() == [20, 2, 10]
+
+
+def test_the_ledger_s_intervals_are_those_of_its_seed():
+    steps = [[0.3 + 0.02 * i, 0] for i in range(24)]
+    results = join(*(rows("gam", n, steps[:: 2 * n - 3], percentile=p) for n in (1, 2) for p in (10, 25)))
+    results = join(results, rows("gam", 1, steps), rows("grad_cam", 1, flat(0.3)))
+    diffs = [2.0 * i for i in range(24)]
+    for seed in (0, 1):
+        row = row_of(ledger(results, "test", seed=seed), "C2.1")
+        expected = bootstrap(diffs, [str(i // 2) for i in range(24)], seed)
+        assert row[["mean", "low", "high"]].tolist() == pytest.approx(list(expected))
+    gains = [row_of(ledger(results, "test", seed=seed), "C6.3") for seed in (0, 0, 1)]
+    assert gains[0]["low"] == gains[1]["low"] != gains[2]["low"]
+
+
 def test_a_data_set_without_small_objects_says_so():
     results = join(rows("gam", 1, flat(0.6), dataset="raccoon"), rows("gam", 2, flat(0.6), dataset="raccoon"))
     row = row_of(ledger(results, "test"), "C6.3")
@@ -206,6 +325,52 @@ def test_gradients_are_judged_exactly():
     assert row_of(table, "C1.2")["verdict"] == "reproduced"
     gradients.loc[5, "share_negative"] = 0.01
     assert row_of(ledger(None, "test", gradients=gradients), "C1.2")["verdict"] == "mixed"
+
+
+@pytest.mark.parametrize(
+    ("cosine", "dot", "verdicts"),
+    [
+        ([0.1, 0, 0.1], [0, 0, 0], ["mixed", "reproduced"]),  # claimed of cosine: every sample has some
+        ([0, 0, 0], [0.1, 0.1, 0.1], ["contradicted", "contradicted"]),
+        ([0.1, 0.1, 0.1], [0, 0.2, 0], ["reproduced", "mixed"]),  # claimed of the dot product: no sample has any
+    ],
+)
+def test_each_sample_s_gradients_count(cosine, dot, verdicts):
+    shares = {"model": "net", "dataset": "made", "task": ["cosine"] * 3 + ["dot"] * 3, "sample": list("abcabc")}
+    first = pd.DataFrame(shares | {"share_negative": cosine + dot})
+    other = pd.DataFrame(shares | {"share_negative": [1.0] * 3 + [0.0] * 3, "dataset": "other"})
+    table = ledger(None, "test", gradients=join(first, other))
+    found = [row_of(table, name, dataset="made") for name in ("C1.1", "C1.2")]
+    assert [row["verdict"] for row in found] == verdicts
+    assert found[1][["mean", "high"]].tolist() == pytest.approx([100 * np.mean(dot), 100 * max(dot)])
+    assert [row_of(table, name, dataset="other")["verdict"] for name in ("C1.1", "C1.2")] == ["reproduced"] * 2
+
+
+def starts(value, baseline, **columns):
+    """Two images for each of six starts of a network; `value` and `baseline` are those of each start."""
+    frame = pd.DataFrame({
+        "model": "net", "dataset": "digits", "test": "labels", "stage": 1, "layer": "c2",
+        "image": list("ab") * 6, "cluster": np.repeat(list("uvwxyz"), 2), "cluster_kind": "label",
+        "metric": "spearman", "value": np.repeat(value, 2), "baseline": np.repeat(baseline, 2),
+    })  # fmt: skip
+    return frame.assign(**columns)
+
+
+def test_labels_are_compared_start_by_start():
+    falls = starts([0.1, 0.2, 0.3, 0.1, 0.2, 0.3], [0.6] * 6)
+    # other tests, measures and data say nothing of this row
+    noise = [
+        starts([0.9] * 6, [0.1] * 6, test="cascading"), starts([0.9] * 6, [0.1] * 6, metric="ssim"),
+        starts([0.6] * 6, [0.1] * 6, dataset="other"),
+    ]  # fmt: skip
+    table = ledger(None, "test", sanity=join(falls, *noise), seed=2)
+    row = row_of(table, "C10.1", dataset="digits")
+    expected = bootstrap([50.0, 40, 30, 50, 40, 30], list("uvwxyz"), seed=2)  # a start counts once, not each image
+    assert row[["mean", "low", "high"]].tolist() == pytest.approx(list(expected))
+    assert row[["n", "clusters", "cluster_kind", "verdict"]].tolist() == [12, 6, "label", "reproduced"]
+    assert row_of(table, "C10.1", dataset="other")["verdict"] == "contradicted"
+    one_off = join(starts([0.1, 0.2, 0.3, 0.1, 0.2, 0.61], [0.6] * 6))
+    assert row_of(ledger(None, "test", sanity=one_off), "C10.1")["verdict"] == "undecided"
 
 
 def test_sanity_takes_the_last_stage():
@@ -268,3 +433,32 @@ def test_backbones_are_judged_apart_or_together():
     }
     together = claim_verdicts(table, by=("profile",)).set_index("claim")
     assert together.loc["C4", "verdict"] == "mixed"
+
+
+def test_a_difference_that_ran_is_not_held_against_a_claim_for_the_data_that_lack_it():
+    strata = {10: 0.8, 25: 0.6, 100: 0.5}  # from 0.4: +100%, +50%, +25%
+    scenes = [
+        rows("gam", n, flat(0.4 if n == 1 else value), task=task, percentile=percentile)
+        for task in ("class", "cosine", "dot") for percentile, value in strata.items() for n in (1, 2)
+    ]  # fmt: skip
+    raccoon = [rows("gam", n, flat(0.5), dataset="raccoon") for n in (1, 2)]
+    table = ledger(join(*scenes, *raccoon), "test")
+    assert table[table["claim"] == "C6"].groupby("dataset")["verdict"].agg(list).to_dict() == {
+        "made": ["reproduced"] * 6, "raccoon": ["not run"] * 6,
+    }  # fmt: skip
+    c6 = claim_verdicts(table).set_index("claim").loc["C6"]
+    assert c6[["verdict", "listed", "ran", "reproduced", "contradicted", "needs"]].tolist() == [
+        "reproduced", 6, 6, 6, 0, "",
+    ]  # fmt: skip
+    # C4 ran on both, and GAM(2) is no better on raccoons: six differences would be too many to list
+    c4 = claim_verdicts(table).set_index("claim").loc["C4"]
+    assert c4[["verdict", "listed", "ran", "reproduced"]].tolist() == ["undecided", 3, 3, 3]
+
+
+def test_what_is_missing_is_named_once():
+    verdicts = claim_verdicts(ledger(join(rows("gam", 1, flat(0.6)), rows("gam", 2, flat(0.7))), "test"))
+    needs = verdicts.set_index("claim").loc["C9", "needs"]
+    assert needs == "needs box_iou of the test 'cascading' (sanity.csv)"
+    assert verdicts.set_index("claim").loc["C4", "needs"].split("; ") == [
+        f"needs true boxes for gam:2 and gam:1, task {task}, percentile 100" for task in ("class", "dot")
+    ]
