@@ -7,13 +7,14 @@ import pytest
 
 from gamlib.controls import CONTROLS
 from gamlib.paper import load_table
-from gamlib.tables import NAMES, Table, comparison, controls_ahead, listing, of_table
+from gamlib.table_notes import controls_ahead, of_table
+from gamlib.tables import NAMES, Table, comparison, folded, listing
 
 NOTHING = load_table(2).iloc[:0]
-# Where a mean stands in a row: a label, then n = 1, n = 2 and the change of each method, then the controls.
-PLACE = {("gam", 1): 1, ("gam", 2): 2, ("grad_cam", 1): 4, ("grad_cam", 2): 5, ("grad_cam_pp", 1): 7,
-         ("grad_cam_pp", 2): 8, ("grad_cam_pp_stable", 1): 10, ("grad_cam_pp_stable", 2): 11, ("blank", 0): 13,
-         ("all_ones", 0): 14, ("random_7x7", 0): 15, ("centre_gaussian", 0): 16, ("constant_box", 0): 17}  # fmt: skip
+# Where a mean stands in a row: a label, the best control, n = 1, n = 2 and the change of each method, the controls.
+PLACE = {("gam", 1): 2, ("gam", 2): 3, ("grad_cam", 1): 5, ("grad_cam", 2): 6, ("grad_cam_pp", 1): 8,
+         ("grad_cam_pp", 2): 9, ("grad_cam_pp_stable", 1): 11, ("grad_cam_pp_stable", 2): 12, ("blank", 0): 14,
+         ("all_ones", 0): 15, ("random_7x7", 0): 16, ("centre_gaussian", 0): 17, ("constant_box", 0): 18}  # fmt: skip
 
 
 def cells_of(means, percentile=100, dataset="scenes", model="net", **columns):
@@ -44,15 +45,17 @@ MEANS = {
 
 
 @pytest.mark.parametrize(
-    ("better", "bold", "underlined", "changes"),
+    ("better", "bold", "underlined", "changes", "blind"),
     [
-        (+1, [("gam", 2)], [("constant_box", 0)], ["+20.0%", "-20.0%"]),  # the Gaussian is no better, only as good
-        (-1, [("grad_cam", 2)], [("blank", 0)], ["-20.0%", "+20.0%"]),
+        # the Gaussian is no better than the best method, only as good
+        (+1, [("gam", 2)], [("constant_box", 0)], ["+20.0%", "-20.0%"], "<u>61.0</u><small>constant box</small>"),
+        (-1, [("grad_cam", 2)], [("blank", 0)], ["-20.0%", "+20.0%"], "<u>0.0</u><small>blank</small>"),
     ],
 )
-def test_means_marks_and_changes(better, bold, underlined, changes):
+def test_means_marks_and_changes(better, bold, underlined, changes, blind):
     (row,) = lines(comparison(cells_of(MEANS), NOTHING, better))
-    assert len(row) == 1 + 3 * 4 + len(CONTROLS)
+    assert len(row) == 2 + 3 * 4 + len(CONTROLS)
+    assert row[1] == blind
     assert row[0] == "all: scenes, net<small>24 maps</small>"
     for key, place in PLACE.items():
         if key not in MEANS:
@@ -61,22 +64,36 @@ def test_means_marks_and_changes(better, bold, underlined, changes):
         mark = "b" if key in bold else "u" if key in underlined else ""
         mean = f"<{mark}>{MEANS[key]:.1f}</{mark}>" if mark else f"{MEANS[key]:.1f}"
         assert row[place] == f"{mean}<small>[{MEANS[key] - 1:.1f}, {MEANS[key] + 1:.1f}]</small>"
-    assert [row[3], row[6], row[9], row[12]] == [*changes, "", ""]
+    assert [row[4], row[7], row[10], row[13]] == [*changes, "", ""]
+
+
+def test_all_ones_is_the_best_control_only_where_it_is_no_triviality():
+    cells = cells_of({("gam", 1): 9.0, ("all_ones", 0): 0.0, ("blank", 0): 99.0, ("random_7x7", 0): 8.0})
+    assert [lines(comparison(cells, NOTHING, better))[0][1] for better in (-1, +1)] == [
+        "<u>8.0</u><small>random</small>", "<u>99.0</u><small>blank</small>",
+    ]  # fmt: skip
+    assert lines(comparison(cells_of({("gam", 1): 9.0}), NOTHING, 1))[0][1] == ""
+
+
+def test_tables_fold_behind_their_summary():
+    table = folded("<raccoons>", [("ADP & PIC", listing(["a"], [["b"]]))])
+    head = "<details><summary>&lt;raccoons&gt;</summary><p><strong>ADP &amp; PIC</strong></p><table>"
+    assert table.html.startswith(head)
 
 
 def test_the_head_names_methods_and_controls_in_the_order_of_the_cells():
-    head = re.findall(r"<th[^>]*>([^<]*)</th>", comparison(cells_of(MEANS), NOTHING, 1).html.split("<tbody>")[0])
+    head = re.findall(r"<th[^>]*>(.*?)</th>", comparison(cells_of(MEANS), NOTHING, 1).html.split("<tbody>")[0])
     methods = ["gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable"]
     depths = ["n = 1", "n = 2", "change"] * 4
     names = [NAMES[name] for name in (*methods, *CONTROLS)]
-    assert head == ["objects: data, network", *names[:4], "controls", *depths, *names[4:]]
+    assert head == ["objects: data, network", "best<br>control", *names[:4], "controls", *depths, *names[4:]]
     assert list(PLACE)[8:] == [(name, 0) for name in CONTROLS]
 
 
-def test_equal_bests_are_both_bold_and_a_gain_over_nothing_has_no_change():
-    (row,) = lines(comparison(cells_of({("gam", 1): 0.0, ("gam", 2): 7.0, ("grad_cam", 1): 7.0}), NOTHING, 1))
-    assert row[2].startswith("<b>7.0</b>") and row[4].startswith("<b>7.0</b>") and row[1].startswith("0.0")
-    assert row[3] == row[6] == ""
+def test_equal_bests_are_both_bold_and_a_gain_over_next_to_nothing_is_a_dash():
+    (row,) = lines(comparison(cells_of({("gam", 1): 0.9, ("gam", 2): 7.0, ("grad_cam", 1): 7.0}), NOTHING, 1))
+    assert row[3].startswith("<b>7.0</b>") and row[5].startswith("<b>7.0</b>") and row[2].startswith("0.9")
+    assert (row[4], row[7]) == ("–", "")
 
 
 def test_lost_and_excluded_maps_are_counted():
