@@ -133,7 +133,7 @@ def test_staging_derives_the_address_of_the_pages(project):
     assert yaml.safe_load(config.read_text())["html"]["baseurl"] == "https://a.github.io/b/"
 
 
-COLAB = 'import sys\n\nif "google.colab" in sys.modules:\n    repository = ""  # the address\n'
+COLAB = 'import sys\n\nrepository = ""  # the address\nif repository and "google.colab" in sys.modules:\n    pass\n'
 
 
 def test_one_command_sets_the_address_everywhere(project, write_notebook):
