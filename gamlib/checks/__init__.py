@@ -25,4 +25,7 @@ CHECKS = {
     "ex08": ex08,
 }
 
-__all__ = [*CHECKS, "CHECKS", "Part", "Record", "report"]
+# What each is worth, known before a check has run.
+POINTS = {"ex01": 5, "ex02": 7, "ex03": 5, "ex04": 6, "ex05": 7, "ex06": 8, "ex07": 7, "ex08": 6}
+
+__all__ = [*CHECKS, "CHECKS", "POINTS", "Part", "Record", "report"]

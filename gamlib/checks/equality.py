@@ -96,8 +96,8 @@ GRAD_CAM_MISTAKES = (
 
 def _situations(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list[str]]:
     """One image for each thing that can be forgotten."""
-    a = torch.rand(6, 4, 3, 3, generator=generator) + 0.1
-    g = (torch.rand(6, 4, 1, 1, generator=generator) + 0.1).repeat(1, 1, 3, 3)
+    a = torch.rand(7, 4, 3, 3, generator=generator) + 0.1
+    g = (torch.rand(7, 4, 1, 1, generator=generator) + 0.1).repeat(1, 1, 3, 3)
     hints = ["a non-negative A with a constant, non-negative gradient in each channel is refused"]
     g[1, 2] *= -1
     hints.append("you let a channel with a negative gradient pass: Grad-CAM subtracts it, GAM leaves it out")
@@ -109,7 +109,9 @@ def _situations(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, lis
     hints.append("a channel whose gradient is 0 does no harm: 0 is not negative")
     g[5] = g[5] * torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None, None]
     hints.append("channels may differ from each other; the gradient has to be constant within each of them")
-    return a, g, torch.tensor([True, False, False, False, True, True]), hints
+    a[6, 3], g[6, 3] = 0, -1
+    hints.append("two maps are equal by luck, though a condition is broken: look at A and G, not at the maps")
+    return a, g, torch.tensor([True, False, False, False, True, True, False]), hints
 
 
 def _check_counterexample(counterexample: Callable[[], tuple[Tensor, Tensor]]) -> None:

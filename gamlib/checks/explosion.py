@@ -14,39 +14,49 @@ from gamlib.methods import FORMULAS
 
 # ln of the largest float32
 LARGEST = math.log(torch.finfo(torch.float32).max)
+# How far on either side of a limit a map is tried.
+WIDTH = 0.05
 
 
 def ex05(
-    explosive_score: Callable[[Tensor, Tensor], Tensor], mended: Callable[[Tensor, Tensor], Tensor], seed: int = 0
+    limit: Callable[[Tensor, Tensor], Tensor], mended: Callable[[Tensor, Tensor], Tensor], seed: int = 0
 ) -> Record:
-    """Check a score (B,) that makes the map of Eq. 6 overflow while e^s does not, and the map (B, h, w) without e^s.
+    """Check the score (B,) above which the map of Eq. 6 is not finite in float32, and the map (B, h, w) without e^s.
 
     Both functions take a, g (B, C, h, w) float32, a >= 0.
     """
     generator = torch.Generator().manual_seed(1000 * seed + 5)
     a = 30 * torch.rand(2, 8, 7, 7, generator=generator)
     g = 0.2 * torch.randn(2, 8, 7, 7, generator=generator)
+    # As behind average pooling, and so small that the peak of the map overflows before any denominator does.
+    flat = (0.02 * torch.rand(2, 8, 1, 1, generator=generator) + 0.01).repeat(1, 1, 7, 7)
+    flat[1] *= 2
 
-    def explodes() -> None:
-        s = tensor(call(explosive_score, a, g)).float()
+    def edge() -> None:
+        s = tensor(call(limit, a, flat)).double()
         if s.shape != (2,):
             raise Miss(f"expected one score an image, shape (2,), got {tuple(s.shape)}")
         if (s > 700).any():
             raise Miss("that is where float64 ends; the maps are computed in float32")
-        if (s.exp().isinf()).any():
-            raise Miss("e^s itself is infinite at your score; find one at which e^s is still finite and the map is not")
-        if FORMULAS["grad_cam_pp"](a, g, s).isfinite().flatten(1).all(dim=1).any():
-            raise Miss(
-                "a map is still finite at your score; the largest number that Eq. 6 makes is e^s times the peak of the "
-                "mended map, and that must not fit into float32"
-            )
+        log_peak = _stable(a, flat).amax(dim=(1, 2)).double().log()
+        for wrong, hint in (
+            (torch.full_like(log_peak, LARGEST), "there e^s itself ends; the map holds larger numbers than e^s"),
+            (LARGEST + log_peak, "a map of larger numbers is lost at a smaller score, not at a larger one"),
+            (LARGEST - log_peak / 2, "a map is lost already at a smaller score: how large is its largest number?"),
+        ):
+            if (s - wrong).abs().max() < WIDTH:
+                raise Miss(hint)
+        for shift, alive, hint in ((-WIDTH, True, "below"), (WIDTH, False, "above")):
+            maps = FORMULAS["grad_cam_pp"](a, flat, (s + shift).float())
+            if (maps.isfinite().flatten(1).all(dim=1) != alive).any():
+                raise Miss(f"{WIDTH} {hint} your limit a map is {'lost' if alive else 'still finite'}")
 
     def finite() -> None:
         compare(mended, [(a, g), (a[:1] / 3, 2 * g[1:])], _stable, MENDED_MISTAKES, "the map (B, h, w)")
         if not tensor(call(mended, a, 1e-3 * g.abs().neg())).eq(0).all():
             raise Miss("where no gradient of a channel is positive, its weight is 0 and not 0/0")
 
-    return assess("ex05", seed, [("mended", 4, finite), ("explosive_score", 3, explodes)])
+    return assess("ex05", seed, [("mended", 4, finite), ("limit", 3, edge)])
 
 
 def _stable(a: Tensor, g: Tensor) -> Tensor:

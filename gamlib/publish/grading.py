@@ -6,6 +6,7 @@ keep accidents apart; they are no wall against malice.
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -29,6 +30,18 @@ for _name in [name for name in _sys.modules if name.split(".")[0] == "gamlib"]:
     del _sys.modules[_name]
 seed = {seed}
 """
+# A function that was renamed or left out costs its own points, and not those of the others.
+ABSENT = """
+def _absent(name):
+    def stub(*arguments, **options):
+        raise NotImplementedError(name + " is not defined")
+
+    return stub
+
+
+for _name in {names!r}:
+    globals().setdefault(_name, _absent(_name))
+"""
 WRITE = """from gamlib.checks import report as _report
 
 _report({path!r})
@@ -40,6 +53,7 @@ class Grade:
     """One row: what became of one submission. status: graded, error, timeout, unreadable.
 
     "error": a cell of the submission failed; what its functions are worth has been counted all the same.
+    missed: the parts without points. detail: what failed, else the check's hints.
     """
 
     submission: str
@@ -75,10 +89,19 @@ def grade(path: Path, name: str, solved: dict[str, dict], limit: float, seed: in
     with tempfile.TemporaryDirectory(prefix="gam-grade-", ignore_cleanup_errors=True) as folder:
         status, records, detail = _run(notebook, solved[exercise], exercise, Path(folder), limit, seed)
     seconds = round(time.perf_counter() - start, 1)
-    out_of = sum(part["points"] for part in records)
+    out_of = sum(part["points"] for part in records) or _points(exercise)
+    detail = detail or "; ".join(f"{part['name']}: {part['hint']}" for part in records if part["hint"])
     missed = "; ".join(part["name"] for part in records if not part["earned"])
     points = sum(part["earned"] for part in records)
     return Grade(name, exercise, status, points, out_of, missed, _line(detail), seconds)
+
+
+def _points(exercise: str) -> int:
+    """What an exercise is worth whose check has not run."""
+    # the command line does not wait for torch
+    from gamlib.checks import POINTS
+
+    return POINTS[exercise]
 
 
 def _readable(path: Path) -> dict:
@@ -155,9 +178,19 @@ def _prepared(submission: dict, solved: dict, record: Path, seed: int) -> dict:
     ]
     checks = [source(cell) for cell in solved["cells"] if "check" in tags(cell)]
     cells.append(_code("fresh", FRESH.format(seed=seed), []))
+    cells.append(_code("absent", ABSENT.format(names=sorted(set().union(*map(_asked_for, checks)))), []))
     cells += [_code(f"check-{number}", text, []) for number, text in enumerate(checks)]
     cells.append(_code("record", WRITE.format(path=str(record)), []))
     return {"cells": cells, "metadata": solved["metadata"], "nbformat": 4, "nbformat_minor": 5}
+
+
+def _asked_for(check: str) -> set[str]:
+    """Names of the student's that a check cell reads."""
+    nodes = list(ast.walk(ast.parse(check)))
+    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    own |= {alias.asname or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return read - own - {"seed"}
 
 
 def _code(name: str, text: str, own: list[str]) -> dict:

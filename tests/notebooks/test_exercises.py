@@ -231,6 +231,7 @@ def graded(tmp_path_factory) -> dict[str, dict]:
     notebooks = {
         "ann/right.ipynb": submission("ex06", SOLUTION),
         "bob/ex01_wrong.ipynb": submission("ex06", wrong),
+        "dan/renamed.ipynb": submission("ex06", SOLUTION.replace("def average_drop", "def my_average_drop")),
         "eve/cheat.ipynb": submission("ex06", CHEAT),
         "fay/syntax.ipynb": submission("ex06", SOLUTION + "\n)"),
         "gus/r.ipynb": r,
@@ -255,29 +256,30 @@ def graded(tmp_path_factory) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "points", "detail"),
+    ("name", "status", "points", "out_of", "detail"),
     [
-        ("ann/right.ipynb", "graded", "8", ""),
+        ("ann/right.ipynb", "graded", "8", "8", ""),
         # the name of the file says another exercise; the metadata count
-        ("bob/ex01_wrong.ipynb", "graded", "6", ""),
-        ("cem/endless.ipynb", "timeout", "0", "stopped after 12 s"),
-        ("eve/cheat.ipynb", "graded", "0", ""),
-        ("fay/syntax.ipynb", "error", "0", "SyntaxError"),
-        ("gus/r.ipynb", "unreadable", "0", "wrong kernel: 'ir'"),
-        ("hal/unknown.ipynb", "unreadable", "0", "not one of the exercises: 'ex99'"),
-        ("ivy/broken.ipynb", "unreadable", "0", "not a notebook"),
+        ("bob/ex01_wrong.ipynb", "graded", "6", "8", "average_drop: "),
+        ("cem/endless.ipynb", "timeout", "0", "8", "stopped after 12 s"),
+        ("dan/renamed.ipynb", "graded", "6", "8", "average_drop: still to be written"),
+        ("eve/cheat.ipynb", "graded", "0", "8", ""),
+        ("fay/syntax.ipynb", "error", "0", "8", "SyntaxError"),
+        ("gus/r.ipynb", "unreadable", "0", "0", "wrong kernel: 'ir'"),
+        ("hal/unknown.ipynb", "unreadable", "0", "0", "not one of the exercises: 'ex99'"),
+        ("ivy/broken.ipynb", "unreadable", "0", "0", "not a notebook"),
     ],
 )
-def test_each_submission_is_one_row(graded, name, status, points, detail):
+def test_each_submission_is_one_row(graded, name, status, points, out_of, detail):
     row = graded[name]
-    assert (row["status"], row["points"]) == (status, points)
+    assert (row["status"], row["points"], row["out_of"]) == (status, points, out_of)
     assert detail in row["detail"]
 
 
 def test_only_what_is_missed_is_named(graded):
     assert graded["ann/right.ipynb"]["missed"] == ""
     assert graded["bob/ex01_wrong.ipynb"]["missed"] == "average_drop"
-    assert len(graded) == 8
+    assert len(graded) == 9
 
 
 def test_nothing_of_an_endless_submission_is_left(graded):

@@ -67,6 +67,11 @@ def test_what_is_written_counts_beside_a_stub(capsys):
     assert (entry["earned"], entry["points"]) == (3, 5)
 
 
+@pytest.mark.parametrize("exercise", checks.CHECKS)
+def test_points_are_those_of_the_check(exercise):
+    assert check(exercise, defined(exercise, "solution")).points == checks.POINTS[exercise]
+
+
 # One function of the reader's, the mistakes foreseen for it, and what they are called with.
 FORESEEN = [
     ("ex01", "gradient_by_hook", gradients.GRADIENT_MISTAKES),
@@ -183,10 +188,31 @@ def counterexample():
 """, "only in scale or offset"),
     ("ex04", "counterexample", "def counterexample():\n    return torch.ones(1, 2)", "return two tensors"),
     ("ex04", "counterexample", "def counterexample():\n    return torch.ones(2), torch.ones(2)", "same shape"),
-    ("ex05", "explosive_score", "def explosive_score(a, g):\n    return torch.full((2,), 89.0)", "e^s itself is inf"),
-    ("ex05", "explosive_score", "def explosive_score(a, g):\n    return torch.full((2,), 60.0)", "still finite"),
-    ("ex05", "explosive_score", "def explosive_score(a, g):\n    return torch.full((2,), 709.8)", "float64 ends"),
-    ("ex05", "explosive_score", "def explosive_score(a, g):\n    return 88.0", "one score an image"),
+    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 88.72)", "there e^s itself ends"),
+    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 88.6)", "0.05 below your limit a map is lost"),
+    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 60.0)", "above your limit a map is still finite"),
+    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 709.8)", "float64 ends"),
+    ("ex05", "limit", "def limit(a, g):\n    return 88.0", "one score an image"),
+    ("ex05", "limit", """
+def limit(a, g):
+    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
+    return 88.72 + peak.log()
+""", "lost at a smaller score, not at a larger"),
+    ("ex05", "limit", """
+def limit(a, g):
+    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
+    return 88.72 - peak.log() / 2
+""", "lost already at a smaller score"),
+    ("ex05", "limit", """
+def limit(a, g):
+    mean = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).mean(dim=(1, 2))
+    return 88.72 - mean.log()
+""", "0.05 below your limit a map is lost"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    one = (g.mean(dim=(2, 3), keepdim=True) * a).sum(dim=1).relu()
+    return torch.isclose(one, (a.relu() * g.relu()).sum(dim=1), atol=1e-6).flatten(1).all(dim=1)
+""", "equal by luck"),
     ("ex05", "mended", """
 def mended(a, g):
     alpha = (g > 0) / (2 + g.relu() * a.sum(dim=(2, 3), keepdim=True))
