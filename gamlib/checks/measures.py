@@ -86,8 +86,8 @@ ADP_HINTS = {
 PIC_HINTS = {
     0.5: "PIC is a percentage",
     1.0: "PIC is a percentage of the images, not their number",
-    100.0: "only one of the two images scores higher when masked",
-    0.0: "one image scores higher when masked: look at what its map covers up",
+    100.0: "an image counts where its score is higher than before: compare the two scores of each image again",
+    0.0: "a score can rise when something is covered up: compare the two scores of each image again",
 }
 
 

@@ -64,6 +64,8 @@ def student_edition(solved: Mapping) -> dict:
         if cell["cell_type"] == "markdown" and "{solution-end}" in text:
             inside = False
     for cell in cells:
+        # the description of a figure tells what is asked
+        cell["metadata"].pop("mystnb", None)
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
         else:
@@ -75,7 +77,8 @@ def student_edition(solved: Mapping) -> dict:
 def _plain(text: str) -> str:
     """Markdown that Jupyter shows as it is meant: without the directives of the book's pages."""
     text = re.sub(r"```\{exercise-start\}[^\n]*\n(?::[^\n]*\n)*```\n*", "## Your task\n\n", text)
-    text = re.sub(r"```\{exercise-end\}\n```\n*", "", text)
+    text = re.sub(r"```\{solution-start\}[^\n]*\n(?::[^\n]*\n)*```\n*", "## A solution\n\n", text)
+    text = re.sub(r"```\{(exercise|solution)-end\}\n```\n*", "", text)
     text = re.sub(r":::\{admonition\} ([^\n]*)\n(?::[^\n]*\n)*\n*(.*?)\n:::", r"## \1\n\n\2", text, flags=re.S)
     return re.sub(r" ?\{cite\}`[^`]*`", "", text)
 
@@ -104,6 +107,11 @@ def write_teacher(project: Project, profile: str, folder: Path) -> list[Path]:
     written = []
     for name in exercise_names(project).values():
         path = folder / Path(name).with_suffix(".ipynb").name
-        path.write_bytes(merged(project.source(name), project.executed(profile, name)))
+        notebook = json.loads(merged(project.source(name), project.executed(profile, name)))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                cell["source"] = _plain(source(cell)).splitlines(keepends=True)
+        notebook["cells"] = [cell for cell in notebook["cells"] if source(cell)]
+        path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
         written.append(path)
     return written

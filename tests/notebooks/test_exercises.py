@@ -154,6 +154,14 @@ def test_the_teacher_s_folder_may_hold_other_files(executed, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
+def test_no_directive_of_the_pages_is_left_in_a_notebook_of_its_own(executed):
+    for exercise, notebook in executed.items():
+        for edition in (notebook, student_edition(SOLVED[exercise])):
+            prose = "\n".join(source(cell) for cell in edition["cells"] if cell["cell_type"] == "markdown")
+            assert not re.search(r"```\{|:::", prose)
+        assert "## A solution" in "\n".join(map(source, notebook["cells"]))
+
+
 def test_solved_notebooks_pass_all_their_checks(executed):
     for exercise, notebook in executed.items():
         (shown,) = [as_output(cell) for cell in notebook["cells"] if "check" in tags(cell)]
