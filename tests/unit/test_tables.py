@@ -73,6 +73,11 @@ def test_the_head_names_methods_and_controls_in_the_order_of_the_cells():
     assert list(PLACE)[8:] == [(name, 0) for name in CONTROLS]
 
 
+def test_a_line_begins_each_method_and_the_controls():
+    body = comparison(cells_of(MEANS), NOTHING, 1).html.split("<tbody>")[1]
+    assert [i for i, flag in enumerate(re.findall(r"<td( class=start)?>", body)) if flag] == [0, 3, 6, 9, 12]
+
+
 def test_equal_bests_are_both_bold_and_a_gain_over_nothing_has_no_change():
     (row,) = lines(comparison(cells_of({("gam", 1): 0.0, ("gam", 2): 7.0, ("grad_cam", 1): 7.0}), NOTHING, 1))
     assert row[2].startswith("<b>7.0</b>") and row[4].startswith("<b>7.0</b>") and row[1].startswith("0.0")

@@ -1,0 +1,44 @@
+"""Boxes and masses where rounding, borders and overflow decide."""
+
+import numpy as np
+import pytest
+import torch
+
+from gamlib.boxes import THRESHOLDS, areas, largest_component_box, mass_in_boxes, mass_in_mask
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_pixel_at_the_threshold_counts_in_the_map_s_own_precision(threshold, dtype):
+    # 0.7 is less in float32 than in float64
+    saliency = torch.tensor([[0.0, threshold]], dtype=dtype)
+    assert largest_component_box(saliency, threshold) == (1, 0, 2, 1)
+    assert areas(saliency, (threshold,)).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_has_no_mass_inside_or_outside(value):
+    saliency = np.array([[value, 1.0]])
+    for mask in ([[True, False]], [[False, True]], [[True, True]]):
+        assert mass_in_mask(saliency, mask) == 0
+
+
+def test_the_sum_of_a_half_precision_map_does_not_overflow():
+    # 90,000 ones; float16 ends at 65,504
+    saliency = np.ones((300, 300), np.float16)
+    assert mass_in_boxes(saliency, [(0, 0, 300, 150)]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((0.5, 0, 3, 3), 9),  # the first column's centre lies on the border: inside at x0
+        ((0, 0.5, 3, 3), 9),
+        ((0, 0, 2.5, 3), 6),  # the last one's lies on x1: outside
+        ((0, 0, 3, 2.5), 6),
+        ((0.51, 0.51, 2.51, 2.51), 4),
+        ((-5, -5, 50, 50), 9),
+    ],
+)
+def test_a_pixel_belongs_to_a_box_that_holds_its_centre(box, expected):
+    assert mass_in_boxes(np.ones((3, 3)), [box]) == pytest.approx(expected / 9)
