@@ -1,10 +1,11 @@
-"""Boxes and masses where rounding, borders and overflow decide."""
+"""Boxes, masses and scores where rounding, borders and overflow decide."""
 
 import numpy as np
 import pytest
 import torch
 
 from gamlib.boxes import THRESHOLDS, areas, largest_component_box, mass_in_boxes, mass_in_mask
+from gamlib.metrics import drops, increases
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
@@ -42,3 +43,18 @@ def test_the_sum_of_a_half_precision_map_does_not_overflow():
 )
 def test_a_pixel_belongs_to_a_box_that_holds_its_centre(box, expected):
     assert mass_in_boxes(np.ones((3, 3)), [box]) == pytest.approx(expected / 9)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("after", [-1.0, 0.0, 1.0])
+def test_a_score_of_nothing_is_left_out_whatever_follows(after):
+    assert np.isnan(drops([0.0, -0.0], [after, after])).all()
+    assert np.isnan(increases([0.0, -0.0], [after, after])).all()
+
+
+def test_any_rise_is_an_increase_and_any_fall_a_drop():
+    before = np.array([0.5, 1e-9])
+    assert increases(before, before * (1 + 1e-12)).tolist() == [100, 100]
+    assert drops(before, before * (1 + 1e-12)).tolist() == [0, 0]
+    assert increases(before, before).tolist() == [0, 0]
+    assert drops(before, before / 2).tolist() == [50, 50]
