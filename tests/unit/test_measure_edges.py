@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+import gamlib
 from gamlib.boxes import THRESHOLDS, areas, largest_component_box, mass_in_boxes, mass_in_mask
-from gamlib.metrics import drops, increases
+from gamlib.metrics import drops, explanation_map, increases
 
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
@@ -58,3 +59,19 @@ def test_any_rise_is_an_increase_and_any_fall_a_drop():
     assert drops(before, before * (1 + 1e-12)).tolist() == [0, 0]
     assert increases(before, before).tolist() == [0, 0]
     assert drops(before, before / 2).tolist() == [50, 50]
+
+
+def test_scores_are_one_number_an_image():
+    with pytest.raises(ValueError, match=r"before is \(1, 2\) and after is \(1, 2\); expected one \(N,\) shape"):
+        drops([[0.5, 0.5]], [[0.5, 0.5]])
+
+
+@pytest.mark.parametrize("fill", ["black", "mean"])
+def test_a_masked_image_has_the_precision_of_the_image(fill):
+    net = torch.nn.Linear(1, 1)
+    model = gamlib.Model(net, [], net, net, gamlib.Preprocess((1, 2), (0.25,), (0.5,)))
+    # pixels 1/2 and 1; a quarter of the second is left
+    x = torch.tensor([[[[0.5, 1.5]]]])
+    masked = explanation_map(model, x, torch.tensor([[[1, 0.25]]], dtype=torch.float64), fill)
+    assert masked.dtype == torch.float32
+    assert masked.tolist() == [[[[0.5, 0.0 if fill == "black" else 0.375]]]]
