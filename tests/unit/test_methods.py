@@ -85,6 +85,13 @@ def test_order_of_the_channels_does_not_matter(method):
     torch.testing.assert_close(raw(there, method), raw(back, method), rtol=0, atol=1e-15)
 
 
+def test_layer_cam_is_cut_off_at_zero_after_the_sum():
+    # (0, 0): 2 - 3 < 0; (0, 1): 1 - 1/2. GAM drops the negative activations before: 2 and 1.
+    trace = make_trace([[[[2, 1]], [[-3, -0.5]]]], [[[[1, 1]], [[1, 1]]]], [0.0])
+    assert raw(trace, "layer_cam").tolist() == [[[0, 0.5]]]
+    assert raw(trace, "gam").tolist() == [[[2, 1]]]
+
+
 def test_exponential_only_scales_the_original_map():
     zero = raw(make_trace([SIGNED_A], [SIGNED_G], [0.0]), "grad_cam_pp")
     three = raw(make_trace([SIGNED_A], [SIGNED_G], [3.0]), "grad_cam_pp")
@@ -128,6 +135,27 @@ def test_two_layers_are_the_mean_of_the_normalised_maps():
     torch.testing.assert_close(
         gamlib.saliency_maps(trace, ["gam"], [2, 1])["gam", 1], torch.tensor([[[0, 0], [0.5, 1]]]), rtol=0, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("method", gamlib.METHODS)
+def test_layers_are_counted_from_the_last(method):
+    layers = [Layer(str(i), torch.full((1, 1, 1, 1), i), torch.ones(1, 1, 1, 1)) for i in (3.0, 2.0, 1.0)]
+    trace = Trace(torch.zeros(1), tuple(layers), (1, 1))
+    for n in (1, 2, 3):
+        assert [made.item() for made in gamlib.layer_maps(trace, method, n)] == [3, 2, 1][:n]
+
+
+@pytest.mark.parametrize("method", gamlib.METHODS)
+def test_a_map_is_resized_bicubically_before_it_is_normalised(method):
+    # A row (0, 8) drawn 4 wide, centres at -1/4, 1/4, 3/4, 5/4 of a cell: Keys' kernel with a = -3/4 gives the 8 the
+    # weights -27, 58, 198, 283 of 256 (the border repeats it), which run from 0 to 1 once normalised.
+    layer = Layer("last", torch.tensor([[[[0.0, 8.0]]]]), torch.ones(1, 1, 1, 2))
+    made = gamlib.METHODS[method](Trace(torch.zeros(1), (layer,), (1, 4)), n=1)
+    expected = torch.tensor([[[0, 85 / 310, 225 / 310, 1]]])
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-6)
+    tall = Layer("last", layer.activation.transpose(2, 3), layer.gradient.transpose(2, 3))
+    made = gamlib.METHODS[method](Trace(torch.zeros(1), (tall,), (4, 1)), n=1)
+    torch.testing.assert_close(made, expected.transpose(1, 2), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", gamlib.METHODS)

@@ -111,7 +111,7 @@ def tiny():
 
 # Some differences of every claim that the curve draws, so that a ledger takes a moment only.
 DRAWN = ["C2.1", "C2.2", "C2.3", "C3.1", "C3.2", "C3.3", "C4.1", "C4.2", "C5.2", "C5.5", "C6.4",
-         "C7.1", "C7.4", "C7.7", "C15.9", "C15.13", "C15.18", "C15.21"]  # fmt: skip
+         "C7.1", "C7.4", "C7.7", "C8.15", "C15.9", "C15.13", "C15.18", "C15.21"]  # fmt: skip
 METHODS = ("gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable")
 
 
@@ -184,10 +184,10 @@ def test_masked_otherwise_has_the_numbers_of_evaluate(runs, fill, side):
     plain = runs.plain[(runs.plain["percentile"] == 100) & ((runs.plain["task"] != "class") | (side == "both"))]
     plain = plain.drop(columns=IOUS).assign(after_black_both=plain[f"after_{fill}_{side}"])
     expected = ledger(plain, "embedded")
-    expected = expected[expected["claim"].isin(module.CLAIMS) & expected["metric"].str.endswith("black_both")]
+    expected = expected[expected["claim"].isin(module.CLAIMS) & ~expected["metric"].str.endswith("_one")]
     expected = expected[expected["verdict"] != "not run"].set_index("id")[NUMBERS]
     found = own(runs.curve, fill=fill, side=side)
-    found = found[found["cut"].isna() & (found["metric"] != "nonfinite")].set_index("id")
+    found = found[found["cut"].isna()].set_index("id")
     assert set(found.index) == set(expected.index) and len(found) >= 4
     pd.testing.assert_frame_equal(found.loc[expected.index, NUMBERS], expected, check_dtype=False)
 
@@ -352,6 +352,24 @@ def test_counts_over_a_table_counted_by_hand(quick, tiny, tmp_path, monkeypatch)
         ("tuned", "mean"): 10, ("tuned", "mean, normalised"): 0, ("tuned", "max"): -30, ("tuned", "product"): 5,
         ("0.15", "mean"): -10, ("0.15", "mean, normalised"): 0, ("0.15", "max"): -20, ("0.15", "product"): 5,
     })  # fmt: skip
+
+
+def test_the_seed_is_that_of_the_images_and_of_the_intervals(tiny, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "evaluations", lambda *given: asked.append(given) or [Stratum(tiny.Tiny(8))])
+    monkeypatch.setattr(module, "_localisation", made_boxes)
+    monkeypatch.setattr(module, "_Masked", lambda limit: made_masked)
+    seeds = []
+    monkeypatch.setattr(module, "ledger", lambda rows, profile, seed: seeds.append(seed) or ledger(None, profile))
+    specification("embedded", "tiny_evaluation:network", tmp_path, n_images=24, seed=3)
+    assert asked == [("embedded", 24, 3)] and set(seeds) == {3}
+
+
+def test_masked_scores_end_with_the_shard_that_reaches_the_limit(tiny):
+    plan = module._plan(Stratum(tiny.Tiny(40)), "tiny_evaluation:network", 0)
+    whole = [sum(len(unit.images) for unit in shard) for shard in plan.shards]
+    for limit, shards in ((1, 1), (whole[0], 1), (whole[0] + 1, 2), (None, len(whole))):
+        assert sum(len(batch.items) for _, batch in module._batches(plan, limit)) == sum(whole[:shards])
 
 
 def test_parts_made_by_another_version_of_the_choices_are_made_anew(tiny, tmp_path, monkeypatch):

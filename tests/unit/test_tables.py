@@ -96,6 +96,11 @@ def test_equal_bests_are_both_bold_and_a_gain_over_next_to_nothing_is_a_dash():
     assert (row[4], row[7]) == ("–", "")
 
 
+def test_a_line_begins_the_best_control_each_method_and_the_controls():
+    body = comparison(cells_of(MEANS), NOTHING, 1).html.split("<tbody>")[1]
+    assert [i for i, flag in enumerate(re.findall(r"<td( class=start)?>", body)) if flag] == [0, 1, 4, 7, 10, 13]
+
+
 def test_lost_and_excluded_maps_are_counted():
     cells = cells_of({("gam", 1): 1.0, ("grad_cam_pp", 1): 2.0})
     cells[["nonfinite", "excluded", "maps"]] = [[0, 2, 22], [3, 5, 19]]

@@ -109,6 +109,29 @@ def test_several_scores_share_one_forward(tiny):
     assert len(calls) == 1
 
 
+def leaves(node: torch.autograd.graph.Node) -> set[Tensor]:
+    """The tensors at which a graph begins."""
+    if hasattr(node, "variable"):
+        return {node.variable}
+    return set().union(*(leaves(before) for before, _ in node.next_functions if before is not None))
+
+
+class Watched(ClassScore):
+    """Notes the shapes of the tensors at which its graph begins."""
+
+    def __call__(self, model: gamlib.Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        made = super().__call__(model, embedding)
+        object.__setattr__(self, "begins", [tuple(leaf.shape) for leaf in leaves(made[0].grad_fn)])
+        return made
+
+
+@pytest.mark.parametrize(("layers", "leaf"), [(["relu1"], (2, 4, 8, 8)), (["relu2"], (2, 6, 4, 4)), (2, (2, 4, 8, 8))])
+def test_the_graph_begins_at_the_earliest_layer_and_holds_no_parameter(tiny, layers, leaf):
+    score = Watched(1)
+    gamlib.trace(tiny(), images(2), [score], layers)
+    assert score.begins == [leaf]
+
+
 def test_layers_by_name_and_by_number(tiny):
     model, x = tiny(), images(2)
     both = gamlib.trace_class(model, x, 0, layers=2)
