@@ -128,8 +128,19 @@ class Watched(ClassScore):
 @pytest.mark.parametrize(("layers", "leaf"), [(["relu1"], (2, 4, 8, 8)), (["relu2"], (2, 6, 4, 4)), (2, (2, 4, 8, 8))])
 def test_the_graph_begins_at_the_earliest_layer_and_holds_no_parameter(tiny, layers, leaf):
     score = Watched(1)
-    gamlib.trace(tiny(), images(2), [score], layers)
+    gamlib.trace(tiny(), images(2).requires_grad_(), [score], layers)
     assert score.begins == [leaf]
+
+
+def test_an_input_made_in_inference_mode_may_be_used_behind_a_traced_layer(tiny):
+    model = tiny()
+    # the gradient of the product needs the input again
+    net = model.module
+    model.features = lambda x: net.conv2(net.conv1(x).relu() * x[:, :1]).mean(dim=(2, 3))
+    expected = gamlib.trace_class(model, images(2), 1, layers=["conv1"])
+    with torch.inference_mode():
+        made_inside = images(2) + 0
+    same_trace(gamlib.trace_class(model, made_inside, 1, layers=["conv1"]), expected, atol=0)
 
 
 def test_layers_by_name_and_by_number(tiny):
