@@ -149,7 +149,14 @@ def test_layers_by_name_and_by_number(tiny):
     same_trace(both, gamlib.trace_class(model, x, 0, layers=["relu2", "relu1"]), atol=0)
     only = gamlib.trace_class(model, x, 0, layers=["relu1"])
     close(only.layers[0].gradient, both.layers[1].gradient)
-    assert len(gamlib.trace_class(model, x, 0, layers=1).layers) == 1
+    same_trace(only, gamlib.trace_class(model, x, 0, layers="relu1"), atol=0)
+    assert [layer.name for layer in gamlib.trace_class(model, x, 0, layers=1).layers] == ["relu2"]
+
+
+def test_the_size_is_height_and_width(tiny):
+    trace = gamlib.trace_class(tiny(), images(1)[:, :, :6], 0)
+    assert trace.size == (6, 8)
+    assert gamlib.gam(trace).shape == (1, 6, 8)
 
 
 def test_operation_in_place_after_a_traced_layer_does_not_overwrite_it(tiny):
