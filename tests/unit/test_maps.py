@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from gamlib import aggregate, min_max, resize
+from gamlib.maps import _interpolation
 
 SIZES = [((7, 7), (224, 224)), ((14, 9), (240, 33)), ((8, 8), (5, 8)), ((1, 1), (4, 6))]
 
@@ -20,11 +21,13 @@ def test_resize_is_interpolate(mode, shape, size):
     torch.testing.assert_close(resize(maps.float(), size, mode), expected.float(), rtol=0, atol=2e-6)
 
 
-def test_resize_works_the_same_after_inference_mode():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_resize_works_the_same_after_inference_mode(dtype):
     # The matrices are cached: one made under inference_mode must still carry gradients later.
+    _interpolation.cache_clear()
     with torch.inference_mode():
         resize(torch.ones(1, 3, 3), (11, 13))
-    maps = torch.ones(1, 3, 3, requires_grad=True)
+    maps = torch.ones(1, 3, 3, dtype=dtype, requires_grad=True)
     resize(maps, (11, 13)).sum().backward()
     assert maps.grad.sum().item() == pytest.approx(11 * 13, rel=1e-5)
 

@@ -146,6 +146,14 @@ def test_layers_are_counted_from_the_last(method):
 
 
 @pytest.mark.parametrize("method", gamlib.METHODS)
+def test_gam_takes_two_layers_and_the_others_one_unless_told(method):
+    # normalised (0, 1) and (1, 0)
+    layers = [Layer(str(a), torch.tensor([[[a]]]), torch.ones(1, 1, 1, 2)) for a in ([0.0, 2.0], [3.0, 1.0])]
+    made = gamlib.METHODS[method](Trace(torch.zeros(1), tuple(layers), (1, 2)))
+    assert made.tolist() == [[[0.5, 0.5] if method == "gam" else [0, 1]]]
+
+
+@pytest.mark.parametrize("method", gamlib.METHODS)
 def test_a_map_is_resized_bicubically_before_it_is_normalised(method):
     # A row (0, 8) drawn 4 wide, centres at -1/4, 1/4, 3/4, 5/4 of a cell: Keys' kernel with a = -3/4 gives the 8 the
     # weights -27, 58, 198, 283 of 256 (the border repeats it), which run from 0 to 1 once normalised.

@@ -128,8 +128,19 @@ class Watched(ClassScore):
 @pytest.mark.parametrize(("layers", "leaf"), [(["relu1"], (2, 4, 8, 8)), (["relu2"], (2, 6, 4, 4)), (2, (2, 4, 8, 8))])
 def test_the_graph_begins_at_the_earliest_layer_and_holds_no_parameter(tiny, layers, leaf):
     score = Watched(1)
-    gamlib.trace(tiny(), images(2), [score], layers)
+    gamlib.trace(tiny(), images(2).requires_grad_(), [score], layers)
     assert score.begins == [leaf]
+
+
+def test_an_input_made_in_inference_mode_may_be_used_behind_a_traced_layer(tiny):
+    model = tiny()
+    # the gradient of the product needs the input again
+    net = model.module
+    model.features = lambda x: net.conv2(net.conv1(x).relu() * x[:, :1]).mean(dim=(2, 3))
+    expected = gamlib.trace_class(model, images(2), 1, layers=["conv1"])
+    with torch.inference_mode():
+        made_inside = images(2) + 0
+    same_trace(gamlib.trace_class(model, made_inside, 1, layers=["conv1"]), expected, atol=0)
 
 
 def test_layers_by_name_and_by_number(tiny):
@@ -138,7 +149,14 @@ def test_layers_by_name_and_by_number(tiny):
     same_trace(both, gamlib.trace_class(model, x, 0, layers=["relu2", "relu1"]), atol=0)
     only = gamlib.trace_class(model, x, 0, layers=["relu1"])
     close(only.layers[0].gradient, both.layers[1].gradient)
-    assert len(gamlib.trace_class(model, x, 0, layers=1).layers) == 1
+    same_trace(only, gamlib.trace_class(model, x, 0, layers="relu1"), atol=0)
+    assert [layer.name for layer in gamlib.trace_class(model, x, 0, layers=1).layers] == ["relu2"]
+
+
+def test_the_size_is_height_and_width(tiny):
+    trace = gamlib.trace_class(tiny(), images(1)[:, :, :6], 0)
+    assert trace.size == (6, 8)
+    assert gamlib.gam(trace).shape == (1, 6, 8)
 
 
 def test_operation_in_place_after_a_traced_layer_does_not_overwrite_it(tiny):

@@ -472,3 +472,8 @@ def test_what_is_missing_is_named_once():
     assert verdicts.set_index("claim").loc["C4", "needs"].split("; ") == [
         f"needs true boxes for gam:2 and gam:1, task {task}, percentile 100" for task in ("class", "dot")
     ]
+    # ADP and PIC lack the same
+    assert verdicts.set_index("claim").loc["C2", "needs"].split("; ") == [
+        "needs true boxes for gam:1 and grad_cam:1, task cosine, percentile 100",
+        "needs masked scores for gam:1 and grad_cam:1, task cosine, percentile 100",
+    ]
