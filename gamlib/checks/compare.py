@@ -38,13 +38,15 @@ def call(function: Callable, *arguments: Any, **options: Any) -> Any:
 
 
 def tensor(value: Any) -> Tensor:
-    """A number or tensor as a detached tensor; anything else is a Miss."""
+    """A number, a tensor, or a list of either as a detached tensor; anything else is a Miss."""
     if value is None:
         raise Miss("your function returns None: does it end with `return`?")
     if isinstance(value, bool | int | float):
         return torch.tensor(value)
     if not isinstance(value, Tensor):
         try:
+            if isinstance(value, list | tuple) and value and all(isinstance(one, Tensor) for one in value):
+                return torch.stack(list(value)).detach()
             return torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError):
             raise Miss(f"your function returns a {type(value).__name__}; expected a tensor or a number") from None

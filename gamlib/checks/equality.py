@@ -33,7 +33,11 @@ def ex04(
         answer = tensor(call(equal_for_sure, a, g))
         if answer.shape != wanted.shape:
             raise Miss(f"expected one answer an image, shape {tuple(wanted.shape)}, got {tuple(answer.shape)}")
-        for given, right, hint in zip(answer.bool().tolist(), wanted.tolist(), hints, strict=True):
+        answers = answer.bool().tolist()
+        for one in range(len(answers)):
+            if bool(tensor(call(equal_for_sure, a[[one]], g[[one]]))) != answers[one]:
+                raise Miss("the answer for an image changes with the other images of its batch")
+        for given, right, hint in zip(answers, wanted.tolist(), hints, strict=True):
             if given != right:
                 raise Miss(hint)
 
@@ -95,30 +99,37 @@ GRAD_CAM_MISTAKES = (
 
 
 def _situations(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, list[str]]:
-    """One image for each thing that can be forgotten."""
-    a = torch.rand(7, 4, 3, 3, generator=generator) + 0.1
-    g = (torch.rand(7, 4, 1, 1, generator=generator) + 0.1).repeat(1, 1, 3, 3)
-    hints = ["a non-negative A with a constant, non-negative gradient in each channel is refused"]
+    """One image for each thing that can be forgotten.
+
+    Gradients are multiples of 1/64 on 16 pixels, so that their means are exact, however one looks for constant ones.
+    """
+    a = torch.rand(8, 4, 4, 4, generator=generator) + 0.1
+    g = (torch.randint(8, 64, (8, 1, 1, 1), generator=generator) / 64).repeat(1, 4, 4, 4)
+    hints = ["a positive A with a constant, positive gradient in each channel is refused"]
     g[1, 2] *= -1
     hints.append("you let a channel with a negative gradient pass: Grad-CAM subtracts it, GAM leaves it out")
     g[2, 1, 0, 0] += 0.5
     hints.append("you let a gradient pass that varies over the pixels of a channel: pooling changes it")
     a[3, 0] *= -1
     hints.append("you let negative activations pass: GAM clips them, Grad-CAM does not")
-    g[4, 0] = 0
+    g[4] = 0
     hints.append("a channel whose gradient is 0 does no harm: 0 is not negative")
     g[5] = g[5] * torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None, None]
     hints.append("channels may differ from each other; the gradient has to be constant within each of them")
     a[6, 3], g[6, 3] = 0, -1
     hints.append("two maps are equal by luck, though a condition is broken: look at A and G, not at the maps")
-    return a, g, torch.tensor([True, False, False, False, True, True, False]), hints
+    a[7, 0, 1:] = 0
+    hints.append("an activation of 0 does no harm: behind a ReLU there are many")
+    return a, g, torch.tensor([True, False, False, False, True, True, False, True]), hints
 
 
 def _check_counterexample(counterexample: Callable[[], tuple[Tensor, Tensor]]) -> None:
     answer = call(counterexample)
-    if not isinstance(answer, tuple) or len(answer) != 2:
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise Miss("return two tensors: A and G, each (1, C, h, w)")
     a, g = (tensor(value).double() for value in answer)
+    if not (a.isfinite().all() and g.isfinite().all()):
+        raise Miss("A and G want finite numbers")
     if a.ndim != 4 or a.shape != g.shape or len(a) != 1:
         raise Miss(f"A and G want the same shape (1, C, h, w); got {tuple(a.shape)} and {tuple(g.shape)}")
     if (a < 0).any():

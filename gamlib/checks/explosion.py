@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gamlib.checks.compare import Mistake, call, compare, tensor
 from gamlib.checks.record import Miss, Record, assess
+from gamlib.maps import min_max
 from gamlib.methods import FORMULAS
 
 # ln of the largest float32
@@ -36,20 +37,17 @@ def ex05(
         s = tensor(call(limit, a, flat)).double()
         if s.shape != (2,):
             raise Miss(f"expected one score an image, shape (2,), got {tuple(s.shape)}")
-        if (s > 700).any():
-            raise Miss("that is where float64 ends; the maps are computed in float32")
-        log_peak = _stable(a, flat).amax(dim=(1, 2)).double().log()
-        for wrong, hint in (
-            (torch.full_like(log_peak, LARGEST), "there e^s itself ends; the map holds larger numbers than e^s"),
-            (LARGEST + log_peak, "a map of larger numbers is lost at a smaller score, not at a larger one"),
-            (LARGEST - log_peak / 2, "a map is lost already at a smaller score: how large is its largest number?"),
-        ):
+        if not s.isfinite().all():
+            raise Miss("your limit is not a finite number")
+        if (s > 1000).any():
+            raise Miss("this is a number of the map's size; asked for is the score, which stands in the exponent")
+        for wrong, hint in _wrong_limits(_stable(a, flat).double()):
             if (s - wrong).abs().max() < WIDTH:
                 raise Miss(hint)
         for shift, alive, hint in ((-WIDTH, True, "below"), (WIDTH, False, "above")):
             maps = FORMULAS["grad_cam_pp"](a, flat, (s + shift).float())
             if (maps.isfinite().flatten(1).all(dim=1) != alive).any():
-                raise Miss(f"{WIDTH} {hint} your limit a map is {'lost' if alive else 'still finite'}")
+                raise Miss(f"{WIDTH} {hint} your limit a map is {'already lost' if alive else 'still finite'}")
 
     def finite() -> None:
         compare(mended, [(a, g), (a[:1] / 3, 2 * g[1:])], _stable, MENDED_MISTAKES, "the map (B, h, w)")
@@ -57,6 +55,21 @@ def ex05(
             raise Miss("where no gradient of a channel is positive, its weight is 0 and not 0/0")
 
     return assess("ex05", seed, [("mended", 4, finite), ("limit", 3, edge)])
+
+
+def _wrong_limits(maps: Tensor) -> list[tuple[Tensor | float, str]]:
+    """What typical slips make of the limit of these mended maps (B, h, w), and a hint for each."""
+    peak = maps.amax(dim=(1, 2))
+    return [
+        (torch.full_like(peak, LARGEST), "there e^s itself ends; the map holds other numbers than e^s"),
+        (math.log(torch.finfo(torch.float64).max), "that is where float64 ends; the maps are computed in float32"),
+        (LARGEST + peak.log(), "a map of larger numbers is lost at a smaller score, not at a larger one"),
+        (LARGEST - peak, "compare like with like: 88.72 is a logarithm"),
+        (LARGEST / peak, "this divides an exponent; what is a division there?"),
+        (LARGEST - peak.log10(), "e is the base of the exponential; take the logarithm to the same base"),
+        (LARGEST - maps.mean(dim=(1, 2)).log(), "the mean of a map is still finite when its first pixel is lost"),
+        (LARGEST - maps.max().log(), "all images have one limit here; each map is lost at a score of its own"),
+    ]
 
 
 def _stable(a: Tensor, g: Tensor) -> Tensor:
@@ -107,6 +120,21 @@ MENDED_MISTAKES = (
     Mistake(
         lambda a, g: _map(g.relu() / g[0, 0].numel(), a).relu(),
         "this is the mean of the positive gradients; alpha is missing",
+    ),
+    Mistake(
+        lambda a, g: _map(_shared((g > 0) / (2 + g.relu() * a.mean(dim=(2, 3), keepdim=True))) * g.relu(), a),
+        "the activations of a channel are averaged in alpha; Eq. 6 sums them",
+    ),
+    Mistake(
+        lambda a, g: _map(_shared((g > 0) / (2 + g.relu() * a.sum(dim=(1, 2, 3), keepdim=True))) * g.relu(), a),
+        "alpha's denominator sums activations over all channels; Eq. 6 has one sum for each channel",
+    ),
+    Mistake(
+        lambda a, g: _map(_shared((g > 0) / (2 + g.relu() * a)) * g.relu(), a),
+        "alpha's denominator takes the activation of its own pixel; in Eq. 6 the sum runs over all pixels q",
+    ),
+    Mistake(
+        lambda a, g: min_max(_stable(a, g)), "the map is already stretched to [0, 1]; asked for is the map before NRM"
     ),
     Mistake(_clamped, "this is e^s with a smaller s: it only puts the overflow off. Let e^s cancel on paper first"),
     Mistake(

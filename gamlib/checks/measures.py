@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -19,25 +19,24 @@ Measure = Callable[[Tensor, Tensor], float]
 def ex06(
     by_hand: Callable[[], Mapping], average_drop: Measure, increase_in_confidence: Measure, seed: int = 0
 ) -> Record:
-    """Check {"before": [Y1, Y2], "after": [O1, O2], "adp": %, "pic": %} and both measures of (before, "
-    "after), each (N,)."""
+    """Check {"before": [Y1, Y2], "after": [O1, O2], "adp": %, "pic": %} and both measures of (before, after), (N,)."""
     generator = torch.Generator().manual_seed(1000 * seed + 6)
     cases = []
     # mostly drops, then mostly increases: only so does it show whether the mean is clipped or each drop
     for count, least in ((5, 0.4), (8, 1.0)):
         before = torch.rand(count, generator=generator) + 0.2
         after = before * (least + torch.rand(count, generator=generator))
-        # one drop, one increase and one tie whatever the seed
-        after[:3] = before[:3] * torch.tensor([0.5, 1.25, 1.0])
+        # two drops, one increase and one tie whatever the seed
+        after[:4] = before[:4] * torch.tensor([0.5, 1.25, 1.0, 0.8])
         cases.append((before, after))
 
     return assess(
         "ex06",
         seed,
         [
-            ("by hand: scores", 2, lambda: _check_scores(_answers(by_hand))),
-            ("by hand: ADP", 1, lambda: _check_number(_answers(by_hand), "adp", ADP_HINTS)),
-            ("by hand: PIC", 1, lambda: _check_number(_answers(by_hand), "pic", PIC_HINTS)),
+            ("by hand: scores", 2, lambda: _check_scores(by_hand)),
+            ("by hand: ADP", 1, lambda: _check_number(by_hand, "adp", ADP_HINTS)),
+            ("by hand: PIC", 1, lambda: _check_number(by_hand, "pic", PIC_HINTS)),
             ("average_drop", 2, lambda: compare(average_drop, cases, _adp, ADP_MISTAKES, "ADP, one number,")),
             (
                 "increase_in_confidence",
@@ -48,32 +47,45 @@ def ex06(
     )
 
 
-def _answers(by_hand: Callable[[], Mapping]) -> Mapping:
+def _answer(by_hand: Callable[[], Mapping], key: str) -> Tensor:
+    """The numbers under `key`, (N,)."""
     answers = call(by_hand)
-    if not isinstance(answers, Mapping) or set(answers) != set(BY_HAND):
-        raise Miss(f"`by_hand` returns a dict with the keys {', '.join(BY_HAND)}")
-    return answers
+    if not isinstance(answers, Mapping):
+        raise Miss(f"`by_hand` returns a {type(answers).__name__}; expected a dict with the keys {', '.join(BY_HAND)}")
+    if key not in answers:
+        raise Miss(f"`by_hand` has no answer '{key}'; its keys: {', '.join(map(str, answers)) or 'none'}")
+    return tensor(answers[key]).double().flatten()
 
 
-def _check_scores(answers: Mapping) -> None:
+def _check_scores(by_hand: Callable[[], Mapping]) -> None:
     for key, unmasked in (("before", "on the whole image"), ("after", "on image times map")):
-        given = _numbers(answers[key])
+        given = _answer(by_hand, key).tolist()
+        if len(given) != 2:
+            raise Miss(f"{key}: expected the scores of two images, got {len(given)}")
         for number, (value, right) in enumerate(zip(given, BY_HAND[key], strict=True), start=1):
-            if abs(value - right) > 1e-6:
-                raise Miss(
-                    f"the score of image {number} {unmasked} is not {value:g}; weigh every pixel, also the "
-                    "one with weight -1"
-                )
-
-
-def _numbers(values: Sequence[float]) -> list[float]:
-    given = tensor(values).double().flatten().tolist()
-    if len(given) != 2:
-        raise Miss(f"expected the scores of two images, got {len(given)}")
-    return given
+            if not abs(value - right) <= 1e-6:
+                hint = SCORE_HINTS.get((key, number, value), "write down the product of every pixel, then add them up")
+                raise Miss(f"the score of image {number} {unmasked} is not {value:g}; {hint}")
 
 
 # what a typical slip makes of the numbers of the exercise
+UNWEIGHTED = "that is the sum of the pixels; the score weighs each of them"
+ONLY_POSITIVE = "a pixel with a negative weight counts, too"
+BINARY = "the map is more than a mask of 0 and 1: each pixel is multiplied by its value"
+TWICE = "the map is applied twice"
+MAP_ALONE = "that is the score of the map alone; the network sees the image times the map"
+SCORE_HINTS = {
+    ("before", 1, 8.0): UNWEIGHTED,
+    ("before", 1, 6.0): ONLY_POSITIVE,
+    ("before", 2, 6.0): UNWEIGHTED,
+    ("after", 1, 6.0): BINARY,
+    ("after", 1, 2.5): MAP_ALONE,
+    ("after", 1, 3.75): TWICE,
+    ("after", 2, 4.0): BINARY,
+    ("after", 2, 3.0): UNWEIGHTED,
+    ("after", 2, 0.5): MAP_ALONE,
+    ("after", 2, 1.0): TWICE,
+}
 ADP_HINTS = {
     23.75: "an increase counts as a negative drop here; ADP clips each drop at 0 before the mean",
     0.3: "ADP is a percentage",
@@ -91,12 +103,12 @@ PIC_HINTS = {
 }
 
 
-def _check_number(answers: Mapping, key: str, hints: Mapping[float, str]) -> None:
-    given = tensor(answers[key])
+def _check_number(by_hand: Callable[[], Mapping], key: str, hints: Mapping[float, str]) -> None:
+    given = _answer(by_hand, key)
     if given.numel() != 1:
         raise Miss(f"{key}: expected one number, got {given.numel()}")
     value = float(given)
-    if abs(value - BY_HAND[key]) > 1e-2:
+    if not abs(value - BY_HAND[key]) <= 1e-2:
         near = [hint for wrong, hint in hints.items() if abs(value - wrong) <= 0.01 * max(1.0, wrong)]
         raise Miss(
             near[0] if near else f"{key.upper()} is not {value:g} for these scores; write down one image's share first"
@@ -136,6 +148,17 @@ ADP_MISTAKES = (
     ),
     Mistake(lambda y, o: _adp(y, o) * len(y), "this is the sum over the images; ADP is their mean"),
     Mistake(lambda y, o: _adp(o, y), "before and after are swapped"),
+    Mistake(
+        lambda y, o: 100 * ((o - y).clamp(min=0) / y).mean(),
+        "this averages the rises; a drop is how much lower the score is afterwards",
+    ),
+    Mistake(
+        lambda y, o: 100 * ((y - o)[o < y] / y[o < y]).mean(),
+        "this is the mean over the images whose score drops; the others count with 0",
+    ),
+    Mistake(
+        lambda y, o: 100 * ((y - o).clamp(min=0) / y), "each image still has its own drop; ADP is the mean of them"
+    ),
 )
 PIC_MISTAKES = (
     Mistake(
@@ -145,4 +168,8 @@ PIC_MISTAKES = (
     Mistake(lambda y, o: _pic(y, o) / 100, "PIC is a percentage"),
     Mistake(lambda y, o: (o > y).float().sum(), "PIC is a percentage of the images, not their number"),
     Mistake(lambda y, o: 100 * ((o - y).clamp(min=0) / y).mean(), "PIC asks how many images rise, not by how much"),
+    Mistake(lambda y, o: 100 * (o > y).float(), "each image still has its own answer; PIC is their share"),
+    Mistake(
+        lambda y, o: 100 * (o.mean() > y.mean()).float(), "this compares two means; PIC compares each image with itself"
+    ),
 )

@@ -65,7 +65,7 @@ def assess(exercise: str, seed: int, parts: Sequence[tuple[str, int, Callable[[]
             found.append(Part(name, points, 0, str(miss)))
         except NotImplementedError as error:
             unwritten.append(error)
-            found.append(Part(name, points, 0, "still to be written"))
+            found.append(Part(name, points, 0, str(error) or "still to be written"))
         else:
             found.append(Part(name, points, points))
     record = _records[exercise] = Record(exercise, seed, tuple(found))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gamlib.checks.compare import Mistake, call, compare
 from gamlib.checks.record import Miss, Record, assess
+from gamlib.maps import min_max
 
 OUTCOMES = ("same", "lower", "higher", "either")
 
@@ -38,8 +39,10 @@ def ex02(gam_without: Callable[..., Tensor], predict: Callable[[], Mapping[str, 
     def prediction(key: str) -> Callable[[], None]:
         def test() -> None:
             answers = call(predict)
-            if not isinstance(answers, Mapping) or set(answers) != set(PREDICTIONS):
-                raise Miss(f"`predict` returns a dict with the keys {', '.join(PREDICTIONS)}")
+            if not isinstance(answers, Mapping):
+                raise Miss(f"`predict` returns a {type(answers).__name__}; expected a dict with the keys a to e")
+            if key not in answers:
+                raise Miss(f"`predict` has no answer '{key}'; its keys: {', '.join(map(str, answers)) or 'none'}")
             if answers[key] not in OUTCOMES:
                 raise Miss(f"{key}: got {answers[key]!r}; accepted: {', '.join(OUTCOMES)}")
             right, hint = PREDICTIONS[key]
@@ -67,6 +70,22 @@ SWITCH_MISTAKES = (
         "the switches change nothing: both ReLUs are always there",
     ),
     Mistake(
+        lambda a, g, relu_a, relu_g: _switched(a, g, True, relu_g),
+        "one switch changes nothing: what happens with relu_a=False?",
+    ),
+    Mistake(
+        lambda a, g, relu_a, relu_g: _switched(a, g, relu_a, True),
+        "one switch changes nothing: what happens with relu_g=False?",
+    ),
+    Mistake(
+        lambda a, g, relu_a, relu_g: relu_a * relu_g * _switched(a, g, True, True),
+        "a factor without its ReLU is 0 here; it is to be the factor as it is",
+    ),
+    Mistake(
+        lambda a, g, relu_a, relu_g: _switched(a, g, False, False),
+        "the switches change nothing: neither ReLU is ever there",
+    ),
+    Mistake(
         lambda a, g, relu_a, relu_g: (a * g).relu().sum(dim=1),
         "the ReLU sits on the product: there, two negative factors count as evidence. Eq. 1 clips each factor",
     ),
@@ -85,5 +104,13 @@ SWITCH_MISTAKES = (
     Mistake(
         lambda a, g, relu_a, relu_g: _switched(a, g, relu_a, relu_g).unsqueeze(1),
         "sum the channel axis away: one map (h, w) an image",
+    ),
+    Mistake(
+        lambda a, g, relu_a, relu_g: (a.relu() if relu_a else a) * (g.relu() if relu_g else g),
+        "each channel still has a map of its own; Eq. 1 adds them up",
+    ),
+    Mistake(
+        lambda a, g, relu_a, relu_g: min_max(_switched(a, g, relu_a, relu_g)),
+        "the map is already stretched to [0, 1]; asked for is the raw map",
     ),
 )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import click
 
 from gamlib.publish.exercises import exercise_names, write_student, write_teacher
-from gamlib.publish.grading import grade_folder, to_csv, to_table
+from gamlib.publish.grading import Grade, grade_folder
 from gamlib.publish.plan import plan
 from gamlib.publish.project import find_project
 from gamlib.publish.run import locked, run_jobs
@@ -64,3 +69,25 @@ def grade(folder: Path, time_limit: float, seed: int, jobs: int, out: Path | Non
     out.write_text(to_csv(grades))
     click.echo(to_table(grades))
     click.echo(out, file=sys.stderr)
+
+
+def to_csv(grades: Sequence[Grade]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, [field.name for field in fields(Grade)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(grade) for grade in grades)
+    return buffer.getvalue()
+
+
+def to_table(grades: Sequence[Grade]) -> str:
+    """The grades for the eyes: one line each, no wider than a terminal."""
+    width = max(len(grade.submission) for grade in grades)
+    lines = [f"{'submission':{width}s}  exercise  status      points  missed, or what failed"]
+    for grade in grades:
+        score = f"{grade.points}/{grade.out_of}" if grade.out_of else "0"
+        what = grade.missed if grade.status == "graded" else grade.detail
+        room = max(24, shutil.get_terminal_size((120, 24)).columns - width - 32)
+        lines.append(
+            f"{grade.submission:{width}s}  {grade.exercise or '-':8s}  {grade.status:10s}  {score:6s}  {what[:room]}"
+        )
+    return "\n".join(lines)

@@ -7,16 +7,14 @@ keep accidents apart; they are no wall against malice.
 from __future__ import annotations
 
 import ast
-import csv
-import io
 import json
+import os
 import secrets
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from gamlib.publish.confined import run_confined
@@ -53,7 +51,7 @@ class Grade:
     """One row: what became of one submission. status: graded, error, timeout, unreadable.
 
     "error": a cell of the submission failed; what its functions are worth has been counted all the same.
-    missed: the parts without points. detail: what failed, else the check's hints.
+    missed: the parts without points. detail: what failed, then the check's hints.
     """
 
     submission: str
@@ -75,7 +73,12 @@ def grade_folder(project: Project, folder: Path, limit: float, seed: int, worker
         raise Refused(f"{folder} holds no notebook (*.ipynb)")
     solved = {exercise: read(project.source(name)) for exercise, name in exercise_names(project).items()}
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda path: grade(path, path.relative_to(folder).as_posix(), solved, limit, seed), paths))
+        return list(pool.map(lambda path: grade(path, _name(path, folder), solved, limit, seed), paths))
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Path below the folder; archives from other systems leave bytes in names that no text file can hold."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
 
 
 def grade(path: Path, name: str, solved: dict[str, dict], limit: float, seed: int) -> Grade:
@@ -90,10 +93,11 @@ def grade(path: Path, name: str, solved: dict[str, dict], limit: float, seed: in
         status, records, detail = _run(notebook, solved[exercise], exercise, Path(folder), limit, seed)
     seconds = round(time.perf_counter() - start, 1)
     out_of = sum(part["points"] for part in records) or _points(exercise)
-    detail = detail or "; ".join(f"{part['name']}: {part['hint']}" for part in records if part["hint"])
+    hints = [f"{part['name']}: {part['hint']}" for part in records if part["hint"]]
     missed = "; ".join(part["name"] for part in records if not part["earned"])
     points = sum(part["earned"] for part in records)
-    return Grade(name, exercise, status, points, out_of, missed, _line(detail), seconds)
+    detail = _line("; ".join([detail, *hints] if detail else hints))
+    return Grade(name, exercise, status, points, out_of, missed, detail, seconds)
 
 
 def _points(exercise: str) -> int:
@@ -108,7 +112,8 @@ def _readable(path: Path) -> dict:
     """The notebook, in the shape that Papermill needs; ValueError where it is none, or not one for Python."""
     try:
         notebook = read(path)
-        [(cell["cell_type"], source(cell), tags(cell)) for cell in notebook["cells"]]
+        [(cell["cell_type"], source(cell), [*tags(cell)]) for cell in notebook["cells"]]
+        exercise_of(notebook)
         kernel = notebook["metadata"].get("kernelspec", {})
         language = kernel.get("language") or (
             "python" if str(kernel.get("name", "python")).startswith("python") else ""
@@ -123,7 +128,7 @@ def _readable(path: Path) -> dict:
 def _recognise(notebook: dict, path: Path, solved: dict[str, dict]) -> str:
     """Which exercise it is: what its metadata says; the name of the file only where they say nothing."""
     named = exercise_of(notebook) or path.name[:4]
-    if named not in solved:
+    if named not in list(solved):
         raise ValueError(f"not one of the exercises: {named!r}; accepted: {', '.join(solved)}")
     return named
 
@@ -141,18 +146,25 @@ def _run(
     message = run_confined(job, folder / "errors.txt", limit)
     if message is None:
         return "timeout", [], f"stopped after {limit:g} s"
-    executed = read(Path(job["target"])) if Path(job["target"]).exists() else {"cells": []}
-    if not record.exists():
+    executed = _whole(Path(job["target"])) or {"cells": []}
+    entries = _whole(record)
+    if entries is None:
         failure = executed.get("metadata", {}).get("gamlib", {}).get("failure", {}).get("message")
         return "error", [], failure or message or "the kernel ended before the check"
-    parts = [
-        part for entry in json.loads(record.read_text()) if entry["exercise"] == exercise for part in entry["parts"]
-    ]
+    parts = [part for entry in entries if entry["exercise"] == exercise for part in entry["parts"]]
     wrong = impossible(parts)
     if wrong:
         return "error", [], wrong
     errors = [line for line in map(_error, executed["cells"]) if line]
     return ("error" if errors or not parts else "graded"), parts, "; ".join(errors)
+
+
+def _whole(path: Path) -> dict | list | None:
+    """The JSON in a file; None where there is none, or its writer was killed while writing."""
+    try:
+        return read(path)
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def impossible(parts: Sequence[Mapping]) -> str | None:
@@ -211,26 +223,4 @@ def _error(cell: dict) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
-
-
-def to_csv(grades: Sequence[Grade]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(Grade)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(grade) for grade in grades)
-    return buffer.getvalue()
-
-
-def to_table(grades: Sequence[Grade]) -> str:
-    """The grades for the eyes: one line each, no wider than a terminal."""
-    width = max(len(grade.submission) for grade in grades)
-    lines = [f"{'submission':{width}s}  exercise  status      points  missed"]
-    for grade in grades:
-        score = f"{grade.points}/{grade.out_of}" if grade.out_of else "0"
-        what = grade.missed or grade.detail
-        room = max(24, shutil.get_terminal_size((120, 24)).columns - width - 32)
-        lines.append(
-            f"{grade.submission:{width}s}  {grade.exercise or '-':8s}  {grade.status:10s}  {score:6s}  {what[:room]}"
-        )
-    return "\n".join(lines)
+    return " ".join(text.split())[:1000]

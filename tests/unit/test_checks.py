@@ -168,7 +168,19 @@ def equal_for_sure(a, g):
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return ((a >= 0) & (g >= 0) & (g == g[:, :1, :1, :1])).flatten(1).all(dim=1)
-""", "a non-negative A with a constant, non-negative gradient in each channel is refused"),
+""", "channels may differ from each other"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return ((a > 0) & (g >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
+""", "an activation of 0 does no harm"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return torch.tensor([bool(((a >= 0) & (g >= 0)).all())] * len(a))
+""", "changes with the other images of its batch"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return torch.zeros(len(a), dtype=torch.bool)
+""", "a positive A with a constant, positive gradient in each channel is refused"),
     ("ex04", "equal_for_sure", "def equal_for_sure(a, g):\n    return bool((a >= 0).all())", "one answer an image"),
     ("ex04", "counterexample", """
 def counterexample():
@@ -186,13 +198,19 @@ def counterexample():
 def counterexample():
     return torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
 """, "only in scale or offset"),
+    ("ex04", "counterexample", """
+def counterexample():
+    return torch.full((1, 1, 1, 2), torch.nan), torch.ones(1, 1, 1, 2)
+""", "finite numbers"),
     ("ex04", "counterexample", "def counterexample():\n    return torch.ones(1, 2)", "return two tensors"),
     ("ex04", "counterexample", "def counterexample():\n    return torch.ones(2), torch.ones(2)", "same shape"),
     ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 88.72)", "there e^s itself ends"),
-    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 88.6)", "0.05 below your limit a map is lost"),
+    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 88.5)", "your limit a map is already lost"),
     ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 60.0)", "above your limit a map is still finite"),
     ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 709.8)", "float64 ends"),
     ("ex05", "limit", "def limit(a, g):\n    return 88.0", "one score an image"),
+    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 3.4e38)", "number of the map's size"),
+    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), torch.nan)", "not a finite number"),
     ("ex05", "limit", """
 def limit(a, g):
     peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
@@ -201,13 +219,28 @@ def limit(a, g):
     ("ex05", "limit", """
 def limit(a, g):
     peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
-    return 88.72 - peak.log() / 2
-""", "lost already at a smaller score"),
+    return 88.72 - peak
+""", "88.72 is a logarithm"),
+    ("ex05", "limit", """
+def limit(a, g):
+    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
+    return 88.72 / peak
+""", "what is a division there"),
+    ("ex05", "limit", """
+def limit(a, g):
+    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
+    return 88.72 - peak.log10()
+""", "the logarithm to the same base"),
+    ("ex05", "limit", """
+def limit(a, g):
+    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).max()
+    return (88.72 - peak.log()).repeat(2)
+""", "all images have one limit"),
     ("ex05", "limit", """
 def limit(a, g):
     mean = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).mean(dim=(1, 2))
     return 88.72 - mean.log()
-""", "0.05 below your limit a map is lost"),
+""", "the mean of a map is still finite"),
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     one = (g.mean(dim=(2, 3), keepdim=True) * a).sum(dim=1).relu()
@@ -262,6 +295,44 @@ def test_typical_wrong_answers_get_a_hint(exercise, function, source, hint):
     assert record.earned < record.points
 
 
+# Right answers in other forms than the solution's.
+ALSO_RIGHT = [
+    ("ex04", "grad_cam_map", """
+def grad_cam_map(a, g):
+    return [(some.mean(dim=(1, 2))[:, None, None] * one).sum(dim=0).relu() for one, some in zip(a, g)]
+"""),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    pairs = zip(a, g)
+    return [bool((some.std(dim=(1, 2)) == 0).all() and (some >= 0).all() and (one >= 0).all()) for one, some in pairs]
+"""),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return ((g == g.mean(dim=(2, 3), keepdim=True)) & (g >= 0) & (a >= 0)).flatten(1).all(dim=1)
+"""),
+    ("ex04", "counterexample", "def counterexample():\n    return [[[[[1, 1]]]], [[[[1, 0]]]]]"),
+    ("ex05", "limit", """
+def limit(a, g):
+    maps = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2))
+    return [88.72 - float(one.max().log()) for one in maps]
+"""),
+    ("ex06", "average_drop", """
+def average_drop(before, after):
+    return 100 * sum(max(0.0, 1 - o / y) for y, o in zip(before.tolist(), after.tolist())) / len(before)
+"""),
+    ("ex06", "by_hand", """
+def by_hand():
+    return {"before": (4, 5), "after": torch.tensor([4.5, 2]), "adp": 30, "pic": torch.tensor([50])}
+"""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "function", "source"), ALSO_RIGHT)
+def test_right_answers_count_in_other_forms(exercise, function, source):
+    record = check(exercise, defined(exercise, "solution"), **{function: written(source, function)})
+    assert (hints(record), record.earned) == ("", record.points)
+
+
 RIGHT_PREDICTIONS = {"a": "same", "b": "lower", "c": "same", "d": "lower", "e": "either"}
 
 
@@ -280,6 +351,32 @@ def test_each_wrong_prediction_gets_its_hint(key, answer, hint):
     record = check("ex02", defined("ex02", "solution"), predict=lambda: RIGHT_PREDICTIONS | {key: answer})
     assert hint in hints(record)
     assert record.earned == record.points - 1
+
+
+def test_a_missing_prediction_costs_its_own_point():
+    some = {key: answer for key, answer in RIGHT_PREDICTIONS.items() if key != "c"}
+    record = check("ex02", defined("ex02", "solution"), predict=lambda: some)
+    assert hints(record) == "`predict` has no answer 'c'; its keys: a, b, d, e"
+    assert record.earned == record.points - 1
+
+
+def test_predictions_without_keys_get_a_hint():
+    record = check("ex02", defined("ex02", "solution"), predict=lambda: ["same"] * 5)
+    assert "`predict` returns a list; expected a dict with the keys a to e" in hints(record)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint", "earned"),
+    [
+        ({"before": [4, 5], "after": [4.5, 2], "pic": 50}, "`by_hand` has no answer 'adp'; its keys: before, after", 7),
+        ([4, 5], "`by_hand` returns a list; expected a dict with the keys before, after, adp, pic", 4),
+        ({"before": [4, float("nan")], "after": [4.5, 2], "adp": float("nan"), "pic": 50}, "is not nan", 5),
+    ],
+)
+def test_numbers_on_paper_count_one_by_one(answer, hint, earned):
+    record = check("ex06", defined("ex06", "solution"), by_hand=lambda: answer)
+    assert hint in hints(record)
+    assert record.earned == earned
 
 
 @pytest.mark.parametrize(
@@ -306,6 +403,16 @@ def test_the_numbers_on_paper_are_those_of_the_images():
     setup = next(text for text in all_code("ex06") if "weights =" in text)
     given = written(setup + "\n\ndef tensors():\n    return images, maps, weights", "tensors")()
     images, maps, weights = given
+    slips = {
+        measures.UNWEIGHTED: (images, images * maps),
+        measures.ONLY_POSITIVE: (weights.relu() * images, weights.relu() * images * maps),
+        measures.BINARY: (weights * images, weights * images * (maps > 0)),
+        measures.MAP_ALONE: (weights * images, weights * maps),
+        measures.TWICE: (weights * images, weights * images * maps**2),
+    }
+    for (key, number, value), hint in measures.SCORE_HINTS.items():
+        slip = slips[hint][("before", "after").index(key)].sum(dim=(1, 2))
+        assert (float(slip[number - 1]), hint) == (value, hint)
     before, after = ((weights * some).sum(dim=(1, 2)) for some in (images, images * maps))
     assert (before.tolist(), after.tolist()) == ([4.0, 5.0], [4.5, 2.0])
     assert gamlib_measures(before, after) == (30.0, 50.0)
