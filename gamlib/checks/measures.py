@@ -168,6 +168,7 @@ PIC_MISTAKES = (
     Mistake(lambda y, o: _pic(y, o) / 100, "PIC is a percentage"),
     Mistake(lambda y, o: (o > y).float().sum(), "PIC is a percentage of the images, not their number"),
     Mistake(lambda y, o: 100 * ((o - y).clamp(min=0) / y).mean(), "PIC asks how many images rise, not by how much"),
+    Mistake(lambda y, o: torch.tensor(100.0), "this is 100 whatever the scores are: which images does it count?"),
     Mistake(lambda y, o: 100 * (o > y).float(), "each image still has its own answer; PIC is their share"),
     Mistake(
         lambda y, o: 100 * (o.mean() > y.mean()).float(), "this compares two means; PIC compares each image with itself"

@@ -38,7 +38,8 @@ def ex07(passes: Callable[..., bool], seed: int = 0) -> Record:
     def refuses(method: Method, hint: str) -> Callable[[], None]:
         def test() -> None:
             # a check that refuses everything has not seen through anything
-            honest()
+            if not judge(_honest):
+                raise Miss("counts once GAM passes")
             if judge(method):
                 raise Miss(hint)
 

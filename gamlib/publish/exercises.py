@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import re
@@ -44,6 +45,56 @@ def tags(cell: Mapping) -> list[str]:
 
 def source(cell: Mapping) -> str:
     return "".join(cell["source"])
+
+
+def readable(path: Path) -> dict:
+    """The notebook, in the shape that Papermill needs; ValueError where it is none, or not one for Python."""
+    try:
+        notebook = read(path)
+        [(cell["cell_type"], source(cell), [*tags(cell)]) for cell in notebook["cells"]]
+        exercise_of(notebook)
+        kernel = notebook["metadata"].get("kernelspec", {})
+        language = kernel.get("language") or (
+            "python" if str(kernel.get("name", "python")).startswith("python") else ""
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a notebook: {type(error).__name__}: {error}") from error
+    if language != "python":
+        raise ValueError(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")
+    return notebook
+
+
+def recognise(notebook: dict, path: Path, solved: dict[str, dict]) -> str:
+    """Which exercise it is: what its metadata says; the name of the file only where they say nothing."""
+    named = exercise_of(notebook) or path.name[:4]
+    if named not in list(solved):
+        raise ValueError(f"not one of the exercises: {named!r}; accepted: {', '.join(solved)}")
+    return named
+
+
+def last_check(submission: dict) -> int:
+    """Position of the last check cell; the number of cells where there is none."""
+    numbers = [number for number, cell in enumerate(submission["cells"]) if "check" in tags(cell)]
+    return numbers[-1] if numbers else len(submission["cells"])
+
+
+def check_cells(solved: dict) -> list[str]:
+    return [source(cell) for cell in solved["cells"] if "check" in tags(cell)]
+
+
+def below_check(submission: dict, solved: dict) -> list[str]:
+    """Functions that the check asks for and that the submission defines below it."""
+    text = "\n".join(map(source, submission["cells"][last_check(submission) :]))
+    return [name for name in asked_for(solved) if re.search(rf"^def {name}\(", text, re.M)]
+
+
+def asked_for(solved: dict) -> list[str]:
+    """Names of the student's that the check cells read, sorted."""
+    nodes = [node for text in check_cells(solved) for node in ast.walk(ast.parse(text))]
+    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    own |= {alias.asname or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return sorted(read - own - {"seed"})
 
 
 def student_edition(solved: Mapping) -> dict:

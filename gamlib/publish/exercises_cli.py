@@ -81,7 +81,7 @@ def to_csv(grades: Sequence[Grade]) -> str:
 
 def to_table(grades: Sequence[Grade]) -> str:
     """The grades for the eyes: one line each, no wider than a terminal."""
-    width = max(len(grade.submission) for grade in grades)
+    width = max(len("submission"), *(len(grade.submission) for grade in grades))
     lines = [f"{'submission':{width}s}  exercise  status      points  missed, or what failed"]
     for grade in grades:
         score = f"{grade.points}/{grade.out_of}" if grade.out_of else "0"

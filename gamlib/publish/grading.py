@@ -6,7 +6,6 @@ keep accidents apart; they are no wall against malice.
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import secrets
@@ -18,7 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gamlib.publish.confined import run_confined
-from gamlib.publish.exercises import exercise_names, exercise_of, read, source, tags
+from gamlib.publish.exercises import (
+    asked_for,
+    below_check,
+    check_cells,
+    exercise_names,
+    last_check,
+    read,
+    readable,
+    recognise,
+    source,
+    tags,
+)
 from gamlib.publish.project import Project, Refused
 
 # What the student's cells have imported or changed of gamlib is thrown away before the check is imported anew.
@@ -32,7 +42,7 @@ seed = {seed}
 ABSENT = """
 def _absent(name):
     def stub(*arguments, **options):
-        raise NotImplementedError(name + " is not defined")
+        raise NotImplementedError(name + " is still to be written: nothing has this name")
 
     return stub
 
@@ -84,8 +94,8 @@ def _name(path: Path, folder: Path) -> str:
 def grade(path: Path, name: str, solved: dict[str, dict], limit: float, seed: int) -> Grade:
     """Grade one submission; whatever is wrong with it is told in its row."""
     try:
-        notebook = _readable(path)
-        exercise = _recognise(notebook, path, solved)
+        notebook = readable(path)
+        exercise = recognise(notebook, path, solved)
     except (ValueError, OSError) as error:
         return Grade(name, "", "unreadable", 0, 0, "", _line(str(error)), 0.0)
     start = time.perf_counter()
@@ -94,6 +104,9 @@ def grade(path: Path, name: str, solved: dict[str, dict], limit: float, seed: in
     seconds = round(time.perf_counter() - start, 1)
     out_of = sum(part["points"] for part in records) or _points(exercise)
     hints = [f"{part['name']}: {part['hint']}" for part in records if part["hint"]]
+    below = below_check(notebook, solved[exercise])
+    if below:
+        hints.insert(0, f"defined below the check, where nothing is run: {', '.join(below)}")
     missed = "; ".join(part["name"] for part in records if not part["earned"])
     points = sum(part["earned"] for part in records)
     detail = _line("; ".join([detail, *hints] if detail else hints))
@@ -106,31 +119,6 @@ def _points(exercise: str) -> int:
     from gamlib.checks import POINTS
 
     return POINTS[exercise]
-
-
-def _readable(path: Path) -> dict:
-    """The notebook, in the shape that Papermill needs; ValueError where it is none, or not one for Python."""
-    try:
-        notebook = read(path)
-        [(cell["cell_type"], source(cell), [*tags(cell)]) for cell in notebook["cells"]]
-        exercise_of(notebook)
-        kernel = notebook["metadata"].get("kernelspec", {})
-        language = kernel.get("language") or (
-            "python" if str(kernel.get("name", "python")).startswith("python") else ""
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a notebook: {type(error).__name__}: {error}") from error
-    if language != "python":
-        raise ValueError(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")
-    return notebook
-
-
-def _recognise(notebook: dict, path: Path, solved: dict[str, dict]) -> str:
-    """Which exercise it is: what its metadata says; the name of the file only where they say nothing."""
-    named = exercise_of(notebook) or path.name[:4]
-    if named not in list(solved):
-        raise ValueError(f"not one of the exercises: {named!r}; accepted: {', '.join(solved)}")
-    return named
 
 
 def _run(
@@ -146,8 +134,8 @@ def _run(
     message = run_confined(job, folder / "errors.txt", limit)
     if message is None:
         return "timeout", [], f"stopped after {limit:g} s"
-    executed = _whole(Path(job["target"])) or {"cells": []}
-    entries = _whole(record)
+    executed = whole(Path(job["target"])) or {"cells": []}
+    entries = whole(record)
     if entries is None:
         failure = executed.get("metadata", {}).get("gamlib", {}).get("failure", {}).get("message")
         return "error", [], failure or message or "the kernel ended before the check"
@@ -159,7 +147,7 @@ def _run(
     return ("error" if errors or not parts else "graded"), parts, "; ".join(errors)
 
 
-def _whole(path: Path) -> dict | list | None:
+def whole(path: Path) -> dict | list | None:
     """The JSON in a file; None where there is none, or its writer was killed while writing."""
     try:
         return read(path)
@@ -182,27 +170,16 @@ def _prepared(submission: dict, solved: dict, record: Path, seed: int) -> dict:
 
     A cell that fails does not keep the next ones from running, so that each function counts by itself.
     """
-    last = max((n for n, cell in enumerate(submission["cells"]) if "check" in tags(cell)), default=None)
     cells = [
         _code(f"student-{number}", source(cell), ["student"])
-        for number, cell in enumerate(submission["cells"][:last])
+        for number, cell in enumerate(submission["cells"][: last_check(submission)])
         if cell["cell_type"] == "code" and "check" not in tags(cell)
     ]
-    checks = [source(cell) for cell in solved["cells"] if "check" in tags(cell)]
     cells.append(_code("fresh", FRESH.format(seed=seed), []))
-    cells.append(_code("absent", ABSENT.format(names=sorted(set().union(*map(_asked_for, checks)))), []))
-    cells += [_code(f"check-{number}", text, []) for number, text in enumerate(checks)]
+    cells.append(_code("absent", ABSENT.format(names=asked_for(solved)), []))
+    cells += [_code(f"check-{number}", text, []) for number, text in enumerate(check_cells(solved))]
     cells.append(_code("record", WRITE.format(path=str(record)), []))
     return {"cells": cells, "metadata": solved["metadata"], "nbformat": 4, "nbformat_minor": 5}
-
-
-def _asked_for(check: str) -> set[str]:
-    """Names of the student's that a check cell reads."""
-    nodes = list(ast.walk(ast.parse(check)))
-    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    own |= {alias.asname or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
-    return read - own - {"seed"}
 
 
 def _code(name: str, text: str, own: list[str]) -> dict:
@@ -218,7 +195,7 @@ def _error(cell: dict) -> str:
         return ""
     found = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
     return "".join(
-        f"{output['ename']}: {output['evalue']}" for output in found if output["ename"] != "NotImplementedError"
+        f"{output['ename']}: {output['evalue']}" for output in found if "is still to be written" not in output["evalue"]
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from gamlib.checks import CHECKS
 from gamlib.publish.cli import main
 from gamlib.publish.confined import run_confined
 from gamlib.publish.exercises import exercise_names, read, source, student_edition, tags, write_teacher
-from gamlib.publish.grading import impossible
+from gamlib.publish.exercises_cli import to_table
+from gamlib.publish.grading import Grade, impossible, whole
 from gamlib.publish.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,6 +221,13 @@ while True:
 """
 
 
+# Notebooks that Jupyter does not write, and other programs might.
+STRANGE = {name: submission("ex06", None) for name in ("tags", "metadata", "exercise")}
+STRANGE["tags"]["cells"][0]["metadata"] = {"tags": None}
+STRANGE["metadata"]["metadata"]["gamlib"] = None
+STRANGE["exercise"]["metadata"]["gamlib"] = {"exercise": ["ex06"]}
+
+
 def grade(folder: Path, limit: int) -> None:
     with contextlib.chdir(ROOT):
         arguments = ["exercises", "grade", str(folder), "--time-limit", str(limit)]
@@ -234,6 +243,8 @@ def graded(tmp_path_factory) -> dict[str, dict]:
     assert wrong != SOLUTION
     r = submission("ex06", SOLUTION)
     r["metadata"]["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
+    below = submission("ex06", None)
+    below["cells"].append(below["cells"][-2] | {"cell_type": "code", "metadata": {}, "source": SOLUTION})
     unknown = submission("ex06", SOLUTION)
     unknown["metadata"]["gamlib"] = {"exercise": "ex99"}
     notebooks = {
@@ -243,18 +254,22 @@ def graded(tmp_path_factory) -> dict[str, dict]:
         "eve/cheat.ipynb": submission("ex06", CHEAT),
         "fay/syntax.ipynb": submission("ex06", SOLUTION + "\n)"),
         "gus/r.ipynb": r,
+        "kim/below.ipynb": below,
+        "leo/exit.ipynb": submission("ex06", SOLUTION + "\nimport os; os._exit(0)"),
+        **{f"mia/{name}.ipynb": notebook for name, notebook in STRANGE.items()},
         "hal/unknown.ipynb": unknown,
     }
     for name, notebook in notebooks.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_text(json.dumps(notebook))
     (folder / "ivy").mkdir()
     (folder / "ivy" / "broken.ipynb").write_text('{"cells": [')
+    # a name from an archive of another system: no UTF-8
+    (folder / "mia" / os.fsdecode(b"\xe4.ipynb")).write_text("[]")
     grade(folder, 300)
     (folder / "grades.csv").rename(folder / "first.csv")
-    for name in notebooks:
-        (folder / name).unlink()
-    (folder / "ivy" / "broken.ipynb").unlink()
+    for path in list(folder.rglob("*.ipynb")):
+        path.unlink()
     # the endless one by itself, with a limit that the others could miss on a busy machine
     (folder / "cem").mkdir()
     (folder / "cem" / "endless.ipynb").write_text(json.dumps(submission("ex06", ENDLESS)))
@@ -270,11 +285,29 @@ def graded(tmp_path_factory) -> dict[str, dict]:
         # the name of the file says another exercise; the metadata count
         ("bob/ex01_wrong.ipynb", "graded", "6", "8", "average_drop: "),
         ("cem/endless.ipynb", "timeout", "0", "8", "stopped after 12 s"),
-        ("dan/renamed.ipynb", "graded", "6", "8", "average_drop: still to be written"),
+        (
+            "dan/renamed.ipynb",
+            "graded",
+            "6",
+            "8",
+            "average_drop: average_drop is still to be written: nothing has this name",
+        ),
         ("eve/cheat.ipynb", "graded", "0", "8", ""),
         ("fay/syntax.ipynb", "error", "0", "8", "SyntaxError"),
         ("gus/r.ipynb", "unreadable", "0", "0", "wrong kernel: 'ir'"),
         ("hal/unknown.ipynb", "unreadable", "0", "0", "not one of the exercises: 'ex99'"),
+        (
+            "kim/below.ipynb",
+            "graded",
+            "0",
+            "8",
+            "defined below the check, where nothing is run: average_drop, by_hand, increase_in_confidence; by hand: ",
+        ),
+        ("leo/exit.ipynb", "error", "0", "8", "the kernel died"),
+        ("mia/tags.ipynb", "unreadable", "0", "0", "not a notebook: TypeError"),
+        ("mia/metadata.ipynb", "unreadable", "0", "0", "not a notebook: AttributeError"),
+        ("mia/exercise.ipynb", "unreadable", "0", "0", "not one of the exercises: ['ex06']"),
+        ("mia/\ufffd.ipynb", "unreadable", "0", "0", "not a notebook: TypeError"),
         ("ivy/broken.ipynb", "unreadable", "0", "0", "not a notebook"),
     ],
 )
@@ -287,7 +320,21 @@ def test_each_submission_is_one_row(graded, name, status, points, out_of, detail
 def test_only_what_is_missed_is_named(graded):
     assert graded["ann/right.ipynb"]["missed"] == ""
     assert graded["bob/ex01_wrong.ipynb"]["missed"] == "average_drop"
-    assert len(graded) == 9
+    assert len(graded) == 15
+
+
+def test_the_table_shows_points_and_what_was_missed():
+    rows = [
+        Grade("ann.ipynb", "ex06", "graded", 6, 8, "average_drop", "average_drop: a hint", 1.0),
+        Grade("b.ipynb", "", "unreadable", 0, 0, "", "not a notebook", 0.0),
+        Grade("cem.ipynb", "ex06", "error", 6, 8, "average_drop", "NameError: x", 1.0),
+    ]
+    assert to_table(rows).splitlines() == [
+        "submission  exercise  status      points  missed, or what failed",
+        "ann.ipynb   ex06      graded      6/8     average_drop",
+        "b.ipynb     -         unreadable  0       not a notebook",
+        "cem.ipynb   ex06      error       6/8     NameError: x",
+    ]
 
 
 def test_nothing_of_an_endless_submission_is_left(graded):
@@ -314,6 +361,15 @@ def test_points_that_no_check_gives_are_no_grade(tmp_path):
     fair = {"name": "a", "points": 2, "earned": 2}
     assert impossible([fair, fair | {"earned": 0}]) is None
     assert impossible([fair | {"earned": 22}]) == "the record is not the check's: part 'a' has 22 of 2 points"
+
+
+def test_a_file_whose_writer_was_killed_is_as_good_as_none(tmp_path):
+    path = tmp_path / "record.json"
+    assert whole(path) is None
+    path.write_text('[{"exercise": "ex0')
+    assert whole(path) is None
+    path.write_text('[{"exercise": "ex06"}]')
+    assert whole(path) == [{"exercise": "ex06"}]
 
 
 def test_a_notebook_that_cannot_start_says_why(tmp_path):

@@ -86,6 +86,21 @@ FORESEEN = [
 ]
 
 
+def test_an_error_in_gamlib_names_the_reader_s_line(tmp_path):
+    path = tmp_path / "reader.py"
+    path.write_text("def passes(method, model, x, names, seed):\n    return sanity.spearman(x, x[:1])\n")
+    names = {"sanity": sanity}
+    exec(compile(path.read_text(), path, "exec"), names)
+    record = check("ex07", defined("ex07", "solution"), passes=names["passes"])
+    assert record.parts[0].hint.endswith(", at `return sanity.spearman(x, x[:1])`")
+
+
+def test_fakes_count_once_gam_passes():
+    record = check("ex07", defined("ex07", "solution"), passes=lambda *arguments: False)
+    assert [part.hint for part in record.parts[1:4]] == ["counts once GAM passes"] * 3
+    assert record.earned == 1
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(
     ("exercise", "function", "mistake"),
@@ -252,6 +267,10 @@ def mended(a, g):
     weights = (alpha / alpha.sum(dim=(2, 3), keepdim=True) * g.relu()).sum(dim=(2, 3), keepdim=True)
     return (weights * a).sum(dim=1).relu()
 """, "its weight is 0 and not 0/0"),
+    ("ex05", "mended", """
+def mended(a, g):
+    return torch.e * gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(len(a)))
+""", "right up to a factor"),
     ("ex06", "average_drop", """
 def average_drop(before, after):
     return 100 * sum(before - after) / sum(before)
@@ -260,6 +279,10 @@ def average_drop(before, after):
 def increase_in_confidence(before, after):
     return 100 * (after >= before).float().mean()
 """, "a tie counts as an increase"),
+    ("ex06", "increase_in_confidence", """
+def increase_in_confidence(before, after):
+    return 100 * (after > before).mean()
+""", "your function stops with NotImplementedError: mean(): could not infer output dtype"),
     ("ex06", "increase_in_confidence", """
 def increase_in_confidence(before, after):
     return "50%"
