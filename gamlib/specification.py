@@ -3,23 +3,23 @@
 Localisation takes the full grid of choices: how a map is resized, whether it is normalised before or after that,
 how two layers are joined, how the threshold is chosen. Each is made after the trace, so one forward serves all.
 ADP and PIC need a masked forward for every map, so there one choice at a time leaves the paper's own.
-Not in the grid: the sum in place of the mean of Eq. 2, which ranks pixels alike and so cannot change a tuned box.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from gamlib import choices
 from gamlib.boxes import THRESHOLDS, box_ious
+from gamlib.choices import AGGREGATES, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map, draw, join_layers
 from gamlib.evaluation import SIDES
 from gamlib.evaluation.compute import load_shard, one_thread
 from gamlib.evaluation.explained import Batch, Explained, trace_batch
@@ -27,7 +27,7 @@ from gamlib.evaluation.identity import digest
 from gamlib.evaluation.masking import masked_embeddings, scores_after
 from gamlib.evaluation.measure import row_key
 from gamlib.evaluation.plan import Plan, cached_model, make_plan
-from gamlib.maps import aggregate, min_max, resize
+from gamlib.maps import min_max, resize
 from gamlib.methods import layer_maps
 from gamlib.metrics import FILLS
 from gamlib.models import Model
@@ -37,9 +37,6 @@ from gamlib.statistics import NOT_RUN
 from gamlib.traces import Trace
 from gamlib.verdicts import ledger
 
-RESIZES = ("bicubic", "bicubic, clamped", "bilinear")
-ORDERS = ("after", "before")
-AGGREGATES = ("mean", "mean, normalised", "max", "product")
 CUTS = ("tuned", "0.15")
 CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15")
 # Where it is finite the printed Grad-CAM++ equals its closed form, so only the closed form is drawn.
@@ -49,45 +46,8 @@ DEPTHS = (1, 2)
 # What C2 and C3 compare GAM with once images are masked.
 RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
 IOUS = grid_columns("iou", THRESHOLDS)
-# A plan's key does not know how this module makes and joins maps.
-SOURCE = Path(__file__).read_text()
-
-
-class Choice(NamedTuple):
-    """One way to make a map. resize: one of RESIZES; order: NRM "after" or "before" RSZ; join: one of AGGREGATES."""
-
-    resize: str = RESIZES[0]
-    order: str = ORDERS[0]
-    join: str = AGGREGATES[0]
-
-
-# The paper's own choice, and every other that differs from it in one thing.
-SINGLE_CHOICES = (
-    Choice(),
-    *(Choice(resize=name) for name in RESIZES[1:]),
-    *(Choice(order=name) for name in ORDERS[1:]),
-    *(Choice(join=name) for name in AGGREGATES[1:]),
-)
-
-
-def chosen_map(raw: Sequence[Tensor], size: tuple[int, int], choice: Choice) -> Tensor:
-    """The map (B, H, W) of the raw layer maps (B, h, w) under a choice; Choice() is the paper's Eq. 1 and 2."""
-    return _joined([_drawn(one, size, choice.resize, choice.order) for one in raw], choice.join)
-
-
-def _drawn(raw: Tensor, size: tuple[int, int], how: str, order: str) -> Tensor:
-    full = resize(min_max(raw) if order == "before" else raw, size, how.removesuffix(", clamped"))
-    if how.endswith("clamped"):
-        # what bicubic interpolation adds below the range of the raw map
-        full = full.clamp(min=0)
-    return full if order == "before" else min_max(full)
-
-
-def _joined(layers: Sequence[Tensor], how: str) -> Tensor:
-    if len(layers) == 1:
-        return layers[0]
-    joined = aggregate(layers, how.removesuffix(", normalised"))
-    return min_max(joined) if how.endswith("normalised") else joined
+# A plan's key does not know how these modules make and join maps.
+SOURCES = [Path(path).read_text() for path in (__file__, choices.__file__)]
 
 
 def specification(
@@ -122,7 +82,7 @@ def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
 
 def _stored(out: Path, plan: Plan, what: str, compute) -> pd.DataFrame:
     """A part from its file, or computed and written whole."""
-    path = out / f"{what}-{digest([plan.key, SOURCE])}.parquet"
+    path = out / f"{what}-{digest([plan.key, SOURCES])}.parquet"
     if not path.is_file():
         frame = pd.DataFrame(list(compute(plan)))
         out.mkdir(parents=True, exist_ok=True)
@@ -150,9 +110,9 @@ def _localisation(plan: Plan) -> Iterator[dict]:
         for score, trace in trace_batch(plan, model, batch)[1]:
             finite = {n: _printed_is_finite(trace, n).tolist() for n in DEPTHS}
             for method, how, order in itertools.product(METHODS, RESIZES, ORDERS):
-                layers = [_drawn(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(DEPTHS))]
+                layers = [draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(DEPTHS))]
                 for n, join in joins:
-                    maps = _joined(layers[:n], join).numpy()
+                    maps = join_layers(layers[:n], join).numpy()
                     for row, label in _labelled(score):
                         ious = box_ious(maps[row], batch.items[row].truths[label].boxes)
                         yield (
@@ -222,8 +182,8 @@ def _at_one_threshold(results: pd.DataFrame, cut: str) -> pd.DataFrame:
     return results.drop(columns=[column for column in IOUS if not column.endswith(f"_{float(cut):.2f}")])
 
 
-def _judged(results: pd.DataFrame, profile: str, choices: dict, seed: int) -> pd.DataFrame:
+def _judged(results: pd.DataFrame, profile: str, chosen: dict, seed: int) -> pd.DataFrame:
     # masked scores have no boxes and boxes no masked scores: what a difference lacks is "not run" and dropped here
-    rows = ledger(results.drop(columns=list(choices), errors="ignore"), profile, seed=seed)
+    rows = ledger(results.drop(columns=list(chosen), errors="ignore"), profile, seed=seed)
     rows = rows[rows["claim"].isin(CLAIMS) & (rows["verdict"] != NOT_RUN)]
-    return rows.assign(**choices)
+    return rows.assign(**chosen)

@@ -17,23 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
-from gamlib.paper import load_claims, relative_gain
-from gamlib.results import CELL, ITEM, measures
-from gamlib.statistics import (
-    CONTRADICTED,
-    MIXED,
-    NOT_RUN,
-    REPRODUCED,
-    Interval,
-    bootstrap,
-    cluster_sums,
-    combine,
-    judge,
-    resample,
-)
+from gamlib.differences import Cells, by_cell, difference, gain, judged
+from gamlib.paper import load_claims
+from gamlib.results import measures
+from gamlib.statistics import CONTRADICTED, MIXED, NOT_RUN, REPRODUCED, bootstrap, cluster_sums, combine
 
 # Scenes of two objects are made for class discrimination and decide nothing else.
 TWO_OBJECTS = ("scenes_two", "scenes_shared")
@@ -46,7 +35,6 @@ NEEDS = {
     "discrimination": "images of two objects with masks",
 }
 SANITY = {"C9": ("cascading", "box_iou"), "C10": ("labels", "spearman")}
-Cells = dict[tuple[int, str, str], pd.DataFrame]
 MEASURED = ["n", "excluded", "clusters", "agree", "cluster_kind", "mean", "low", "high", "verdict"]
 
 
@@ -66,7 +54,7 @@ def ledger(
     set has.
     """
     claims = load_claims()
-    data = None if results is None else _by_cell(measures(results))
+    data = None if results is None else by_cell(measures(results))
     rows = []
     for claim in claims.to_dict("records"):
         if claim["claim"] == "C1":
@@ -100,19 +88,10 @@ def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model"
     return pd.DataFrame(found)
 
 
-def _by_cell(scored: pd.DataFrame) -> dict[str, dict[str, Cells]]:
-    """Measures as model -> data set -> (percentile, task, "method:n") -> maps, indexed by item."""
-    data: dict[str, dict[str, Cells]] = {}
-    for (dataset, percentile, model, task, method, n), cell in scored.groupby(CELL, sort=False):
-        cells = data.setdefault(model, {}).setdefault(dataset, {})
-        cells[percentile, task, f"{method}:{n}"] = cell.set_index(ITEM)
-    return data
-
-
 def _result_rows(claim: dict, data: dict[str, dict[str, Cells]] | None, seed: int) -> Iterator[dict]:
     """Rows of one claim from the per-map results."""
     needs = _needs(claim)
-    compare = _gain if claim["metric"] == "gain" else _difference
+    compare = gain if claim["metric"] == "gain" else difference
     for model, datasets in (data or {"": {}}).items():
         found = []
         for dataset, cells in datasets.items():
@@ -124,53 +103,6 @@ def _result_rows(claim: dict, data: dict[str, dict[str, Cells]] | None, seed: in
             elif claim["subset"] != "100" and {percentile for percentile, _, _ in cells} == {100}:
                 found.append(_not_run(model, dataset, f"{dataset} has no small objects; {needs}"))
         yield from found or [_not_run(model, "", needs)]
-
-
-def _difference(cells: Cells, claim: dict, seed: int) -> dict | None:
-    """Mean of a - b over the maps that both methods have; None where there is none."""
-    pairs = _joined(cells, claim, int(claim["subset"]))
-    given = None if pairs is None else pairs.dropna(subset=["a", "b"])
-    if given is None or given.empty:
-        return None
-    diffs = given["a"] - given["b"]
-    interval = bootstrap(diffs, given["cluster"], seed)
-    sums, counts = cluster_sums(diffs, given["cluster"])
-    return _measured(claim, interval, given["cluster_kind"].iloc[0], sums / counts, len(given), len(pairs) - len(given))
-
-
-# Where no map of b hits its object there is no gain: NaN or infinite, without a warning, and never a verdict.
-@np.errstate(divide="ignore", invalid="ignore")
-def _gain(cells: Cells, claim: dict, seed: int) -> dict | None:
-    """Relative gain of a over b in the smaller stratum minus that in the larger, strata resampled separately."""
-    gains, samples, of_cluster, rows = [], [], [], 0
-    for position, percentile in enumerate(int(p) for p in claim["subset"].split("-")):
-        pairs = _joined(cells, claim | {"metric": "box_iou"}, percentile)
-        pairs = pairs.dropna(subset=["a", "b"]) if pairs is not None else pairs
-        if pairs is None or pairs.empty:
-            return None
-        a, b = (cluster_sums(pairs[side], pairs["cluster"])[0] for side in ("a", "b"))
-        drawn = resample(pairs["cluster"], seed + position)
-        samples.append(np.concatenate([relative_gain(b[i].sum(axis=1), a[i].sum(axis=1)) for i in drawn]))
-        gains.append(relative_gain(b.sum(), a.sum()))
-        of_cluster.append(pd.Series(relative_gain(b, a), index=np.unique(pairs["cluster"])))
-        rows += len(pairs)
-    low, high = np.percentile(samples[0] - samples[1], (2.5, 97.5))
-    kind = pairs["cluster_kind"].iloc[0]
-    if kind == "label":
-        means = (of_cluster[0] - of_cluster[1]).dropna()
-    else:  # other photographs in each stratum: their number counts, they have no difference of their own
-        means = min(of_cluster, key=len)
-    return _measured(claim, Interval(gains[0] - gains[1], float(low), float(high)), kind, means, rows, 0)
-
-
-def _joined(cells: Cells, claim: dict, percentile: int) -> pd.DataFrame | None:
-    """Columns a and b of the claim's metric, one row an item that both methods have."""
-    a, b = (cells.get((percentile, claim["task"], claim[side])) for side in ("a", "b"))
-    metric = claim["metric"]
-    if a is None or b is None or metric not in a:
-        return None
-    both = a[[metric, "cluster", "cluster_kind"]].rename(columns={metric: "a"})
-    return both.join(b[metric].rename("b"), how="inner")
 
 
 def _gradient_rows(claim: dict, gradients: pd.DataFrame | None) -> Iterator[dict]:
@@ -208,15 +140,8 @@ def _sanity_rows(claim: dict, sanity: pd.DataFrame | None, seed: int) -> Iterato
         diffs = 100 * (last["baseline"] - last["value"])
         sums, counts = cluster_sums(diffs, last["cluster"])
         interval = bootstrap(diffs, last["cluster"], seed)
-        measured = _measured(claim, interval, last["cluster_kind"].iloc[0], sums / counts, len(last), 0)
-        yield {"model": model, "dataset": dataset, "needs": "", **measured}
-
-
-def _measured(claim: dict, interval: Interval, kind: str, cluster_means, n: int, excluded: int) -> dict:
-    verdict = judge(interval, claim["sign"], claim["margin"], kind, cluster_means)
-    agree = int((np.sign(cluster_means) == np.sign(interval.mean)).sum())
-    clusters = {"clusters": len(cluster_means), "agree": agree, "cluster_kind": kind}
-    return {"n": n, "excluded": excluded, **clusters, **interval._asdict(), "verdict": verdict}
+        row = judged(claim, interval, last["cluster_kind"].iloc[0], sums / counts, len(last), 0)
+        yield {"model": model, "dataset": dataset, "needs": "", **row}
 
 
 def _not_run(model: str, dataset: str, needs: str) -> dict:

@@ -13,13 +13,14 @@ import torch
 from torch.nn.functional import cosine_similarity, interpolate
 
 import gamlib
+from gamlib import differences, statistics, verdicts
 from gamlib import specification as module
-from gamlib import statistics, verdicts
 from gamlib.boxes import THRESHOLDS, box_ious
+from gamlib.choices import AGGREGATES, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map
 from gamlib.evaluation.plan import cached_model
 from gamlib.paper import load_claims
 from gamlib.results import grid_columns
-from gamlib.specification import AGGREGATES, CUTS, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map, specification
+from gamlib.specification import CUTS, specification
 from gamlib.verdict_charts import combination_counts, combinations
 from gamlib.verdicts import ledger
 
@@ -122,8 +123,8 @@ def quick():
     claims = claims[claims["id"].isin(DRAWN)].reset_index(drop=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verdicts, "load_claims", lambda: claims)
-        patch.setattr(verdicts, "bootstrap", functools.partial(statistics.bootstrap, resamples=40))
-        patch.setattr(verdicts, "resample", functools.partial(statistics.resample, resamples=40))
+        patch.setattr(differences, "bootstrap", functools.partial(statistics.bootstrap, resamples=40))
+        patch.setattr(differences, "resample", functools.partial(statistics.resample, resamples=40))
         yield
 
 
@@ -376,7 +377,7 @@ def test_parts_made_by_another_version_of_the_choices_are_made_anew(tiny, tmp_pa
     plan = module._plan(Stratum(tiny.Tiny(8)), "tiny_evaluation:network", 0)
     made = iter([[{"value": 1}], [{"value": 2}]])
     stored = [module._stored(tmp_path, plan, "boxes", lambda _: next(made)) for _ in range(2)]
-    monkeypatch.setattr(module, "SOURCE", "another version")
+    monkeypatch.setattr(module, "SOURCES", ["another version"])
     stored.append(module._stored(tmp_path, plan, "boxes", lambda _: next(made)))
     assert [frame["value"].tolist() for frame in stored] == [[1], [1], [2]]
     assert {path.suffix for path in tmp_path.iterdir()} == {".parquet"}
