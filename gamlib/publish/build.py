@@ -10,8 +10,12 @@ from pathlib import Path
 
 import yaml
 
+from gamlib.publish.exercises import write_student
 from gamlib.publish.project import Project
 from gamlib.publish.site import complete, site_address
+
+# where the pages link to the students' edition of the exercises
+STUDENT = "student"
 
 
 def build(project: Project) -> Path | None:
@@ -27,6 +31,7 @@ def build(project: Project) -> Path | None:
     for page in project.html.rglob("*.html"):
         _drop_preloads(page)
     complete(project.html, project.pages(), site_address(yaml.safe_load((project.staged / "_config.yml").read_text())))
+    write_student(project, project.html / STUDENT, force=True)
     return project.html / "index.html"
 
 

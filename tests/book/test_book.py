@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 import yaml
 
+from gamlib.publish.exercises import exercise_names, read, student_edition
 from gamlib.publish.project import Project
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href"}
@@ -95,6 +96,14 @@ def test_internal_links_lead_somewhere(book, pages):
     for name, page in pages.items():
         for address in re.findall(r'href="([^"#:?]+)(?:#[^"]*)?"', page):
             assert (book.html / name).parent.joinpath(address).exists(), f"{name}: {address}"
+
+
+def test_students_can_save_every_exercise_without_its_solution(book, project, pages):
+    linked = re.findall(r'href="\.\./(student/[^"]+)" download', pages["book/exercises.html"])
+    names = exercise_names(project).values()
+    assert linked == [f"student/{name.split('/')[1]}.ipynb" for name in names]
+    for link, name in zip(linked, names, strict=True):
+        assert read(book.html / link) == student_edition(read(project.source(name))), name
 
 
 def test_no_dead_button_without_an_address(root, pages):
