@@ -43,6 +43,15 @@ class Panel:
     boxes: Sequence[tuple[float, float, float, float]] = ()
 
 
+def class_name(categories: Sequence[str] | None, index: int) -> str:
+    """What a figure calls a class: its name in `Model.categories`, or its number where the network has no names.
+
+    >>> class_name(["cat", "dog"], 1), class_name(None, 1)
+    ('dog', 'class 1')
+    """
+    return f"class {index}" if categories is None else categories[index]
+
+
 def grid(
     panels: Sequence[Sequence[Panel | None]],
     rows: Sequence[str] = (),

@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from gamlib.figures import Picture, new_figure
-from gamlib.plots import ALPHA, COLORS, Panel, grid, shared_scale
+from gamlib.plots import ALPHA, COLORS, Panel, class_name, grid, shared_scale
 
 
 def first_field(picture: Picture):
@@ -101,3 +101,8 @@ def test_a_picture_is_saved_in_the_format_of_its_suffix(tmp_path):
 def test_labels_that_do_not_fit_are_refused(panels, labels, message):
     with pytest.raises(ValueError, match=message):
         grid(panels, **labels)
+
+
+def test_a_class_without_a_name_is_its_number():
+    assert class_name(("cat", "dog"), 1) == "dog"
+    assert class_name(None, 967) == "class 967"
