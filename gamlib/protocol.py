@@ -21,6 +21,7 @@ from gamlib.data import Dataset, load_dataset, smallest_objects
 from gamlib.evaluation import SIDES, TASKS, VARIANTS, evaluate
 from gamlib.evaluation.plan import cached_model
 from gamlib.metrics import FILLS
+from gamlib.models import Model
 from gamlib.results import KEY, REQUIRED
 
 PROFILES = ("embedded", "open", "paper")
@@ -142,11 +143,10 @@ def run(
     """
     if part not in PARTS:
         raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
-    weights_root = (roots or {}).get("weights_root", "")
     opened: dict[tuple, Dataset] = {}
     ready = []
     for one in evaluations(profile, n_images, seed, roots):
-        weights = _checkpoint(one, weights_root) if one.checkpoint else "default"
+        weights = _weights(one, roots)
         source = (one.dataset, *sorted(one.options.items()))
         if source not in opened:
             opened[source] = one.load()
@@ -158,7 +158,7 @@ def run(
         wanted += [(*DEPTHS, None)] if part != "masking" and one.depths else []
         name = one.model or model
         # a network of your own may have fewer layers
-        layers = len(cached_model(name, str(weights), device, seed).layers)
+        layers = len(network(one, model, device, seed, roots).layers)
         tasks = _possible(one, data)
         parts = [
             evaluate(name, data, tasks, names, [n for n in depths if n <= layers], fills, SIDES, seed,
@@ -179,15 +179,26 @@ def run(
     return results
 
 
-def _checkpoint(one: Evaluation, weights_root: str) -> Path:
-    path = Path(weights_root) / f"{one.model}.pth"
+def network(
+    one: Evaluation, model: str, device: str = "cpu", seed: int = 0, roots: Mapping[str, str] | None = None
+) -> Model:
+    """The network of an evaluation, with the weights that `run` gives it; parameters and errors as there."""
+    return cached_model(one.model or model, _weights(one, roots), device, seed)
+
+
+def _weights(one: Evaluation, roots: Mapping[str, str] | None) -> str:
+    """Either "default" or the path of the reader's checkpoint."""
+    if not one.checkpoint:
+        return "default"
+    folder = (roots or {}).get("weights_root", "")
+    path = Path(folder) / f"{one.model}.pth"
     if not path.is_file():
-        given = f"no file '{path}'" if weights_root else "not given"
+        given = f"no file '{path}'" if folder else "not given"
         raise FileNotFoundError(
             f"weights_root: {given}; the evaluation of {one.dataset} needs the folder with {path.name}, see the "
             "chapter on data and weights"
         )
-    return path
+    return str(path)
 
 
 def _possible(one: Evaluation, data: Dataset) -> tuple[str, ...]:
