@@ -1,10 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from gamlib import protocol
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset
+from gamlib.models import load_model
 from gamlib.paper import load_claims
 from gamlib.results import KEY, cell_means, measures
 
@@ -77,6 +79,16 @@ def test_a_missing_checkpoint_is_found_before_any_work(tmp_path, monkeypatch):
         protocol.run("paper", "", tmp_path, roots={"coco_root": str(tmp_path), "weights_root": str(tmp_path)})
     with pytest.raises(FileNotFoundError, match="weights_root: not given; the evaluation of voc2012"):
         protocol.run("paper", "", tmp_path, roots={"voc_root": str(tmp_path)})
+
+
+def test_the_network_of_an_evaluation_has_the_weights_that_it_is_evaluated_with(tmp_path):
+    theirs = load_model("densenet201", weights=None)
+    torch.save(theirs.module.state_dict(), tmp_path / "densenet201.pth")
+    one = protocol.Evaluation("voc2012", model="densenet201", checkpoint=True)
+    net = protocol.network(one, "efficientnet_lite0", roots={"weights_root": str(tmp_path)})
+    assert net.name == "densenet201"
+    assert torch.equal(net.module.classifier.weight, theirs.module.classifier.weight)
+    assert protocol.network(protocol.Evaluation("raccoon"), "efficientnet_lite1").name == "efficientnet_lite1"
 
 
 def test_what_few_images_do_not_allow_is_left_out():
