@@ -147,7 +147,8 @@ def _cell(run: Run, claim_id: str) -> str:
         excluded = f", {int(row['excluded'])} excluded" if row["excluded"] else ""
         counted = f"{row['dataset']}: {int(row['n'])} maps, {int(row['clusters'])} {kind}{excluded}"
         texts.append(f"{interval_text(row)} {badge(row['verdict'])}<small>{escape(counted + _held_back(row))}</small>")
-    return "".join(texts)
+    # what several data sets lack alike is said once
+    return "".join(dict.fromkeys(texts))
 
 
 def _held_back(row: dict) -> str:

@@ -67,6 +67,12 @@ def test_findings_say_what_did_not_run():
     assert findings(made({}))[0].endswith("one layer each, is not run.")
 
 
+def test_what_several_data_sets_lack_alike_is_said_once():
+    rows = pd.concat([made({}), made({})])
+    html = claim_blocks([Run("paper", "efficientnet_lite0", rows, committed=False)])._repr_html_()
+    assert html.count("needs &lt;boxes&gt; &amp; masks") == len(load_claims())
+
+
 def test_every_claim_has_its_statement():
     assert list(statements().index) == list(load_claims()["claim"].unique())
 
