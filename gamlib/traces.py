@@ -87,9 +87,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
     return traces
 
 
-def trace_class(
-    model: Model, x: Tensor, target: int | Tensor | None = None, layers: int | Sequence[str] = 2
-) -> Trace:
+def trace_class(model: Model, x: Tensor, target: int | Tensor | None = None, layers: int | Sequence[str] = 2) -> Trace:
     """The trace of a class logit. target: None for each image's top-1 class, an int, or (B,) integers."""
     return trace(model, x, [ClassScore(target)], layers)[0]
 

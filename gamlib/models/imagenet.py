@@ -20,9 +20,7 @@ from gamlib.models.preprocess import Preprocess
 LITE_LAYERS = ("bn2", "blocks.5.0.bn1", "blocks.3.0.bn1", "blocks.2.0.bn1")
 RESNET_LAYERS = ("layer4", "layer3", "layer2", "layer1")
 DENSENET_LAYERS = ("relu", "features.transition3.relu", "features.transition2.relu", "features.transition1.relu")
-TORCHVISION = Preprocess(
-    (224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resample=Image.Resampling.BILINEAR
-)
+TORCHVISION = Preprocess((224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resample=Image.Resampling.BILINEAR)
 
 
 def efficientnet_lite(name: str, weights: str | Path | None) -> Model:

@@ -124,9 +124,7 @@ def main() -> None:
 
     print(f"{options.model}, {options.images} images, 1 thread, {options.rounds} rounds; an image:")
     print(f"{'contestant':<20}{'median s':>10}{'x forward':>11}{'forwards':>10}")
-    median = {
-        name: statistics.median(row["seconds"] for row in rows if row["contestant"] == name) for name in forwards
-    }
+    median = {name: statistics.median(row["seconds"] for row in rows if row["contestant"] == name) for name in forwards}
     cost = {name: seconds / median["forward"] for name, seconds in median.items()}
     for name, seconds in median.items():
         print(f"{name:<20}{seconds:>10.4f}{cost[name]:>11.2f}{forwards[name]:>10.1f}")

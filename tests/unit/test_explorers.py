@@ -48,7 +48,7 @@ def text(page: ipywidgets.HTML) -> str:
 
 
 def pixels(page: ipywidgets.HTML) -> np.ndarray:
-    data = base64.b64decode(re.search("base64,([^\"]*)", page.value)[1])
+    data = base64.b64decode(re.search('base64,([^"]*)', page.value)[1])
     assert len(data) < 25_000
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float)
 

@@ -82,9 +82,7 @@ def load_resnet(folder: Path, content: object) -> gamlib.Model:
 
 def test_checkpoint_that_fits(tmp_path, resnet_state):
     # as training scripts leave it: nested, with DataParallel's prefix, and without the batch counters
-    state = {
-        f"module.{key}": value for key, value in resnet_state.items() if not key.endswith("num_batches_tracked")
-    }
+    state = {f"module.{key}": value for key, value in resnet_state.items() if not key.endswith("num_batches_tracked")}
     model = load_resnet(tmp_path, {"epoch": 3, "state_dict": state})
     assert torch.equal(model.module.fc.weight, resnet_state["fc.weight"])
 

@@ -29,9 +29,7 @@ def test_the_embedded_profile():
 
 
 def test_the_open_profile_has_no_small_objects():
-    assert [(e.dataset, e.percentile, e.fills) for e in protocol.evaluations("open")] == [
-        ("raccoon", 100, ("black",))
-    ]
+    assert [(e.dataset, e.percentile, e.fills) for e in protocol.evaluations("open")] == [("raccoon", 100, ("black",))]
 
 
 def test_the_paper_profile_takes_what_there_is():
