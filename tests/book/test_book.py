@@ -99,7 +99,7 @@ def test_internal_links_lead_somewhere(book, pages):
 
 
 def test_students_can_save_every_exercise_without_its_solution(book, project, pages):
-    linked = re.findall(r'href="\.\./(student/[^"]+)" download', pages["book/exercises.html"])
+    linked = re.findall(r'href="\.\./(student/[^"]+)" download', pages["book/exercises"])
     names = exercise_names(project).values()
     assert linked == [f"student/{name.split('/')[1]}.ipynb" for name in names]
     for link, name in zip(linked, names, strict=True):
