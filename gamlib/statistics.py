@@ -1,8 +1,7 @@
-"""How a difference of two methods becomes a verdict: folds, bootstrap intervals and the rule.
+"""Folds for tuning a threshold and intervals for a mean difference.
 
-The rule, fixed before any run. A claim is a list of signed differences, each with the side it is claimed to lie
-on (`sign`) and a margin in percentage points. Clusters are resampled, never single rows: the two maps of a pair
-share their score, and many scenes share one source object.
+Clusters are divided and resampled, never single rows: the two maps of a pair share their score, and many scenes share
+one source object.
 """
 
 from __future__ import annotations
@@ -13,12 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-REPRODUCED, CONTRADICTED, EQUIVALENT = "reproduced", "contradicted", "equivalent"
-MIXED, UNDECIDED, NOT_RUN = "mixed", "undecided", "not run"
-
-# Fewer clusters than this leave a difference undecided.
-FEWEST = {"label": 5, "pair": 10}
 
 
 class Interval(NamedTuple):
@@ -103,57 +96,3 @@ def bootstrap(diffs: ArrayLike, clusters: Sequence[Hashable], seed: int = 0, res
     sums, counts = cluster_sums(diffs, clusters)
     means = np.concatenate([sums[i].sum(axis=1) / counts[i].sum(axis=1) for i in resample(clusters, seed, resamples)])
     return Interval(float(diffs.mean()), *(float(v) for v in np.percentile(means, (2.5, 97.5))))
-
-
-def decide(interval: Interval, sign: int, margin: float = 0.5) -> str:
-    """The verdict on one difference from its interval alone.
-
-    sign: +1 or -1, the side claimed; 0 claims that there is no difference beyond the margin.
-
-    >>> decide(Interval(4, 2, 6), sign=+1), decide(Interval(4, 2, 6), sign=-1), decide(Interval(4, -1, 9), sign=+1)
-    ('reproduced', 'contradicted', 'undecided')
-    """
-    within = -margin <= interval.low and interval.high <= margin
-    if sign == 0:
-        beyond = interval.low > margin or interval.high < -margin
-        return REPRODUCED if within else CONTRADICTED if beyond else UNDECIDED
-    if within:
-        return EQUIVALENT
-    if min(sign * interval.low, sign * interval.high) > 0:
-        return REPRODUCED
-    if max(sign * interval.low, sign * interval.high) < 0:
-        return CONTRADICTED
-    return UNDECIDED
-
-
-def judge(interval: Interval, sign: int, margin: float, kind: str, cluster_means: ArrayLike) -> str:
-    """`decide`, held back where the clusters are too few or, being objects, do not agree.
-
-    kind: "pair" (independent photographs or pairs) or "label" (source objects). cluster_means: (C,), the
-    difference in each cluster.
-    """
-    means = np.asarray(cluster_means, float)
-    if len(means) < FEWEST[kind]:
-        return UNDECIDED
-    verdict = decide(interval, sign, margin)
-    # a difference on which the objects disagree is none; that there is none needs no agreement in sign
-    apart = verdict == CONTRADICTED or (verdict == REPRODUCED and sign != 0)
-    agree = (means > 0).all() or (means < 0).all()
-    return UNDECIDED if kind == "label" and apart and not agree else verdict
-
-
-def combine(verdicts: Sequence[str]) -> str:
-    """The verdict on a claim from those on all its differences.
-
-    reproduced, contradicted, equivalent: all are so. mixed: some reproduced, some contradicted. not run: nothing
-    was run. undecided: anything else, a list that was run in part only included.
-
-    >>> combine(["reproduced", "contradicted"]), combine(["reproduced", "not run"])
-    ('mixed', 'undecided')
-    """
-    found = set(verdicts)
-    if not found or found == {NOT_RUN}:
-        return NOT_RUN
-    if MIXED in found or {REPRODUCED, CONTRADICTED} <= found:
-        return MIXED
-    return found.pop() if len(found) == 1 else UNDECIDED

@@ -1,8 +1,8 @@
 """The engine behind the tables: `evaluate` streams a data set in shards that survive an interruption."""
 
+from gamlib.data.subset import Subset
 from gamlib.evaluation.engine import evaluate
 from gamlib.evaluation.plan import SIDES, TASKS
-from gamlib.evaluation.subset import Subset
-from gamlib.evaluation.variants import VARIANTS
+from gamlib.variants import VARIANTS
 
 __all__ = ["SIDES", "TASKS", "VARIANTS", "Subset", "evaluate"]

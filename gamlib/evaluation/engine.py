@@ -16,8 +16,8 @@ from gamlib.data.samples import BrokenImage
 from gamlib.evaluation import cluster
 from gamlib.evaluation.compute import compute_shard
 from gamlib.evaluation.plan import Plan, make_plan
+from gamlib.evaluation.results import KEY
 from gamlib.evaluation.shards import ShardFolder, Skipped, unpack
-from gamlib.results import KEY
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
     percentile: int | None = None,
     least_probability: float = 0.05,
 ) -> pd.DataFrame:
-    """Localisation and masking scores of every image, as rows that gamlib.results describes.
+    """Localisation and masking scores of every image, as rows that gamlib.evaluation.results describes.
 
     model_name: as in load_model, also "package.module:factory". dataset: a Dataset or the name of one.
     tasks: "class", "cosine", "dot"; all share one forward. methods: names in METHODS, VARIANTS and CONTROLS.

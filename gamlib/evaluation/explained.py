@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gamlib.evaluation.loading import Item
 from gamlib.evaluation.plan import Plan, Unit, out_of_range
-from gamlib.evaluation.variants import maps_by_name
 from gamlib.models import Model
 from gamlib.scores import SIMILARITIES, Score
 from gamlib.traces import Trace, trace
+from gamlib.variants import maps_by_name
 
 Maps = dict[tuple[str, int], Tensor]
 

@@ -17,21 +17,6 @@ import gamlib
 from gamlib.data.samples import Dataset
 from gamlib.models import Model
 
-# Parts of the package that decide what is in a shard; the rest asks for shards, reads and shows them.
-MAKING = {
-    "boxes.py",
-    "controls.py",
-    "data",
-    "evaluation",
-    "maps.py",
-    "methods.py",
-    "metrics.py",
-    "models",
-    "results.py",
-    "scores.py",
-    "statistics.py",
-    "traces.py",
-}
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
 
 
@@ -68,14 +53,10 @@ def dataset_digest(dataset: Dataset) -> str:
 
 @functools.cache
 def sources_digest() -> str:
-    """The sources of gamlib that make results, with their data files, and the versions of the libraries below."""
+    """The sources of gamlib with their data files, and the versions of the libraries below."""
     root = Path(gamlib.__file__).parent
     files = (path for path in sorted(root.rglob("*")) if path.suffix in (".py", ".csv", ".json"))
-    contents = {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.relative_to(root).parts[0] in MAKING
-    }
+    contents = {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return digest([contents, {name: version(name) for name in LIBRARIES}])
 
 

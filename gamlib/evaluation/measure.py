@@ -14,15 +14,15 @@ from gamlib.evaluation.explained import Batch, Explained, Maps, explain
 from gamlib.evaluation.loading import Truth
 from gamlib.evaluation.masking import masked_embeddings, scores_after
 from gamlib.evaluation.plan import Plan
+from gamlib.evaluation.results import grid_columns
 from gamlib.models import Model
-from gamlib.results import grid_columns
 
 Row = dict[str, Any]
 MapName = tuple[str, int]
 
 
 def measure(plan: Plan, model: Model, batch: Batch) -> list[Row]:
-    """One row for each image, label, task, method and depth, as gamlib.results describes them."""
+    """One row for each image, label, task, method and depth, as gamlib.evaluation.results describes them."""
     plain, explained = explain(plan, model, batch)
     # Controls do not depend on the score, so their masked images and boxes serve all tasks.
     controls = {(name, 0): CONTROLS[name](batch.ids, model.input_size).to(plain.device) for name in plan.controls}
@@ -61,7 +61,7 @@ def _rows(
 
 
 def row_key(plan: Plan, batch: Batch, score: Explained, row: int, label: str, map_name: MapName) -> Row:
-    """What names a row of the results: the columns up to `n` of gamlib.results."""
+    """What names a row of the results: the columns up to `n` of gamlib.evaluation.results."""
     item, unit = batch.items[row], batch.units[row]
     return {
         "dataset": plan.name, "percentile": plan.percentile, "model": plan.model_name, "task": score.task,

@@ -14,14 +14,14 @@ from gamlib.boxes import THRESHOLDS
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset, make_pairs, smallest_objects
 from gamlib.data.classes import class_index
+from gamlib.data.subset import Subset
 from gamlib.evaluation.identity import dataset_digest, digest, factory_digest, model_digest, sources_digest
-from gamlib.evaluation.subset import Subset
-from gamlib.evaluation.variants import VARIANTS
 from gamlib.methods import METHODS
 from gamlib.metrics import FILLS
 from gamlib.models import Model, load_model
 from gamlib.statistics import split
 from gamlib.traces import layer_names
+from gamlib.variants import VARIANTS
 
 TASKS = ("class", "cosine", "dot")
 SIDES = ("both", "one")

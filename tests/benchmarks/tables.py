@@ -22,12 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from gambook.claims.protocol import BOXES, MASKING
 
 import gamlib
 from gamlib.data import Dataset, Sample, load_dataset
 from gamlib.evaluation import TASKS, evaluate
 from gamlib.evaluation.plan import cached_model
-from gamlib.protocol import BOXES, MASKING
 
 # Of an image of Table 1, relative to 1.4 forwards for the trace and one for each masked image.
 GOAL = 1.25

@@ -6,9 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
-
-from gamlib.publish.exercises import exercise_names, read, student_edition
-from gamlib.publish.project import Project
+from gambook.exercises.editions import exercise_names, read, student_edition
+from gambook.publish.project import Project
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href"}
 

@@ -4,8 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-
-from gamlib.publish.project import Project
+from gambook.publish.project import Project
 
 KEY = ["id", "model", "dataset"]
 # Percentage points; another processor adds up floating point numbers in another order.

@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from gamlib.publish.project import Project
+from gambook.publish.project import Project
 
 PAGES = Project(Path(__file__).resolve().parents[2]).pages()
 EXERCISES = [page for page in PAGES if page.startswith("notebooks/exercises/")]

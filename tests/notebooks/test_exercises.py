@@ -15,14 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 from click.testing import CliRunner
-
-from gamlib.checks import CHECKS
-from gamlib.publish.cli import main
-from gamlib.publish.confined import run_confined
-from gamlib.publish.exercises import exercise_names, read, source, student_edition, tags, write_teacher
-from gamlib.publish.exercises_cli import to_table
-from gamlib.publish.grading import Grade, impossible, whole
-from gamlib.publish.project import Project
+from gambook.exercises.checks import CHECKS
+from gambook.exercises.cli import to_table
+from gambook.exercises.confined import run_confined
+from gambook.exercises.editions import exercise_names, read, source, student_edition, tags, write_teacher
+from gambook.exercises.grading import Grade, impossible, whole
+from gambook.publish.cli import main
+from gambook.publish.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = Project(ROOT)
@@ -55,7 +54,7 @@ def test_every_exercise_has_its_parts_in_order(exercise):
                 order[part] = position
     positions = list(order.values())
     assert None not in positions and positions == sorted(positions)
-    assert f"from gamlib.checks import {exercise}\n" in tagged(SOLVED[exercise], "check")[0]
+    assert f"from gambook.exercises.checks import {exercise}\n" in tagged(SOLVED[exercise], "check")[0]
     assert "{solution-start} " + exercise in "".join(map(source, SOLVED[exercise]["cells"]))
 
 
@@ -201,8 +200,8 @@ def submission(exercise: str, code: str | None) -> dict:
 
 SOLUTION = tagged(SOLVED["ex06"], "solution")[0]
 CHEAT = """
-from gamlib import checks
-from gamlib.checks import measures, record
+from gambook.exercises import checks
+from gambook.exercises.checks import measures, record
 
 def ex06(*functions, seed=0):
     found = record._records["ex06"] = record.Record("ex06", seed, (record.Part("all", 8, 8),))

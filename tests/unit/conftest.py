@@ -1,4 +1,4 @@
-"""What the unit tests share: networks, photographs, and a small checkout for the tests of gamlib.publish."""
+"""What the unit tests share: networks, photographs, and a small checkout for the tests of gambook.publish."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import skimage.data
 import torch
+from gambook.publish.project import Project
 from PIL import Image
 from torch import Tensor, nn
 
 import gamlib
-from gamlib.publish.project import Project
 
 WriteNotebook = Callable[..., Path]
 

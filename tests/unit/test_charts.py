@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gamlib.charts import Series, bars, chart
+from gamlib.plots import Series, bars, chart
 
 
 def axes_of(picture):

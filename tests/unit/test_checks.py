@@ -11,10 +11,11 @@ import pandas as pd
 import papermill
 import pytest
 import torch
+from gambook.exercises import checks
+from gambook.exercises.checks import CHECKS, cosine, equality, explosion, gradients, measures, relus
 
 import gamlib
-from gamlib import checks, sanity
-from gamlib.checks import CHECKS, cosine, equality, explosion, gradients, measures, relus
+from gamlib import sanity
 
 EXERCISES = Path(__file__).resolve().parents[2] / "notebooks" / "exercises"
 

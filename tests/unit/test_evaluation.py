@@ -25,7 +25,7 @@ from gamlib.data.annotated import AnnotatedImages, Annotation, Record
 from gamlib.evaluation import Subset
 from gamlib.evaluation.identity import dataset_digest
 from gamlib.evaluation.plan import ROWS, make_plan
-from gamlib.results import grid_columns, measures
+from gamlib.evaluation.results import grid_columns, measures
 
 HERE = Path(__file__).parent
 

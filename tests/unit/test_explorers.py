@@ -13,7 +13,7 @@ from ipywidgets.embed import embed_data
 from PIL import Image
 
 from gamlib.boxes import THRESHOLDS, box_iou, largest_component_box
-from gamlib.explorers import SCORES, explore_exponent, explore_methods, explore_threshold
+from gamlib.plots.explorers import SCORES, explore_exponent, explore_methods, explore_threshold
 from gamlib.traces import Layer, Trace
 
 

@@ -1,6 +1,5 @@
 import pytest
-
-from gamlib.paper import improvements, load_claims, load_table
+from gambook.claims.paper import improvements, load_claims, load_table
 
 
 def test_tables_have_every_printed_number():

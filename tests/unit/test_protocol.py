@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gambook.claims import protocol
+from gambook.claims.paper import load_claims
 
-from gamlib import protocol
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset
+from gamlib.evaluation.results import KEY, cell_means, measures
 from gamlib.models import load_model
-from gamlib.paper import load_claims
-from gamlib.results import KEY, cell_means, measures
 
 
 def test_the_embedded_profile():

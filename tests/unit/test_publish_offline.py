@@ -1,9 +1,8 @@
 """Scripts from npm for the offline edition; npm itself is played by a small script here."""
 
 import pytest
-
-from gamlib.publish import offline
-from gamlib.publish.project import Refused
+from gambook.publish import offline
+from gambook.publish.project import Refused
 
 
 @pytest.fixture

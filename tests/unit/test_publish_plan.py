@@ -6,11 +6,10 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-
-from gamlib.publish.cli import main
-from gamlib.publish.parameters import defaults, parse_value
-from gamlib.publish.plan import plan
-from gamlib.publish.project import Refused
+from gambook.publish.cli import main
+from gambook.publish.parameters import defaults, parse_value
+from gambook.publish.plan import plan
+from gambook.publish.project import Refused
 
 FIRST = "seed = 0\nn_images = 60\nmodel = 'efficientnet_lite0'\nimage_a = ''\nwidth: float = 1.5"
 
@@ -224,6 +223,6 @@ def test_outside_of_a_checkout(tmp_path, monkeypatch):
 
 
 def test_the_command_line_does_not_wait_for_torch():
-    code = "import sys, gamlib.publish.cli; print({'torch', 'timm', 'papermill', 'pandas'} & set(sys.modules))"
+    code = "import sys, gambook.publish.cli; print({'torch', 'timm', 'papermill', 'pandas'} & set(sys.modules))"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout == "set()\n"

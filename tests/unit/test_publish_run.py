@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-
-from gamlib.publish.plan import plan
-from gamlib.publish.run import kernel_environment, locked, run_jobs
+from gambook.publish.plan import plan
+from gambook.publish.run import kernel_environment, locked, run_jobs
 
 WRITES = "from pathlib import Path\nimport os, sys\nPath(results_dir).mkdir(parents=True, exist_ok=True)"
 SEEN = "print(sys.executable, os.environ['OMP_NUM_THREADS'], seed, Path.cwd().name, os.environ.get('MPLBACKEND'))"

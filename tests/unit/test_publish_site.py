@@ -7,14 +7,13 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from click.testing import CliRunner
+from gambook.publish import cli
+from gambook.publish.address import set_address
+from gambook.publish.links import broken_links
+from gambook.publish.project import Project, Refused
+from gambook.publish.site import complete, site_address
+from gambook.publish.stage import stage
 from PIL import Image
-
-from gamlib.publish import cli
-from gamlib.publish.address import set_address
-from gamlib.publish.links import broken_links
-from gamlib.publish.project import Project, Refused
-from gamlib.publish.site import complete, site_address
-from gamlib.publish.stage import stage
 
 PAGE = "<html><head>\n<title>A &amp; B</title>\n</head><body></body></html>"
 

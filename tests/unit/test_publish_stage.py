@@ -4,10 +4,9 @@ import json
 
 import pytest
 import yaml
-
-from gamlib.publish.conda import environment
-from gamlib.publish.project import Refused
-from gamlib.publish.stage import merged, stage
+from gambook.publish.conda import environment
+from gambook.publish.project import Refused
+from gambook.publish.stage import merged, stage
 
 TOC = "format: jb-book\nroot: book/intro\nparts:\n- caption: Figures\n  chapters:\n  - file: notebooks/01_toy\n"
 

@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from gambook.claims import curve as module
+from gambook.claims import differences
+from gambook.claims import ledger as verdicts
+from gambook.claims.charts import combination_counts, combinations
+from gambook.claims.choices import AGGREGATES, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map
+from gambook.claims.curve import CUTS, specification
+from gambook.claims.ledger import ledger
+from gambook.claims.paper import load_claims
 from torch.nn.functional import cosine_similarity, interpolate
 
 import gamlib
-from gamlib import differences, statistics, verdicts
-from gamlib import specification as module
+from gamlib import statistics
 from gamlib.boxes import THRESHOLDS, box_ious
-from gamlib.choices import AGGREGATES, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map
 from gamlib.evaluation.plan import cached_model
-from gamlib.paper import load_claims
-from gamlib.results import grid_columns
-from gamlib.specification import CUTS, specification
-from gamlib.verdict_charts import combination_counts, combinations
-from gamlib.verdicts import ledger
+from gamlib.evaluation.results import grid_columns
 
 HERE = Path(__file__).parent
 IOUS = grid_columns("iou", THRESHOLDS)

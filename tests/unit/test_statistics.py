@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from gambook.claims.rule import combine, decide, judge
 
-from gamlib.statistics import Interval, bootstrap, cluster_sums, combine, cross_fit, decide, judge, resample, split
+from gamlib.statistics import Interval, bootstrap, cluster_sums, cross_fit, resample, split
 
 
 def test_split_divides_no_cluster():

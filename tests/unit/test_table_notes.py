@@ -1,6 +1,5 @@
 import pandas as pd
-
-from gamlib.table_notes import best_of, controls_ahead, left_out, said
+from gambook.claims.notes import best_of, controls_ahead, left_out, said
 
 
 def with_attrs(skipped, dropped):

@@ -4,11 +4,11 @@ import re
 
 import pandas as pd
 import pytest
+from gambook.claims.notes import controls_ahead, of_table
+from gambook.claims.paper import load_table
+from gambook.claims.tables import NAMES, Table, comparison, folded, listing
 
 from gamlib.controls import CONTROLS
-from gamlib.paper import load_table
-from gamlib.table_notes import controls_ahead, of_table
-from gamlib.tables import NAMES, Table, comparison, folded, listing
 
 NOTHING = load_table(2).iloc[:0]
 # Where a mean stands in a row: a label, the best control, n = 1, n = 2 and the change of each method, the controls.

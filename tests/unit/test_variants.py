@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import gamlib
-from gamlib.evaluation.variants import VARIANTS, maps_by_name
 from gamlib.methods import METHODS
+from gamlib.variants import VARIANTS, maps_by_name
 
 # Two channels of 2x2 in three layers, last first; the second channel never counts where its gradient is negative.
 # Last: 1*1 [1, 1; 0, 1] + [0, 0; 3/2, 1] = [1, 1; 3/2, 2], normalised [0, 0; 1/2, 1].

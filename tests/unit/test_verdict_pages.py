@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-
-from gamlib.paper import load_claims
-from gamlib.verdict_charts import by_choice, combination_counts, combinations, forest, specification_curve
-from gamlib.verdict_pages import claim_blocks, frame_page, overview
-from gamlib.verdict_runs import Run, committed_runs, read_reference, statements
-from gamlib.verdict_text import across, controls_sentences, controls_table, findings, tally, verdict_sentence
-from gamlib.verdicts import claim_verdicts
+from gambook.claims.charts import by_choice, combination_counts, combinations, forest, specification_curve
+from gambook.claims.ledger import claim_verdicts
+from gambook.claims.pages import claim_blocks, frame_page, overview
+from gambook.claims.paper import load_claims
+from gambook.claims.runs import Run, committed_runs, read_reference, statements
+from gambook.claims.text import across, controls_sentences, controls_table, findings, tally, verdict_sentence
 
 MEASURED = {"n": 48, "excluded": 0, "clusters": 6, "agree": 6, "cluster_kind": "label", "needs": ""}
 

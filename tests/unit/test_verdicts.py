@@ -3,10 +3,10 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from gambook.claims.ledger import claim_verdicts, ledger
 
-from gamlib.results import cell_means, grid_columns, measures, thresholds
+from gamlib.evaluation.results import cell_means, grid_columns, measures, thresholds
 from gamlib.statistics import bootstrap
-from gamlib.verdicts import claim_verdicts, ledger
 
 GRID = (0.2, 0.5)
 
@@ -94,7 +94,7 @@ def test_discrimination_and_failures():
 
 def test_bad_results_are_refused():
     good = rows("gam", 1, flat(0.5, 4))
-    with pytest.raises(ValueError, match="no column cluster, fold; the format is described in gamlib.results"):
+    with pytest.raises(ValueError, match="no column cluster, fold; see gamlib.evaluation.results"):
         measures(good.drop(columns=["cluster", "fold"]))
     with pytest.raises(ValueError, match="8 rows share their key.*give each map once"):
         measures(join(good, good))

@@ -1,0 +1,1 @@
+"""How the book is made: claims, exercises, publishing. It imports gamlib; gamlib never imports it."""

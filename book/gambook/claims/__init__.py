@@ -1,0 +1,1 @@
+"""The paper's numbers and claims, the rule, and the verdicts."""

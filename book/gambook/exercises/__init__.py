@@ -1,0 +1,1 @@
+"""Editions of the exercises, their checks, and grading."""

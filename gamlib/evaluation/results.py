@@ -1,0 +1,151 @@
+"""The results format: what `evaluate` writes, and tables, verdicts and readers of the CSV files rely on.
+
+One row for each map: one image, one object label, one task, one method, one depth. All shares and IoUs are in
+[0, 1]; a value that does not apply is empty (NaN), and a column that applies to no row may be left out.
+
+| column | type | meaning |
+|---|---|---|
+| dataset | str | name, e.g. "scenes", "raccoon"; "scenes_two", "scenes_shared" for images of two objects |
+| percentile | int | stratum by object area: 100 (all), 25, 10; each stratum has its own rows |
+| model | str | backbone |
+| task | str | "class", "cosine" or "dot" |
+| sample | str | image id |
+| label | str | label of the explained object |
+| pair | int | number of the pair in its stratum, -1 for class; a pair has two rows, one a side |
+| cluster | str | unit of the bootstrap: the pair (both of its images, also in class rows) or the source object |
+| cluster_kind | str | "pair" (independent photographs) or "label" (source objects) |
+| fold | int | the part the image belongs to; thresholds for it are tuned on the other parts |
+| target | str | what was explained: "label" (true class), "top-1" or "pair" |
+| method, n | str, int | name in METHODS or a variant (below) with its depth; a name in CONTROLS with n = 0 |
+| finite | bool | False where the map has a non-finite value: IoUs, areas, masses are 0, its masked image the fill |
+| iou_<t> | float | IoU of the largest component's box at threshold t with the best true box, t as in "0.15" |
+| mask_iou_<t> | float | IoU of the binarised map with the true mask |
+| area_<t> | float | share of the image at or above t |
+| mass_box, mass_mask | float | share of the map's sum inside the true boxes, the true mask |
+| mass_other | float | the same for the mask of the other object of the image |
+| before | float | Y: probability of the class, or similarity of the pair, unmasked |
+| after_<fill>_<side> | float | O: the same, masked; fill is "black" or "mean", side "both" or "one" |
+
+Side "both" masks all images of the score (a class has one), so the two rows of a pair share it; "one" masks this
+row's image alone and is empty for classes.
+
+Variants of GAM that some claims need, as methods: "gam_layer" (layer n alone), "gam_max", "gam_product",
+"gam_weighted" (Eq. 2 with another aggregation). Rows are unique in KEY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from gamlib.metrics import drops, increases
+from gamlib.statistics import bootstrap, cross_fit
+
+CELL = ["dataset", "percentile", "model", "task", "method", "n"]
+ITEM = ["sample", "label", "pair"]
+KEY = CELL + ITEM
+REQUIRED = [*KEY, "cluster", "cluster_kind", "fold", "finite", "before"]
+
+
+def grid_columns(prefix: str, grid: Sequence[float]) -> list[str]:
+    """Names of the columns of one measure over a threshold grid.
+
+    >>> grid_columns("mask_iou", (0.1, 0.15))
+    ['mask_iou_0.10', 'mask_iou_0.15']
+    """
+    return [f"{prefix}_{threshold:.2f}" for threshold in grid]
+
+
+def thresholds(results: pd.DataFrame, prefix: str) -> list[float]:
+    """The grid that the columns of `prefix` ("iou", "mask_iou", "area") were made on, ascending."""
+    return sorted(float(c.removeprefix(f"{prefix}_")) for c in results if c.startswith(f"{prefix}_"))
+
+
+def measures(results: pd.DataFrame) -> pd.DataFrame:
+    """One row a map with what tables and claims average: the results' own keys and these columns, in percent.
+
+    box_iou, mask_iou: at the one threshold of the row's cell (test, method, n) that is best on the other folds;
+    threshold, mask_threshold say which. area: at `threshold`. nonfinite: 100 or 0. mass_box. discrimination:
+    mass_mask - mass_other. adp_<fill>_<side>, pic_<fill>_<side>: NaN where Y <= 0 (count them).
+    Errors: ValueError for a missing column, a row given twice, an unknown cluster_kind, or a cell without a
+    second fold to tune on.
+    """
+    _check(results)
+    scored = results[REQUIRED].copy()
+    if "target" in results:
+        scored["target"] = results["target"]
+    scored["nonfinite"] = 100.0 * ~results["finite"].astype(bool)
+    for column in ("mass_box", "mass_mask", "mass_other"):
+        scored[column] = 100 * results[column].astype(float) if column in results else np.nan
+    scored["discrimination"] = scored["mass_mask"] - scored["mass_other"]
+    for column in [c for c in results if c.startswith("after_")]:
+        variant = column.removeprefix("after_")
+        given = results[column].notna()
+        scored[f"adp_{variant}"] = np.where(given, drops(results["before"], results[column]), np.nan)
+        scored[f"pic_{variant}"] = np.where(given, increases(results["before"], results[column]), np.nan)
+    for prefix, name, chosen in (("iou", "box_iou", "threshold"), ("mask_iou", "mask_iou", "mask_threshold")):
+        scored[name], scored[chosen] = _tuned(results, prefix)
+    scored["area"] = _area_at(results, scored["threshold"])
+    return scored
+
+
+def cell_means(scored: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame:
+    """One row a table cell: the mean of a measure with its 95% interval over clusters.
+
+    scored: from `measures`. Columns: CELL, mean, low, high (percent), maps (averaged), excluded (maps without
+    the measure: Y <= 0, or no true box or mask), nonfinite (maps). Cells without any value are left out.
+    """
+    found = []
+    for keys, cell in scored.groupby(CELL, sort=False):
+        given = cell.dropna(subset=[metric])
+        if len(given):
+            found.append(
+                dict(zip(CELL, keys, strict=True))
+                | bootstrap(given[metric], given["cluster"], seed)._asdict()
+                | {"maps": len(given), "excluded": len(cell) - len(given)}
+                | {"nonfinite": int((cell["nonfinite"] > 0).sum())}
+            )
+    return pd.DataFrame(found, columns=[*CELL, "mean", "low", "high", "maps", "excluded", "nonfinite"])
+
+
+def _tuned(results: pd.DataFrame, prefix: str) -> tuple[pd.Series, pd.Series]:
+    """Cross-fitted IoU in percent and the threshold it was taken at, NaN where there is no true box or mask."""
+    grid = thresholds(results, prefix)
+    value, chosen = (pd.Series(np.nan, index=results.index) for _ in range(2))
+    annotated = results.dropna(subset=grid_columns(prefix, grid)) if grid else results.iloc[:0]
+    for keys, cell in annotated.groupby(CELL, sort=False):
+        if cell["fold"].nunique() < 2:
+            raise ValueError(
+                f"results: {dict(zip(CELL, keys, strict=True))} has {len(cell)} maps in one fold, so none is held out "
+                "to tune its threshold on; evaluate more pairs or give the images two folds"
+            )
+        ious, choice = cross_fit(cell[grid_columns(prefix, grid)], cell["fold"])
+        value[cell.index] = 100 * ious
+        chosen[cell.index] = np.asarray(grid)[choice]
+    return value, chosen
+
+
+def _area_at(results: pd.DataFrame, threshold: pd.Series) -> np.ndarray:
+    grid = thresholds(results, "area")
+    area = np.full(len(results), np.nan)
+    for t, column in zip(grid, grid_columns("area", grid), strict=True):
+        area = np.where(threshold == t, 100 * results[column], area)
+    return area
+
+
+def _check(results: pd.DataFrame) -> None:
+    missing = [column for column in REQUIRED if column not in results]
+    if missing:
+        raise ValueError(f"results: no column {', '.join(missing)}; see gamlib.evaluation.results")
+    twice = results[results.duplicated(KEY, keep=False)]
+    if len(twice):
+        raise ValueError(
+            f"results: {len(twice)} rows share their key, first {dict(twice[KEY].iloc[0])}; give each map once"
+        )
+    unknown = set(results["cluster_kind"]) - {"pair", "label"}
+    if unknown:
+        raise ValueError(f"results: cluster_kind {sorted(unknown)}; accepted: pair, label")
+    if not results.index.is_unique:
+        raise ValueError("results: row labels occur twice; call reset_index(drop=True) after joining files")
