@@ -9,7 +9,7 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 
-from gamlib.plots import ALPHA, COLORS, Panel, Picture, class_name, grid, new_figure, shared_scale
+from gamlib.plots.grids import ALPHA, COLORS, Panel, Picture, class_name, grid, new_figure, shared_scale
 
 
 def first_field(picture: Picture):
