@@ -6,23 +6,14 @@ The flow goes one way: image, transform, forward, trace, map, figure or metric, 
 from importlib import import_module
 from importlib.metadata import version
 
-# Module -> its public names. A name loads its module when it is first used: the command line, which imports this
-# package as well, must not wait for torch and timm.
+# Module -> its public names; the methods are public by their names in METHODS, too. A name loads its module when it
+# is first used: the command line, which imports this package as well, must not wait for torch and timm.
 _PUBLIC = {
     "boxes": ("box_iou", "largest_component_box", "mask_iou", "tune_threshold"),
     "data": ("load_dataset", "make_pairs", "smallest_objects"),
     "evaluation": ("evaluate",),
     "maps": ("aggregate", "min_max", "resize"),
-    "methods": (
-        "METHODS",
-        "gam",
-        "grad_cam",
-        "grad_cam_pp",
-        "grad_cam_pp_stable",
-        "layer_cam",
-        "layer_maps",
-        "saliency_maps",
-    ),
+    "methods": ("METHODS", "layer_maps", "saliency_maps"),
     "metrics": ("average_drop", "explanation_map", "increase_in_confidence"),
     "models": ("MODELS", "Model", "Preprocess", "load_model"),
     "scores": ("ClassScore", "Cosine", "Dot"),
@@ -35,11 +26,14 @@ __all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'gamlib' has no attribute '{name}'; public names: {', '.join(__all__)}")
-    value = getattr(import_module(f"gamlib.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+    if name in _MODULE_OF:
+        value = globals()[name] = getattr(import_module(f"gamlib.{_MODULE_OF[name]}"), name)
+        return value
+    # not an attribute that the import system or a debugger looks for
+    methods = {} if name.startswith("_") else import_module("gamlib.methods").METHODS
+    if name in methods:
+        return methods[name]
+    raise AttributeError(f"module 'gamlib' has no attribute '{name}'; public names: {', '.join([*__all__, *methods])}")
 
 
 def __dir__() -> list[str]:

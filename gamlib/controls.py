@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gamlib.maps import min_max, resize
-
-Control = Callable[[Sequence[str], tuple[int, int]], Tensor]
 
 
 def blank(ids: Sequence[str], size: tuple[int, int]) -> Tensor:
@@ -52,10 +51,21 @@ def constant_box(ids: Sequence[str], size: tuple[int, int]) -> Tensor:
     return torch.minimum(rows[:, None], columns).repeat(len(ids), 1, 1)
 
 
-CONTROLS: dict[str, Control] = {
-    "blank": blank,
-    "all_ones": all_ones,
-    "random_7x7": random_7x7,
-    "centre_gaussian": centre_gaussian,
-    "constant_box": constant_box,
+@dataclass(frozen=True)
+class Control:
+    """A map that is blind to the image: (ids, (H, W)) -> (B, H, W) float32 in [0, 1]. title: what tables call it."""
+
+    draw: Callable[[Sequence[str], tuple[int, int]], Tensor]
+    title: str
+
+    def __call__(self, ids: Sequence[str], size: tuple[int, int]) -> Tensor:
+        return self.draw(ids, size)
+
+
+CONTROLS = {
+    "blank": Control(blank, "blank"),
+    "all_ones": Control(all_ones, "ones"),
+    "random_7x7": Control(random_7x7, "random"),
+    "centre_gaussian": Control(centre_gaussian, "Gaussian"),
+    "constant_box": Control(constant_box, "constant box"),
 }

@@ -1,19 +1,20 @@
 """The saliency methods. Each is a formula from one layer's (A, G) to a raw map; the rest is shared.
 
 A: activations (B, C, h, w). G: gradients of the score s, same shape. s: (B,). k numbers channels.
+A method is one entry of METHODS: tables, charts, explorers and the functions `gamlib.NAME` follow from it.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gamlib.maps import aggregate, min_max, resize
 from gamlib.traces import Trace
-
-LayerFormula = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _gam(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ def _grad_cam_pp(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
 
 
 def _grad_cam_pp_stable(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
-    """Eq. 6 with e^s cancelled: alpha = [G > 0] / (2 + G sum_ij A), so alpha is in (0, 1/2].
+    """Eq. 6 in closed form, e^s cancelled: alpha = [G > 0] / (2 + G sum_ij A), so alpha is in (0, 1/2].
 
     That needs sum_ij A >= 0, which holds after a ReLU; elsewhere the sum is clamped at 0.
     """
@@ -64,86 +65,144 @@ def _weighted(alpha: Tensor, positive: Tensor, a: Tensor) -> Tensor:
     return torch.einsum("bk,bkij->bij", weights, a).relu()
 
 
-FORMULAS: dict[str, LayerFormula] = {
-    "gam": _gam,
-    "grad_cam": _grad_cam,
-    "grad_cam_pp": _grad_cam_pp,
-    "grad_cam_pp_stable": _grad_cam_pp_stable,
-    "layer_cam": _layer_cam,
+@dataclass(frozen=True)
+class Method:
+    """A saliency method; called with a trace it gives the map (Eq. 1 and 2).
+
+    Parameters
+    ----------
+    formula : callable
+        (A, G, s) -> raw map (B, h, w) of one layer.
+    title, short : str
+        What figures and tables call it, in full and where space is scarce.
+    color : str
+        Its colour in every chart.
+    n : int
+        The usual number of layers.
+    column : bool
+        Whether the tables have a column for it.
+
+    Examples
+    --------
+    >>> from gamlib import METHODS, load_model, trace_class
+    >>> trace = trace_class(load_model("efficientnet_lite0"), torch.zeros(1, 3, 224, 224))
+    >>> METHODS["gam"](trace, n=2).shape
+    torch.Size([1, 224, 224])
+    """
+
+    formula: Callable[[Tensor, Tensor, Tensor], Tensor]
+    title: str
+    short: str
+    color: str
+    n: int = 1
+    column: bool = True
+
+    def __call__(self, trace: Trace, n: int | None = None) -> Tensor:
+        """Map of the last n layers (default: the usual number): (B, H, W) float32 in [0, 1]."""
+        n = self.n if n is None else n
+        _check_depth(trace, n)
+        return aggregate(_drawn(self, trace, n))
+
+
+METHODS: dict[str, Method] = {
+    "gam": Method(_gam, "GAM", "GAM", "#0072b2", n=2),
+    "grad_cam": Method(_grad_cam, "Grad-CAM", "GC", "#d55e00"),
+    "grad_cam_pp": Method(_grad_cam_pp, "Grad-CAM++", "GC++", "#009e73"),
+    "grad_cam_pp_stable": Method(_grad_cam_pp_stable, "Grad-CAM++, closed form", "GC++ closed", "#cc79a7"),
+    # equal to GAM where activations are >= 0
+    "layer_cam": Method(_layer_cam, "LayerCAM", "LayerCAM", "#56b4e9", column=False),
+}
+
+# Other ways to join GAM's layers, for claims that compare them: from n normalised maps, last layer first, to one.
+VARIANTS: dict[str, Callable[[Sequence[Tensor]], Tensor]] = {
+    "gam_layer": lambda layers: layers[-1],
+    "gam_max": functools.partial(aggregate, how="max"),
+    "gam_product": functools.partial(aggregate, how="product"),
+    # the last layer counts n times, the one before n - 1 times, ...
+    "gam_weighted": lambda layers: aggregate(layers, range(len(layers), 0, -1)),
 }
 
 
 def layer_maps(trace: Trace, method: str, n: int) -> list[Tensor]:
-    """Raw maps (B, h, w) of the last n layers, last first, before RSZ and NRM. method: a name in METHODS."""
-    if method not in FORMULAS:
-        raise ValueError(f"method: unknown '{method}'; accepted: {', '.join(FORMULAS)}")
+    """Raw maps of single layers, before RSZ and NRM.
+
+    Parameters
+    ----------
+    trace : Trace
+    method : str
+        A name in METHODS.
+    n : int
+        How many layers, counted from the last.
+
+    Returns
+    -------
+    list of Tensor
+        (B, h, w) of each layer, last first.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method or a depth that the trace does not have.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method: unknown '{method}'; accepted: {', '.join(METHODS)}")
     _check_depth(trace, n)
-    formula = FORMULAS[method]
-    return [formula(layer.activation, layer.gradient, trace.score) for layer in trace.layers[:n]]
+    return _raw(METHODS[method], trace, n)
+
+
+def saliency_maps(trace: Trace, methods: Sequence[str], depths: Sequence[int]) -> dict[tuple[str, int], Tensor]:
+    """Maps of several methods and depths (Eq. 1 and 2); what they share is computed once.
+
+    Parameters
+    ----------
+    trace : Trace
+    methods : sequence of str
+        Names in METHODS or VARIANTS.
+    depths : sequence of int
+        Numbers of layers n, counted from the last.
+
+    Returns
+    -------
+    dict
+        (method, n) -> (B, H, W) float32 in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        For an unknown method or a depth that the trace does not have.
+
+    Examples
+    --------
+    >>> from gamlib import load_model, trace_class
+    >>> trace = trace_class(load_model("efficientnet_lite0"), torch.zeros(1, 3, 224, 224))
+    >>> [*saliency_maps(trace, ["gam", "grad_cam"], depths=[1, 2])]
+    [('gam', 1), ('gam', 2), ('grad_cam', 1), ('grad_cam', 2)]
+    """
+    for method in methods:
+        if method not in METHODS and method not in VARIANTS:
+            raise ValueError(f"method: unknown '{method}'; accepted: {', '.join([*METHODS, *VARIANTS])}")
+    for n in depths:
+        _check_depth(trace, n)
+    drawn: dict[str, list[Tensor]] = {}
+    maps = {}
+    for method in methods:
+        base = "gam" if method in VARIANTS else method
+        if base not in drawn:
+            drawn[base] = _drawn(METHODS[base], trace, max(depths))
+        for n in depths:
+            maps[method, n] = VARIANTS.get(method, aggregate)(drawn[base][:n])
+    return maps
+
+
+def _raw(method: Method, trace: Trace, n: int) -> list[Tensor]:
+    return [method.formula(layer.activation, layer.gradient, trace.score) for layer in trace.layers[:n]]
+
+
+def _drawn(method: Method, trace: Trace, n: int) -> list[Tensor]:
+    """Layer maps (B, H, W), resized and normalised."""
+    return [min_max(resize(raw, trace.size)).float() for raw in _raw(method, trace, n)]
 
 
 def _check_depth(trace: Trace, n: int) -> None:
     if not 1 <= n <= len(trace.layers):
         raise ValueError(f"n: {n} is out of range; the trace holds 1 to {len(trace.layers)} layers, trace more of them")
-
-
-def saliency_maps(trace: Trace, methods: Sequence[str], depths: Sequence[int]) -> dict[tuple[str, int], Tensor]:
-    """Maps (B, H, W) float32 in [0, 1] for every method and every depth n (Eq. 1, 2); shared work is done once.
-
-    >>> maps = saliency_maps(trace, ["gam", "grad_cam"], depths=[1, 2])  # doctest: +SKIP
-    >>> maps["gam", 2].shape                                             # doctest: +SKIP
-    torch.Size([8, 224, 224])
-    """
-    for n in depths:
-        _check_depth(trace, n)
-    maps = {}
-    for method in methods:
-        layers = [min_max(resize(raw, trace.size)).float() for raw in layer_maps(trace, method, max(depths))]
-        for n in depths:
-            maps[method, n] = aggregate(layers[:n])
-    return maps
-
-
-def gam(trace: Trace, n: int = 2) -> Tensor:
-    """GAM (Barkan et al. 2021), Eq. 1 and 2, over the last n layers: (B, H, W) float32 in [0, 1].
-
-    >>> from gamlib import load_model, trace_class
-    >>> model = load_model("efficientnet_lite0")
-    >>> gam(trace_class(model, torch.zeros(1, 3, 224, 224)), n=2).shape
-    torch.Size([1, 224, 224])
-    """
-    return saliency_maps(trace, ["gam"], [n])["gam", n]
-
-
-def grad_cam(trace: Trace, n: int = 1) -> Tensor:
-    """Grad-CAM, Eq. 3: (B, H, W) float32 in [0, 1]. For n > 1 layers are aggregated as in Eq. 2."""
-    return saliency_maps(trace, ["grad_cam"], [n])["grad_cam", n]
-
-
-def grad_cam_pp(trace: Trace, n: int = 1, exponent: bool = True) -> Tensor:
-    """Grad-CAM++, Eq. 6: (B, H, W) float32.
-
-    exponent=True follows the original code, so maps of large scores hold non-finite values; they stay.
-    exponent=False is the closed form in which e^s has cancelled: always finite, in [0, 1].
-    """
-    method = "grad_cam_pp" if exponent else "grad_cam_pp_stable"
-    return saliency_maps(trace, [method], [n])[method, n]
-
-
-def grad_cam_pp_stable(trace: Trace, n: int = 1) -> Tensor:
-    """Grad-CAM++ in closed form; see grad_cam_pp."""
-    return grad_cam_pp(trace, n, exponent=False)
-
-
-def layer_cam(trace: Trace, n: int = 1) -> Tensor:
-    """LayerCAM (Jiang et al. 2021): (B, H, W) float32 in [0, 1]; equal to GAM where activations are >= 0."""
-    return saliency_maps(trace, ["layer_cam"], [n])["layer_cam", n]
-
-
-METHODS: dict[str, Callable[..., Tensor]] = {
-    "gam": gam,
-    "grad_cam": grad_cam,
-    "grad_cam_pp": grad_cam_pp,
-    "grad_cam_pp_stable": grad_cam_pp_stable,
-    "layer_cam": layer_cam,
-}

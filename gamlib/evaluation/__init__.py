@@ -3,6 +3,6 @@
 from gamlib.data.subset import Subset
 from gamlib.evaluation.engine import evaluate
 from gamlib.evaluation.plan import SIDES, TASKS
-from gamlib.variants import VARIANTS
+from gamlib.methods import VARIANTS
 
 __all__ = ["SIDES", "TASKS", "VARIANTS", "Subset", "evaluate"]

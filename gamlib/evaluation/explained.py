@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gamlib.evaluation.loading import Item
 from gamlib.evaluation.plan import Plan, Unit, out_of_range
+from gamlib.methods import saliency_maps
 from gamlib.models import Model
 from gamlib.scores import SIMILARITIES, Score
 from gamlib.traces import Trace, trace
-from gamlib.variants import maps_by_name
 
 Maps = dict[tuple[str, int], Tensor]
 
@@ -80,7 +80,7 @@ class Explained:
 def explain(plan: Plan, model: Model, batch: Batch) -> tuple[Tensor, list[Explained]]:
     """Embeddings (B, D) of the unmasked images, and one Explained for every score, from one forward."""
     embedding, traced = trace_batch(plan, model, batch)
-    maps = [maps_by_name(found, plan.methods, plan.depths) if plan.methods else {} for _, found in traced]
+    maps = [saliency_maps(found, plan.methods, plan.depths) if plan.methods else {} for _, found in traced]
     return embedding, [replace(score, maps=own) for (score, _), own in zip(traced, maps, strict=True)]
 
 

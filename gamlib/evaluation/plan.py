@@ -16,12 +16,11 @@ from gamlib.data import Dataset, make_pairs, smallest_objects
 from gamlib.data.classes import class_index
 from gamlib.data.subset import Subset
 from gamlib.evaluation.identity import dataset_digest, digest, factory_digest, model_digest, sources_digest
-from gamlib.methods import METHODS
+from gamlib.methods import METHODS, VARIANTS
 from gamlib.metrics import FILLS
 from gamlib.models import Model, load_model
 from gamlib.statistics import split
 from gamlib.traces import layer_names
-from gamlib.variants import VARIANTS
 
 TASKS = ("class", "cosine", "dot")
 SIDES = ("both", "one")

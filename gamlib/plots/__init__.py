@@ -1,7 +1,7 @@
 """Figures of the book in one style: grids of photographs and maps, charts."""
 
 from gamlib.plots.charts import Series, bars, chart
-from gamlib.plots.figures import STYLE, WIDTH, Picture, new_figure
+from gamlib.plots.figures import STYLE, WIDTH, Picture, new_figure, title_of
 from gamlib.plots.grids import BOX_COLORS, Panel, class_name, draw_panel, grid, overlay, shared_scale
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "new_figure",
     "overlay",
     "shared_scale",
+    "title_of",
 ]

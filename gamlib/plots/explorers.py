@@ -24,16 +24,10 @@ from torch import Tensor
 from gamlib.boxes import THRESHOLDS, Box, box_iou, largest_component_box
 from gamlib.maps import min_max, resize
 from gamlib.methods import layer_maps, saliency_maps
+from gamlib.plots.figures import title_of
 from gamlib.plots.grids import BOX_COLORS, overlay
 from gamlib.traces import Trace
 
-NAMES = {
-    "gam": "GAM",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_pp": "Grad-CAM++",
-    "grad_cam_pp_stable": "Grad-CAM++, closed form",
-    "layer_cam": "LayerCAM",
-}
 # Where 32 bits lose the map, both ends closely, and some of the wide range between.
 SCORES = (*range(-110, -20, 10), 0, 30, 60, 80, 84, *(85 + step / 2 for step in range(9)), 92, 100)
 SIDE = 224  # pixels of one picture: some 8 kB as JPEG
@@ -56,12 +50,12 @@ def explore_methods(
         raise ValueError(f"images: got {len(images)} for a trace of {len(trace.score)}; give the images of the trace")
     depths = range(1, len(trace.layers) + 1)
     maps = saliency_maps(trace, methods, depths)
-    method = widgets.ToggleButtons(options=[(NAMES[name], name) for name in methods], description="Method")
+    method = widgets.ToggleButtons(options=[(title_of(name), name) for name in methods], description="Method")
     depth = widgets.SelectionSlider(options=[(str(n), n) for n in depths], description="Layers n")
 
     def frame(name: str, n: int) -> str:
         tiles = [_tile(image, saliency) for image, saliency in zip(images, maps[name, n], strict=True)]
-        shown = f"{NAMES[name]}, n = {n}"
+        shown = f"{title_of(name)}, n = {n}"
         return _frame(tiles, f"Maps of {shown}", f"{shown}: {', '.join(layer.name for layer in trace.layers[:n])}.")
 
     rows = [_switch(depth, _pages([frame(name, n) for n in depths])) for name in methods]

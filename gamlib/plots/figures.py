@@ -13,6 +13,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from PIL import Image
 
+from gamlib.controls import CONTROLS
+from gamlib.methods import METHODS
+
 STYLE = {
     "font.size": 10.5,
     "axes.titlesize": 10.5,
@@ -25,6 +28,16 @@ STYLE = {
     "hatch.linewidth": 0.6,
 }
 WIDTH = 6.2  # inches
+
+
+def title_of(name: str) -> str:
+    """What figures and tables call a method or a control; any other name as it is.
+
+    >>> title_of("gam"), title_of("constant_box"), title_of("gam_max")
+    ('GAM', 'constant box', 'gam_max')
+    """
+    known = METHODS | CONTROLS
+    return known[name].title if name in known else name
 
 
 class Picture:

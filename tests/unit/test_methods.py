@@ -6,7 +6,6 @@ from torch import Tensor
 
 import gamlib
 from gamlib import Layer, Trace
-from gamlib.methods import FORMULAS
 
 
 def make_trace(activation: list, gradient: list, score: list[float], dtype: torch.dtype = torch.float64) -> Trace:
@@ -57,28 +56,28 @@ SIGNED = {
 ZERO_CHANNEL = [[[0, 0], [0, 0]]]
 
 
-@pytest.mark.parametrize("method", FORMULAS)
+@pytest.mark.parametrize("method", gamlib.METHODS)
 def test_two_channels_by_hand(method):
     trace = make_trace([SMALL_A], [SMALL_G], [0.0])
     expected = torch.tensor(SMALL[method], dtype=torch.float64)
     torch.testing.assert_close(raw(trace, method)[0], expected, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("method", FORMULAS)
+@pytest.mark.parametrize("method", gamlib.METHODS)
 def test_three_channels_with_negative_activations_by_hand(method):
     trace = make_trace([SIGNED_A], [SIGNED_G], [0.0])
     expected = torch.tensor(SIGNED[method], dtype=torch.float64)
     torch.testing.assert_close(raw(trace, method)[0], expected, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("method", FORMULAS)
+@pytest.mark.parametrize("method", gamlib.METHODS)
 def test_batch_of_two(method):
     trace = make_trace([SMALL_A + ZERO_CHANNEL, SIGNED_A], [SMALL_G + ZERO_CHANNEL, SIGNED_G], [0.0, 0.0])
     expected = torch.tensor([SMALL[method], SIGNED[method]], dtype=torch.float64)
     torch.testing.assert_close(raw(trace, method), expected, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("method", FORMULAS)
+@pytest.mark.parametrize("method", gamlib.METHODS)
 def test_order_of_the_channels_does_not_matter(method):
     there = make_trace([SIGNED_A], [SIGNED_G], [0.0])
     back = make_trace([SIGNED_A[::-1]], [SIGNED_G[::-1]], [0.0])
@@ -180,8 +179,7 @@ def test_overflow_spoils_the_original_in_its_own_row_only():
     assert torch.equal(maps[1], gamlib.grad_cam_pp(trace[1:])[0])
     assert maps[1].isfinite().all()
     assert gamlib.grad_cam_pp(trace.to(torch.float64)).isfinite().all()
-    assert gamlib.grad_cam_pp(trace, exponent=False).isfinite().all()
-    assert torch.equal(gamlib.grad_cam_pp_stable(trace), gamlib.grad_cam_pp(trace, exponent=False))
+    assert gamlib.grad_cam_pp_stable(trace).isfinite().all()
 
 
 def test_overflow_in_float64_comes_above_709():

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from gambook.claims.notes import controls_ahead, of_table
 from gambook.claims.paper import load_table
-from gambook.claims.tables import NAMES, Table, comparison, folded, listing
+from gambook.claims.tables import Table, comparison, folded, listing
 
 from gamlib.controls import CONTROLS
+from gamlib.plots import title_of
 
 NOTHING = load_table(2).iloc[:0]
 # Where a mean stands in a row: a label, the best control, n = 1, n = 2 and the change of each method, the controls.
@@ -85,7 +86,7 @@ def test_the_head_names_methods_and_controls_in_the_order_of_the_cells():
     head = re.findall(r"<th(?: [^>]*)?>(.*?)</th>", comparison(cells_of(MEANS), NOTHING, 1).html.split("<tbody>")[0])
     methods = ["gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable"]
     depths = ["n = 1", "n = 2", "change"] * 4
-    names = [NAMES[name] for name in (*methods, *CONTROLS)]
+    names = [title_of(name) for name in (*methods, *CONTROLS)]
     assert head == ["objects: data, network", "best<br>control", *names[:4], "controls", *depths, *names[4:]]
     assert list(PLACE)[8:] == [(name, 0) for name in CONTROLS]
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 import gamlib
-from gamlib.methods import METHODS
-from gamlib.variants import VARIANTS, maps_by_name
+from gamlib.methods import METHODS, VARIANTS, saliency_maps
 
 # Two channels of 2x2 in three layers, last first; the second channel never counts where its gradient is negative.
 # Last: 1*1 [1, 1; 0, 1] + [0, 0; 3/2, 1] = [1, 1; 3/2, 2], normalised [0, 0; 1/2, 1].
@@ -46,22 +45,22 @@ def test_every_variant_has_its_numbers():
 @pytest.mark.parametrize(("key", "expected"), EXPECTED.items())
 def test_variants_by_hand(trace, key, expected):
     name, n = key
-    made = maps_by_name(trace, [name], [n])
+    made = saliency_maps(trace, [name], [n])
     assert list(made) == [key] and made[key].dtype == torch.float32
     torch.testing.assert_close(made[key], torch.tensor([expected]).float(), rtol=0, atol=1e-6)
 
 
 def test_methods_and_variants_at_several_depths_together(trace):
     names, depths = ["gam_max", "gam", "gam_layer", "layer_cam"], [3, 1]
-    made = maps_by_name(trace, names, depths)
+    made = saliency_maps(trace, names, depths)
     assert set(made) == {(name, n) for name in names for n in depths}
     for (name, n), maps in made.items():
-        alone = METHODS[name](trace, n) if name in METHODS else maps_by_name(trace, [name], [n])[name, n]
+        alone = METHODS[name](trace, n) if name in METHODS else saliency_maps(trace, [name], [n])[name, n]
         assert torch.equal(maps, alone)
 
 
 def test_layers_are_drawn_as_gam_s_are_before_they_are_joined(trace):
     wide = gamlib.Trace(trace.score, trace.layers, (5, 7))
-    made = maps_by_name(wide, list(VARIANTS), [1])
+    made = saliency_maps(wide, list(VARIANTS), [1])
     for name in VARIANTS:
         torch.testing.assert_close(made[name, 1], gamlib.gam(wide, n=1), rtol=0, atol=1e-6)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from gambook.claims.tables import DEPTHS, METHODS, NAMES
+from gambook.claims.tables import DEPTHS, METHODS
 from gamlib.controls import CONTROLS
+from gamlib.plots import title_of
 
 # Broken images named on a page.
 SHOWN = 5
@@ -47,7 +48,7 @@ def controls_ahead(cells: pd.DataFrame, better: int) -> pd.DataFrame:
 def said(row: Mapping[str, Any]) -> str:
     """A cell in words, e.g. "GAM (n = 2, 52.7)"."""
     depth = f"n = {row['n']}, " if row["n"] else ""
-    return f"{NAMES[row['method']]} ({depth}{row['mean']:.1f})"
+    return f"{title_of(row['method'])} ({depth}{row['mean']:.1f})"
 
 
 def best_of(cells: pd.DataFrame, better: int) -> str:
@@ -59,9 +60,9 @@ def best_of(cells: pd.DataFrame, better: int) -> str:
         methods = list(rows["method"])
         if {"grad_cam_pp", "grad_cam_pp_stable"} <= set(methods):
             methods.remove("grad_cam_pp_stable")
-            names += [f"{NAMES[m]}{', both forms' * (m == 'grad_cam_pp')} (n = {n})" for m in methods]
+            names += [f"{title_of(m)}{', both forms' * (m == 'grad_cam_pp')} (n = {n})" for m in methods]
         else:
-            names += [f"{NAMES[m]} (n = {n})" for m in methods]
+            names += [f"{title_of(m)} (n = {n})" for m in methods]
     return f"{joined(names)}, {abs(top):.1f}"
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, FEWEST, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
 from gambook.claims.runs import Run, statements
 from gambook.claims.tables import CSS as TABLE_CSS
-from gambook.claims.tables import NAMES
+from gamlib.plots import title_of
 
 # A sign and a ground for each verdict; the word always stands beside them.
 SIGNS = {REPRODUCED: "✓", CONTRADICTED: "✗", MIXED: "±", EQUIVALENT: "=", UNDECIDED: "?", NOT_RUN: "–"}
@@ -192,7 +192,7 @@ def difference_name(row) -> str:
 
 def _side(name: str) -> str:
     method, _, n = name.partition(":")
-    return f"{(NAMES | VARIANTS).get(method, method)} ({n})" if n else name
+    return f"{VARIANTS.get(method) or title_of(method)} ({n})" if n else name
 
 
 def measure_name(metric: str) -> str:

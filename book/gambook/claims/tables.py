@@ -11,21 +11,13 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+import gamlib
 from gambook.claims.paper import relative_gain
 from gamlib.controls import CONTROLS
+from gamlib.plots import title_of
 
-NAMES = {
-    "gam": "GAM",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_pp": "Grad-CAM++",
-    "grad_cam_pp_stable": "Grad-CAM++, closed form",
-    "blank": "blank",
-    "all_ones": "ones",
-    "random_7x7": "random",
-    "centre_gaussian": "Gaussian",
-    "constant_box": "constant box",
-}
-METHODS = tuple(name for name in NAMES if name not in CONTROLS)
+# those with a column of their own
+METHODS = tuple(name for name, method in gamlib.METHODS.items() if method.column)
 DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
 # In percent: of a smaller mean a relative change is noise.
@@ -138,7 +130,7 @@ def _ours(rows: pd.DataFrame, better: int) -> list[str]:
     trivial = ["all_ones"] if better < 0 else []
     controls = [key for key in means.index if key[0] in CONTROLS and key[0] not in trivial]
     blind = max(controls, key=lambda key: better * means[key], default=None)
-    texts = [_cell(found, blind, better * means[blind] > best, "u", NAMES[blind[0]]) if blind else ""]
+    texts = [_cell(found, blind, better * means[blind] > best, "u", title_of(blind[0])) if blind else ""]
     for name in METHODS:
         for n in DEPTHS:
             texts.append(_cell(found, (name, n), better * means.get((name, n), np.nan) == best, "b"))
@@ -191,9 +183,9 @@ def _line(label: str, texts: Sequence[str], note: str = "", kind: str = "") -> s
 
 
 def _head() -> str:
-    methods = "".join(f'<th colspan="3" class="start">{NAMES[name]}</th>' for name in METHODS)
+    methods = "".join(f'<th colspan="3" class="start">{title_of(name)}</th>' for name in METHODS)
     depths = '<th class="start">n = 1</th><th>n = 2</th><th>change</th>' * len(METHODS)
-    blind = "".join(f"<th>{NAMES[name]}</th>" for name in CONTROLS)
+    blind = "".join(f"<th>{title_of(name)}</th>" for name in CONTROLS)
     return (
         '<thead><tr><th rowspan="2">objects: data, network</th><th rowspan="2" class="start">best<br>control</th>'
         f"{methods}"

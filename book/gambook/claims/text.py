@@ -9,8 +9,9 @@ import pandas as pd
 from gambook.claims.notes import controls_ahead, joined
 from gambook.claims.pages import measure_name, signed
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
-from gambook.claims.tables import METHODS, NAMES, STRATA
+from gambook.claims.tables import METHODS, STRATA
 from gamlib.controls import CONTROLS
+from gamlib.plots import title_of
 
 ORDER = (REPRODUCED, CONTRADICTED, MIXED, EQUIVALENT, UNDECIDED, NOT_RUN)
 # Data sets as readers know them; scenes of two objects are scenes.
@@ -128,13 +129,13 @@ def controls_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         ahead = controls_ahead(fair, BETTER[metric])
         for keys, part in ahead.groupby(TEST, sort=False):
             here = (fair[TEST] == pd.Series(keys, TEST)).all(axis=1) & fair["method"].isin(METHODS)
-            names = [f"{NAMES[method]} ({n})" for method, n in zip(part["method"], part["n"], strict=True)]
+            names = [f"{title_of(method)} ({n})" for method, n in zip(part["method"], part["n"], strict=True)]
             dataset, percentile, model, task = keys
             found.append(
                 {
                     "test": f"{dataset}, {STRATA[percentile]}, {model.removeprefix('efficientnet_')}, {task}",
                     "metric": metric,
-                    "control": NAMES[part["control"].iloc[0]],
+                    "control": title_of(part["control"].iloc[0]),
                     "mean": part["mean_control"].iloc[0],
                     "count": f"{len(part)} of {here.sum()}",
                     "beaten": "every method" if len(part) == here.sum() else ", ".join(names),
