@@ -28,10 +28,22 @@ class Score(Protocol):
 class ClassScore:
     """The logit of a class: s = w_c . h + b_c.
 
-    target: None explains each row's top-1 class, an int that class in every row, a (B,) tensor one class a row.
+    Parameters
+    ----------
+    target : int, (B,) integers or None
+        One class for all rows, one a row, or None for each row's top-1 class.
+    least : float, optional
+        A row whose class has a smaller probability than this, or is -1 for "none", is explained by its top-1 class: a
+        class that the network does not see at all is no explanation's subject. Default: each target as it is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a target that is no integer, of another length than the batch, or no class of the network.
     """
 
     target: int | Tensor | Sequence[int] | None = None
+    least: float | None = None
 
     def check(self, model: Model, batch: int) -> None:
         if self.target is None:
@@ -54,14 +66,16 @@ class ClassScore:
         else:
             target = torch.as_tensor(self.target, device=logits.device).expand(len(logits)).long()
             self._check_range(target, logits.shape[1])
+            if self.least is not None:
+                probability = model.activate(logits.detach()).gather(1, target.clamp(min=0)[:, None])[:, 0]
+                seen = (target >= 0) & (probability >= self.least)
+                target = torch.where(seen, target, logits.detach().argmax(dim=1))
         value = logits.gather(1, target[:, None])[:, 0]
         return value.sum(), value.detach(), target
 
-    @staticmethod
-    def _check_range(target: Tensor, classes: int) -> None:
-        outside = target[(target < 0) | (target >= classes)] if target.ndim else target.reshape(1)
-        if target.ndim == 0 and 0 <= int(target) < classes:
-            return
+    def _check_range(self, target: Tensor, classes: int) -> None:
+        lowest = 0 if self.least is None else -1
+        outside = target[(target < lowest) | (target >= classes)].reshape(-1)
         if len(outside):
             raise ValueError(
                 f"target: class {int(outside[0])} is out of range; the model has classes 0 to {classes - 1}"

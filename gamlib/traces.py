@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,15 @@ from gamlib.scores import SIMILARITIES, ClassScore, Score
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer of a trace. activation: A_l, gradient: G_l = ds/dA_l, both (B, C, h, w)."""
+    """One layer of a trace.
+
+    Attributes
+    ----------
+    name : str
+        Of the submodule.
+    activation, gradient : Tensor
+        A_l and G_l = ds/dA_l, both (B, C, h, w).
+    """
 
     name: str
     activation: Tensor
@@ -27,39 +35,72 @@ class Layer:
 class Trace:
     """What one score left behind in a batch of B images.
 
-    score: (B,), each image's score. layers: last first, layers[0] is the paper's L. size: (H, W) of the input
-    in pixels. target: (B,) class indices for a class score, else None.
+    Attributes
+    ----------
+    score : Tensor
+        (B,), each image's score.
+    layers : tuple of Layer
+        Last first; layers[0] is the paper's L.
+    size : (int, int)
+        (H, W) of the input in pixels.
+    target : Tensor or None
+        (B,) class indices for a class score, else None.
+    embedding : Tensor or None
+        (B, D), h(x); None for a trace that was put together by hand.
+    logits : Tensor or None
+        (B, K) for a class score, else None.
     """
 
     score: Tensor
     layers: tuple[Layer, ...]
     size: tuple[int, int]
     target: Tensor | None = None
+    embedding: Tensor | None = None
+    logits: Tensor | None = None
 
     def to(self, dtype: torch.dtype) -> Trace:
-        """The same trace with scores, activations and gradients in another precision."""
-        layers = (Layer(layer.name, layer.activation.to(dtype), layer.gradient.to(dtype)) for layer in self.layers)
-        return replace(self, score=self.score.to(dtype), layers=tuple(layers))
+        """The same trace in another floating-point precision; class indices stay integers."""
+        return self._each(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
     def __getitem__(self, rows: slice) -> Trace:
         """The trace of some of its images, e.g. trace[:4]."""
-        layers = (Layer(layer.name, layer.activation[rows], layer.gradient[rows]) for layer in self.layers)
-        target = None if self.target is None else self.target[rows]
-        return replace(self, score=self.score[rows], layers=tuple(layers), target=target)
+        return self._each(lambda tensor: tensor[rows])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Trace:
+        layers = (Layer(layer.name, change(layer.activation), change(layer.gradient)) for layer in self.layers)
+        optional = (None if each is None else change(each) for each in (self.target, self.embedding, self.logits))
+        return Trace(change(self.score), tuple(layers), self.size, *optional)
 
 
 def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequence[str] = 2) -> list[Trace]:
     """Several scores of one batch, from one forward and one partial backward a score.
 
-    x: (B, C, H, W) normalised. scores: ClassScore, Dot, Cosine. layers: how many, counted from the last, or
-    names of submodules, last first. Returns one Trace a score, with tensors on the model's device.
-
     The parameters are frozen, so nothing is recorded before the earliest layer asked for; its output becomes a
     leaf and `torch.autograd.grad` goes back no further. Hooks, modes and `requires_grad` are as before
     afterwards, also after an error, and no `.grad` is left behind.
 
-    Errors (before the forward): TypeError or ValueError for an input, layer, target or pairing that does not fit.
+    Parameters
+    ----------
+    model : Model
+    x : Tensor
+        (B, C, H, W), normalised.
+    scores : sequence of Score
+        ClassScore, Dot, Cosine.
+    layers : int or sequence of str
+        How many, counted from the last, or names of submodules, last first.
 
+    Returns
+    -------
+    list of Trace
+        One a score, with tensors on the model's device.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Before the forward, for an input, layer, target or pairing that does not fit.
+
+    Examples
+    --------
     >>> from gamlib import ClassScore, Cosine, load_model
     >>> model = load_model("efficientnet_lite0")
     >>> x = torch.zeros(2, 3, 224, 224)
@@ -78,27 +119,53 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
             if name not in outputs:
                 raise ValueError(f"layers: '{name}' took no part in the forward; name another layer")
         held = [outputs[name] for name in names]
-        traces = []
+        traces, logits = [], None
         for number, score in enumerate(scores, start=1):
             total, value, target = score(model, embedding)
             gradients = torch.autograd.grad(total, held, retain_graph=number < len(scores))
             recorded = (Layer(n, _full(a.detach()), _full(g)) for n, a, g in zip(names, held, gradients, strict=True))
-            traces.append(Trace(_full(value), tuple(recorded), tuple(x.shape[-2:]), target))
+            if target is not None and logits is None:
+                logits = _full(model.head(embedding.detach()))
+            own = None if target is None else logits
+            size = (x.shape[-2], x.shape[-1])
+            traces.append(Trace(_full(value), tuple(recorded), size, target, _full(embedding.detach()), own))
     return traces
 
 
 def trace_class(model: Model, x: Tensor, target: int | Tensor | None = None, layers: int | Sequence[str] = 2) -> Trace:
-    """The trace of a class logit. target: None for each image's top-1 class, an int, or (B,) integers."""
+    """Trace of a class logit.
+
+    Parameters
+    ----------
+    model, x, layers
+        As for `trace`.
+    target : int or Tensor, optional
+        One class for all images, or (B,) integers; default: each image's top-1 class.
+
+    Returns
+    -------
+    Trace
+    """
     return trace(model, x, [ClassScore(target)], layers)[0]
 
 
 def trace_pair(
     model: Model, xa: Tensor, xb: Tensor, similarity: str = "cosine", layers: int | Sequence[str] = 2
 ) -> tuple[Trace, Trace]:
-    """The traces of both sides of B pairs, from one forward and one backward.
+    """Traces of both sides of B pairs, from one forward and one backward.
 
-    xa, xb: (B, C, H, W) normalised; row i of one is compared with row i of the other. similarity: "cosine" or
-    "dot". Both traces hold the same scores.
+    Parameters
+    ----------
+    model, layers
+        As for `trace`.
+    xa, xb : Tensor
+        (B, C, H, W), normalised; row i of one is compared with row i of the other.
+    similarity : {"cosine", "dot"}
+
+    Returns
+    -------
+    (Trace, Trace)
+        Both hold the same scores.
     """
     if similarity not in SIMILARITIES:
         raise ValueError(f"similarity: unknown '{similarity}'; accepted: {', '.join(SIMILARITIES)}")
@@ -131,7 +198,7 @@ def layer_names(model: Model, layers: int | Sequence[str]) -> tuple[str, ...]:
 def _checked_input(model: Model, x: Tensor) -> Tensor:
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise TypeError("x: expected a float tensor (B, C, H, W); see model.transform")
-    channels = len(model.preprocess.mean)
+    channels = len(model.transform.mean)
     if x.ndim != 4 or x.shape[1] != channels or len(x) == 0:
         raise ValueError(f"x: expected (B, {channels}, H, W) with B >= 1, got {tuple(x.shape)}; see model.transform")
     return x.to(device=model.device, dtype=model.dtype)

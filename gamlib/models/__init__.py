@@ -10,8 +10,7 @@ from pathlib import Path
 
 import torch
 
-from gamlib.models.model import Model
-from gamlib.models.preprocess import Preprocess
+from gamlib.models.model import Model, Preprocess
 
 __all__ = ["MODELS", "Model", "Preprocess", "load_model"]
 

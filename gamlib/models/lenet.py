@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gamlib.models.checkpoints import load_state, read_checkpoint
-from gamlib.models.model import Model
-from gamlib.models.preprocess import Preprocess
+from gamlib.models.model import Model, Preprocess
 
 # C5 is left out: its maps have one pixel
 LAYERS = ("relu3", "relu1")

@@ -40,8 +40,8 @@ def test_default_lite_weights_need_no_network(name, size, crop, monkeypatch):
     monkeypatch.setattr("socket.socket.connect", None)
     model = gamlib.load_model(name)
     assert model.input_size == (size, size)
-    assert (model.preprocess.mean, model.preprocess.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    assert model.preprocess.crop_fraction == crop
+    assert (model.transform.mean, model.transform.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert model.transform.crop_fraction == crop
     assert not model.module.training
     assert len(model.categories) == 1000
     assert not torch.equal(model.module.conv_stem.weight, gamlib.load_model(name, weights=None).module.conv_stem.weight)
@@ -296,7 +296,7 @@ def test_other_image_modes_become_rgb(lite0, mode):
 
 @pytest.mark.parametrize("image", ["cat.jpg", np.zeros((4, 4, 3)), torch.zeros(3, 4, 4)])
 def test_what_is_no_image(lite0, image):
-    with pytest.raises(TypeError, match="image: expected a PIL image, got .*; open it with PIL.Image.open"):
+    with pytest.raises(TypeError, match="image: expected a PIL image, got .*; open it with gamlib.open_image"):
         lite0.transform(image)
 
 

@@ -250,7 +250,7 @@ def marked(any_network: gamlib.Model) -> gamlib.Model:
 
 def small_input(model: gamlib.Model) -> Tensor:
     size = min(64, model.input_size[0])
-    return images(2, size, dtype=torch.float32)[:, : len(model.preprocess.mean)]
+    return images(2, size, dtype=torch.float32)[:, : len(model.transform.mean)]
 
 
 def test_trace_leaves_nothing_behind(marked):
