@@ -11,7 +11,8 @@ from importlib.metadata import version
 _PUBLIC = {
     "boxes": ("box_iou", "largest_component_box", "mask_iou", "tune_threshold"),
     "data": ("load_dataset", "make_pairs", "smallest_objects"),
-    "evaluation": ("evaluate",),
+    "evaluation": ("Settings", "evaluate", "save"),
+    "images": ("open_image",),
     "maps": ("aggregate", "min_max", "resize"),
     "methods": ("METHODS", "layer_maps", "saliency_maps"),
     "metrics": ("average_drop", "explanation_map", "increase_in_confidence"),

@@ -3,71 +3,76 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from tqdm import tqdm
 
-from gamlib.data import Dataset, load_dataset
-from gamlib.data.samples import BrokenImage
-from gamlib.evaluation import cluster
-from gamlib.evaluation.compute import compute_shard
+from gamlib.data import BrokenImage, Dataset, load_dataset
+from gamlib.evaluation.batch import explain, load_shard
+from gamlib.evaluation.measure import measure
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import KEY
-from gamlib.evaluation.shards import ShardFolder, Skipped, unpack
+from gamlib.evaluation.settings import Settings
+from gamlib.evaluation.store import ShardFolder, Skipped, pack, unpack
+
+# Threads of a worker share one network, and a trace hangs hooks on it.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def evaluate(
     model_name: str,
     dataset: Dataset | str,
-    tasks: Sequence[str],
-    methods: Sequence[str],
-    n: int | Sequence[int],
-    fill: str | Sequence[str] | None,
-    mask_side: str | Sequence[str],
-    seed: int,
+    settings: Settings,
     out: str | Path,
     map: Callable[..., Any] | str = builtins.map,
-    *,
-    weights: str | Path | None = "default",
-    device: str = "cpu",
-    percentile: int | None = None,
-    least_probability: float = 0.05,
 ) -> pd.DataFrame:
-    """Localisation and masking scores of every image, as rows that gamlib.evaluation.results describes.
+    """Localisation and masking scores of every image.
 
-    model_name: as in load_model, also "package.module:factory". dataset: a Dataset or the name of one.
-    tasks: "class", "cosine", "dot"; all share one forward. methods: names in METHODS, VARIANTS and CONTROLS.
-    n: depths. fill: "black", "mean", both, or None for localisation only, without masked forwards.
-    mask_side: "both", "one" or both of them, which cost no more than one; it concerns pairs.
-    seed: of the pairs (unless the data set fixes them), of the two folds, and of random weights.
-    out: folder; shards go to <out>/<key>/shards, what was skipped to <out>/<key>/skipped.csv.
-    map: computes the shards. builtins.map, the map of a concurrent.futures.ProcessPoolExecutor, a Dask client's
+    A rerun computes only what is missing, damaged, or was skipped and can now be read. A shard uses one thread: for
+    more processors give a `map` that has them.
+
+    Parameters
+    ----------
+    model_name : str
+        As in `load_model`, also "package.module:factory".
+    dataset : Dataset or str
+        A data set or the name of one.
+    settings : Settings
+        Which scores, maps and measures.
+    out : str or Path
+        Folder; shards go to <out>/<key>/shards, what was skipped to <out>/<key>/skipped.csv. The key is a digest of all
+        that decides a row.
+    map : callable or str
+        What computes the shards: builtins.map, the map of a concurrent.futures.ProcessPoolExecutor, a Dask client's
         `client.map`, or the address of a Dask scheduler, "tcp://...". Rows do not depend on it.
-    percentile: 25 or 10 keeps the images with the smallest objects; None is all of them, or what the data set was made
-        with. least_probability: a class is explained where the network gives it this much, else top-1.
 
-    The key is a digest of all that decides a row, so a rerun computes only what is missing, damaged, or was
-    skipped and can now be read. Images that cannot be decoded are named in frame.attrs["skipped"]; the partner of
-    one keeps its class rows. A map with a non-finite value has finite = False and counts as the all-zero map.
-    A shard uses one thread: for more processors give a `map` that has them.
-    Errors, before any work: ValueError for an unknown task, method, fill, side, depth or class name, for another
-    percentile than the data set's own, and for data too small for two folds; after it: ValueError where no image at
-    all could be read.
+    Returns
+    -------
+    DataFrame
+        Rows as gamlib.evaluation.results describes them. attrs["skipped"] names the images that cannot be decoded; the
+        partner of one keeps its class rows. A map with a non-finite value has finite = False and counts as the
+        all-zero map.
 
+    Raises
+    ------
+    ValueError
+        Before any work: for a depth or class that the network does not have, another percentile than the data set's
+        own, and data too small for two folds. After it: where no image at all could be read.
+
+    Examples
+    --------
     >>> import gamlib
-    >>> frame = gamlib.evaluate("efficientnet_lite0", "photos", ["class"], ["gam"], 2, None, "both",
-    ...                         seed=0, out="results")  # doctest: +SKIP
+    >>> settings = Settings(tasks="class", methods="gam", n=2)
+    >>> frame = gamlib.evaluate("efficientnet_lite0", "photos", settings, out="results")  # doctest: +SKIP
     """
-    if isinstance(dataset, str):
-        dataset = load_dataset(dataset)
-    plan = make_plan(
-        model_name, dataset, tasks, methods, n, fill, mask_side, seed,
-        weights if weights is None else str(weights), device, percentile, least_probability,
-    )  # fmt: skip
+    plan = make_plan(model_name, load_dataset(dataset) if isinstance(dataset, str) else dataset, settings)
     folder = ShardFolder(out, plan.key)
     parts = {index: folder.read(index) for index in range(len(plan.shards))}
     missing = [index for index, part in parts.items() if part is None or _mended(plan.dataset, part[1])]
@@ -86,19 +91,31 @@ def evaluate(
             f"data set '{plan.name}': none of {len(skipped)} images can be read; the first is '{first['sample']}': "
             f"{first['reason']}"
         )
-    return _frame([parts[index][0] for index in sorted(parts)], skipped, plan)
+    rows = [parts[index][0] for index in sorted(parts) if len(parts[index][0])]
+    frame = pd.concat(rows or [pd.DataFrame(columns=KEY)], ignore_index=True)
+    frame = frame.sort_values(KEY, kind="stable", ignore_index=True)
+    frame.attrs = {"key": plan.key, "skipped": skipped}
+    return frame
 
 
-def _computed(plan: Plan, missing: Sequence[int], mapper: Callable[..., Any] | str) -> Iterator[tuple[int, bytes]]:
-    if not missing:
-        return
-    if isinstance(mapper, str):
-        with cluster.connect(mapper) as client:
-            yield from cluster.run(client, compute_shard, plan, missing)
-    elif cluster.is_client(mapper):
-        yield from cluster.run(mapper.__self__, compute_shard, plan, missing)
-    else:
-        yield from mapper(functools.partial(compute_shard, plan), missing)
+def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
+    """The number of a shard and the content of its file, the same wherever and in whatever order it is computed."""
+    with _ONE_AT_A_TIME, one_thread():
+        model = plan.model()
+        batches, skipped = load_shard(plan, model, index)
+        rows = [row for batch in batches for row in measure(plan, model, batch, explain(plan, model, batch))]
+        return index, pack(rows, skipped)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """The order of a sum depends on the number of threads: one each, and `map` for more processors."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _mended(dataset: Dataset, skipped: Sequence[Skipped]) -> bool:
@@ -112,8 +129,42 @@ def _mended(dataset: Dataset, skipped: Sequence[Skipped]) -> bool:
     return False
 
 
-def _frame(parts: Sequence[pd.DataFrame], skipped: Sequence[Skipped], plan: Plan) -> pd.DataFrame:
-    frame = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=KEY)], ignore_index=True)
-    frame = frame.sort_values(KEY, kind="stable", ignore_index=True)
-    frame.attrs = {"key": plan.key, "skipped": list(skipped)}
-    return frame
+def _computed(plan: Plan, missing: Sequence[int], mapper: Callable[..., Any] | str) -> Iterator[tuple[int, bytes]]:
+    if not missing:
+        return
+    client = getattr(mapper, "__self__", None)
+    if isinstance(mapper, str):
+        with _connect(mapper) as connected:
+            yield from _on_cluster(connected, plan, missing)
+    # the map of a Dask client; distributed is not imported for the question
+    elif type(client).__module__.partition(".")[0] == "distributed" and hasattr(client, "scatter"):
+        yield from _on_cluster(client, plan, missing)
+    else:
+        yield from mapper(functools.partial(compute_shard, plan), missing)
+
+
+def _connect(address: str) -> Any:
+    """A client of the Dask scheduler at an address."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError("map: a cluster needs the package distributed; pip install 'gamlib[cluster]'") from error
+    try:
+        return Client(address)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"map: no Dask scheduler answers at '{address}' ({error}); start one with `dask scheduler` or leave map out"
+        ) from error
+
+
+def _on_cluster(client: Any, plan: Plan, indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Shards in the order in which they finish. A lost worker's tasks run again."""
+    from distributed import as_completed
+
+    # The plan is sent once, not with every task. Scattered data would be gone with the last worker that holds it, of
+    # which the scheduler soon leaves only one; the result of a task is made again.
+    shared = client.submit(lambda plan: plan, plan, pure=False)
+    futures = client.map(lambda index, plan: compute_shard(plan, index), list(indices), plan=shared, pure=False)
+    for future in as_completed(futures):
+        yield future.result()
+        future.release()

@@ -1,8 +1,9 @@
-"""The rows of the results: every map of a batch against what is true of its image."""
+"""The rows of the results: every map of a batch against what is true of its image, and the scores of masked images."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -10,81 +11,79 @@ from torch import Tensor
 
 from gamlib.boxes import THRESHOLDS, areas, box_ious, mask_ious, mass_in_boxes, mass_in_mask
 from gamlib.controls import CONTROLS
-from gamlib.evaluation.explained import Batch, Explained, Maps, explain
-from gamlib.evaluation.loading import Truth
-from gamlib.evaluation.masking import masked_embeddings, scores_after
+from gamlib.data.samples import Truth
+from gamlib.evaluation.batch import Batch, Explained, Maps
 from gamlib.evaluation.plan import Plan
 from gamlib.evaluation.results import grid_columns
+from gamlib.metrics import explanation_map
 from gamlib.models import Model
+from gamlib.scores import SIMILARITIES
+
+# Masked images a forward: more gain nothing on a CPU and cost memory.
+ROWS_AT_ONCE = 16
+
+# The same image scores differently by this share in a batch of another size (float32), and that is no change.
+NOISE = 1e-5
+
+# Maps that differ by less than this everywhere mask alike. Identities such as GAM = Grad-CAM++ at n = 1 hold to 1e-6.
+SAME = 1e-5
 
 Row = dict[str, Any]
-MapName = tuple[str, int]
+Key = TypeVar("Key", bound=Hashable)
+Fits = dict[tuple[tuple[str, int], int, str], Row]
 
 
-def measure(plan: Plan, model: Model, batch: Batch) -> list[Row]:
+def measure(plan: Plan, model: Model, batch: Batch, explained: list[Explained]) -> list[Row]:
     """One row for each image, label, task, method and depth, as gamlib.evaluation.results describes them."""
-    plain, explained = explain(plan, model, batch)
+    x = batch.x.to(model.device)
     # Controls do not depend on the score, so their masked images and boxes serve all tasks.
-    controls = {(name, 0): CONTROLS[name](batch.ids, model.input_size).to(plain.device) for name in plan.controls}
-    fits: dict[Any, Row] = {}
-    for key, maps in controls.items():
-        _fit(batch, [tuple(item.truths) for item in batch.items], {key: maps}, fits)
-    x = torch.stack([item.x for item in batch.items]).to(plain.device)
-    masked_controls = {fill: masked_embeddings(model, x, controls, fill) for fill in plan.fills}
+    controls = {(name, 0): CONTROLS[name](batch.ids, model.input_size).to(x.device) for name in plan.settings.controls}
+    fits = _fits(batch, [tuple(item.truths) for item in batch.items], controls)
+    masked_controls = {fill: masked_embeddings(model, x, controls, fill) for fill in plan.settings.fill}
     rows: list[Row] = []
     for score in explained:
-        own = dict(fits)
-        _fit(batch, score.labels, score.maps, own)
-        after: dict[str, dict[MapName, Tensor]] = {}
-        for fill in plan.fills:
+        own = fits | _fits(batch, score.labels, score.maps)
+        after = {}
+        for fill in plan.settings.fill:
             masked = masked_embeddings(model, x, score.maps, fill) | masked_controls[fill]
-            for side in plan.sides if score.classes is None else ("both",):
-                after[f"after_{fill}_{side}"] = {
-                    key: scores_after(model, batch, score, plain, value, side).cpu() for key, value in masked.items()
-                }
-        for key in (*score.maps, *controls):
-            values = {column: value[key].tolist() for column, value in after.items()}
-            rows += _rows(plan, batch, score, key, values, own)
+            for side in ("both",) if score.task == "class" else plan.settings.mask_side:
+                scores = {key: scores_after(model, batch, score, value, side) for key, value in masked.items()}
+                after[f"after_{fill}_{side}"] = {key: value.tolist() for key, value in scores.items()}
+        rows += [
+            row_key(plan, batch, score, row, label, key)
+            | own[key, row, label]
+            | {column: values[key][row] for column, values in after.items()}
+            for key in (*score.maps, *controls)
+            for row in range(len(batch.items))
+            for label in score.labels[row]
+        ]
     return rows
 
 
-def _rows(
-    plan: Plan, batch: Batch, score: Explained, key: MapName, after: dict[str, list[float]], fits: dict[Any, Row]
-) -> list[Row]:
-    return [
-        row_key(plan, batch, score, row, label, key)
-        | fits[key, row, label]
-        | {"before": float(score.before[row]), **{column: values[row] for column, values in after.items()}}
-        for row in range(len(batch.items))
-        for label in score.labels[row]
-    ]
-
-
-def row_key(plan: Plan, batch: Batch, score: Explained, row: int, label: str, map_name: MapName) -> Row:
-    """What names a row of the results: the columns up to `n` of gamlib.evaluation.results."""
+def row_key(plan: Plan, batch: Batch, score: Explained, row: int, label: str, map_name: tuple[str, int]) -> Row:
+    """What names a row of the results: the columns up to `n` of gamlib.evaluation.results, and the score."""
     item, unit = batch.items[row], batch.units[row]
+    pair = f"pair {unit.number}" if unit.number >= 0 else f"image {item.id}"
     return {
         "dataset": plan.name, "percentile": plan.percentile, "model": plan.model_name, "task": score.task,
         "sample": item.id, "label": label, "pair": -1 if score.task == "class" else unit.number,
-        "cluster": label if plan.dataset.cluster == "label" else _pair_name(unit.number, item.id),
+        "cluster": label if plan.dataset.cluster == "label" else pair,
         "cluster_kind": plan.dataset.cluster, "fold": unit.fold,
-        "target": score.targets[row], "method": map_name[0], "n": map_name[1],
+        "target": score.targets[row], "method": map_name[0], "n": map_name[1], "before": float(score.before[row]),
     }  # fmt: skip
 
 
-def _pair_name(number: int, sample: str) -> str:
-    return f"pair {number}" if number >= 0 else f"image {sample}"
+def _fits(batch: Batch, labels: list[tuple[str, ...]], maps: Maps) -> Fits:
+    """What each map is worth as a box and a mask."""
+    return {
+        (key, row, label): _fit(saliency, batch.items[row].truths[label])
+        for key, stack in maps.items()
+        for row, saliency in enumerate(stack.cpu().numpy())
+        for label in labels[row]
+    }
 
 
-def _fit(batch: Batch, labels: list[tuple[str, ...]], maps: Maps, into: dict[Any, Row]) -> None:
-    """Add what each map is worth as a box and a mask, under (method, n), row and label."""
-    for key, stack in maps.items():
-        for row, saliency in enumerate(stack.cpu().numpy()):
-            for label in labels[row]:
-                into[key, row, label] = _fit_one(saliency, batch.items[row].truths[label])
-
-
-def _fit_one(saliency: np.ndarray, truth: Truth) -> Row:
+def _fit(saliency: np.ndarray, truth: Truth) -> Row:
     finite = bool(np.isfinite(saliency).all())
     fit: Row = {"finite": finite}
     fit |= zip(grid_columns("area", THRESHOLDS), areas(saliency).tolist(), strict=True)
@@ -97,3 +96,44 @@ def _fit_one(saliency: np.ndarray, truth: Truth) -> Row:
     if truth.other is not None:
         fit["mass_other"] = mass_in_mask(saliency, truth.other)
     return fit
+
+
+def masked_embeddings(model: Model, x: Tensor, maps: Mapping[Key, Tensor], fill: str) -> dict[Key, Tensor]:
+    """Embeddings (B, D) of the images x (B, C, H, W) masked by each map (B, H, W).
+
+    The masked images of all maps form one list, cut into batches so that memory does not grow with the number of
+    maps; an image that several methods mask alike goes through the network once.
+    """
+    alike: dict[tuple[Key, int], int] = {}
+    masks: list[tuple[int, Tensor]] = []
+    for row in range(len(x)):
+        first = len(masks)
+        for key, saliency in maps.items():
+            mask = torch.where(saliency[row].isfinite().all(), saliency[row], 0)
+            place = next((i for i in range(first, len(masks)) if (masks[i][1] - mask).abs().max() < SAME), len(masks))
+            if place == len(masks):
+                masks.append((row, mask))
+            alike[key, row] = place
+    parts = []
+    for start in range(0, len(masks), ROWS_AT_ONCE):
+        rows, chunk = zip(*masks[start : start + ROWS_AT_ONCE], strict=True)
+        parts.append(model.embed(explanation_map(model, x[list(rows)], torch.stack(chunk), fill)))
+    if not parts:
+        return {}
+    embeddings = torch.cat(parts)
+    return {key: embeddings[[alike[key, row] for row in range(len(x))]] for key in maps}
+
+
+def scores_after(model: Model, batch: Batch, explained: Explained, masked: Tensor, side: str) -> Tensor:
+    """The score of each image (B,), on the CPU, once it is masked. masked: (B, D) embeddings.
+
+    side: "both" masks all images of the score, "one" leaves the partner as it is.
+    """
+    with torch.inference_mode():
+        if explained.task == "class":
+            after = model.activate(model.head(masked)).gather(1, explained.trace.target[:, None])[:, 0]
+        else:
+            partner = masked if side == "both" else explained.trace.embedding
+            after = SIMILARITIES[explained.task].similarity(masked, partner[batch.partner])
+        noise = (after - explained.before).abs() <= NOISE * explained.before.abs()
+        return torch.where(noise, explained.before, after).cpu()

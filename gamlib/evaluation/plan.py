@@ -1,32 +1,28 @@
-"""What an evaluation will do, checked before it begins, and how the data set is cut into shards."""
+"""What an evaluation will do: a data set's pairs, folds and shards, checked against the network before it begins."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import torch
 
 from gamlib.boxes import THRESHOLDS
-from gamlib.controls import CONTROLS
 from gamlib.data import Dataset, make_pairs, smallest_objects
 from gamlib.data.classes import class_index
 from gamlib.data.subset import Subset
-from gamlib.evaluation.identity import dataset_digest, digest, factory_digest, model_digest, sources_digest
-from gamlib.methods import METHODS, VARIANTS
-from gamlib.metrics import FILLS
+from gamlib.evaluation.settings import Settings
+from gamlib.evaluation.store import dataset_digest, digest, factory_digest, model_digest, sources_digest
 from gamlib.models import Model, load_model
 from gamlib.statistics import split
 from gamlib.traces import layer_names
 
-TASKS = ("class", "cosine", "dot")
-SIDES = ("both", "one")
 # Images a shard. A shard is also one batch of the network: what a number is does not depend on who computes it.
 ROWS = 16
-FORMAT = 1
+FORMAT = 2
 
 
 class Unit(NamedTuple):
@@ -42,31 +38,25 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything a shard's content depends on. classes: label -> index in the model's output, or None."""
+    """Everything a shard's content depends on.
+
+    percentile: of the objects that are kept. classes: label -> index in the model's output, or None.
+    """
 
     model_name: str
-    weights: str | None
-    device: str
     dataset: Dataset
+    settings: Settings
     percentile: int
-    tasks: tuple[str, ...]
-    methods: tuple[str, ...]
-    controls: tuple[str, ...]
-    depths: tuple[int, ...]
-    fills: tuple[str, ...]
-    sides: tuple[str, ...]
-    seed: int
-    least_probability: float
     classes: dict[str, int | None]
     model_digest: str
     shards: tuple[tuple[Unit, ...], ...]
 
     @functools.cached_property
     def key(self) -> str:
-        model = [self.model_name, self.model_digest, factory_digest(self.model_name), self.device]
-        how = [self.tasks, self.methods, self.controls, self.depths, self.fills, self.sides, self.seed]
-        what = [dataset_digest(self.dataset), self.percentile, self.classes, self.least_probability, self.shards]
-        return digest([FORMAT, model, how, what, THRESHOLDS, sources_digest()])
+        """A digest of all that decides a row."""
+        model = [self.model_name, self.model_digest, factory_digest(self.model_name)]
+        what = [dataset_digest(self.dataset), self.percentile, self.classes, self.shards]
+        return digest([FORMAT, model, asdict(self.settings), what, THRESHOLDS, sources_digest()])
 
     @property
     def name(self) -> str:
@@ -74,32 +64,20 @@ class Plan:
         kind = self.dataset.kind
         return self.dataset.name if kind == "single" else f"{self.dataset.name}_{kind}"
 
+    def model(self) -> Model:
+        """The network; ValueError where its weights are others than when the plan was made."""
+        model = cached_model(self.model_name, self.settings.weights, self.settings.device, self.settings.seed)
+        if model_digest(model) != self.model_digest:
+            raise ValueError(f"model: '{self.model_name}' has other weights here than where the evaluation was started")
+        return model
 
-def make_plan(
-    model_name: str,
-    dataset: Dataset,
-    tasks: Sequence[str],
-    methods: Sequence[str],
-    n: int | Sequence[int],
-    fill: str | Sequence[str] | None,
-    mask_side: str | Sequence[str],
-    seed: int,
-    weights: str | None,
-    device: str,
-    percentile: int | None,
-    least_probability: float,
-) -> Plan:
-    """Check the arguments of `evaluate`, draw pairs and folds, and cut shards; see there for the errors."""
-    tasks = _known("tasks", tasks, TASKS)
-    names = _known("methods", methods, (*METHODS, *VARIANTS, *CONTROLS))
-    fills = () if fill is None else _known("fill", fill, FILLS)
-    sides = _known("mask_side", mask_side, SIDES)
-    depths = _depths(n)
-    model = cached_model(model_name, weights, device, seed)
-    for depth in depths:
+
+def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
+    """Check settings against the data and the network, draw pairs and folds, cut shards; errors as in `evaluate`."""
+    model = cached_model(model_name, settings.weights, settings.device, settings.seed)
+    for depth in settings.n:
         layer_names(model, depth)
-    if percentile is None:
-        percentile = dataset.percentile or 100
+    percentile = settings.percentile or dataset.percentile or 100
     if dataset.percentile not in (None, percentile):
         raise ValueError(
             f"percentile: {percentile}, but the data set '{dataset.name}' was made with {dataset.percentile}; give the "
@@ -107,14 +85,9 @@ def make_plan(
         )
     if percentile != 100 and dataset.percentile is None:
         dataset = Subset(dataset, smallest_objects(dataset, percentile))
-    shards = _shards(_units(dataset, tasks, seed))
-    return Plan(
-        model_name, None if weights is None else str(weights), device, dataset,
-        percentile, tasks,
-        tuple(name for name in names if name not in CONTROLS), tuple(name for name in names if name in CONTROLS),
-        depths, fills, sides, seed, least_probability,
-        _classes(dataset, model) if "class" in tasks else {}, model_digest(model), shards,
-    )  # fmt: skip
+    shards = _shards(_units(dataset, settings))
+    classes = _classes(dataset, model) if "class" in settings.tasks else {}
+    return Plan(model_name, dataset, settings, percentile, classes, model_digest(model), shards)
 
 
 @functools.lru_cache(maxsize=1)
@@ -125,49 +98,32 @@ def cached_model(name: str, weights: str | None, device: str, seed: int) -> Mode
         return load_model(name, weights, device)
 
 
-def _depths(n: int | Sequence[int]) -> tuple[int, ...]:
-    depths = (n,) if isinstance(n, int | float | str) else tuple(n)
-    if not depths or any(type(depth) is not int for depth in depths) or len(set(depths)) < len(depths):
-        raise ValueError(f"n: got {n!r}; give a depth such as 2, or several, none twice, such as (1, 2)")
-    return depths
-
-
-def _known(argument: str, given: str | Sequence[str], accepted: Sequence[str]) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else tuple(given)
-    wrong = [name for name in names if name not in accepted]
-    if wrong or not names or len(set(names)) < len(names):
-        what = f"unknown '{wrong[0]}'" if wrong else f"got {list(names)}, expected at least one, none twice"
-        raise ValueError(f"{argument}: {what}; accepted: {', '.join(accepted)}")
-    return names
-
-
 def _classes(dataset: Dataset, model: Model) -> dict[str, int | None]:
     labels = sorted({label for index in range(len(dataset)) for label in dataset.labels(index)})
     classes = {label: class_index(dataset.classes.get(label), model.categories) for label in labels}
-    count = len(model.categories) if model.categories is not None else None
-    for label, index in classes.items():
-        if index is not None and count is not None and not 0 <= index < count:
-            raise out_of_range(f"{index} of label '{label}'", model.name, count)
+    if model.categories is not None:
+        for label, index in classes.items():
+            if index is not None and not 0 <= index < len(model.categories):
+                raise ValueError(
+                    f"class {index} of label '{label}' is out of range; {model.name} knows classes 0 to "
+                    f"{len(model.categories) - 1}"
+                )
     return classes
 
 
-def out_of_range(index: object, model_name: str, count: int) -> ValueError:
-    return ValueError(f"class {index} is out of range; {model_name} knows classes 0 to {count - 1}")
-
-
-def _units(dataset: Dataset, tasks: Sequence[str], seed: int) -> list[Unit]:
+def _units(dataset: Dataset, settings: Settings) -> list[Unit]:
     pairs: Sequence[tuple[int, int]] = ()
-    if set(tasks) - {"class"}:
-        pairs = dataset.pairs if dataset.pairs is not None else make_pairs(dataset, None, seed)
+    if set(settings.tasks) - {"class"}:
+        pairs = dataset.pairs if dataset.pairs is not None else make_pairs(dataset, None, settings.seed)
         for a, b in pairs:
             if not set(dataset.labels(a)) & set(dataset.labels(b)):
                 raise ValueError(f"pairs: images {a} and {b} of '{dataset.name}' share no label, so they are no pair")
     paired = [index for pair in pairs for index in pair]
     if len(set(paired)) < len(paired):
         raise ValueError(f"pairs: an image of '{dataset.name}' is in two pairs; they would not be independent")
-    alone = sorted(set(range(len(dataset))) - set(paired)) if "class" in tasks else []
+    alone = sorted(set(range(len(dataset))) - set(paired)) if "class" in settings.tasks else []
     groups = [*pairs, *((index,) for index in alone)]
-    folds = _drawn_folds(dataset, groups, seed) if dataset.folds is None else _fixed_folds(dataset, groups)
+    folds = _drawn_folds(dataset, groups, settings.seed) if dataset.folds is None else _fixed_folds(dataset, groups)
     numbers = [*range(len(pairs)), *itertools.repeat(-1, len(alone))]
     return [Unit(i, tuple(map(int, g)), int(f)) for i, g, f in zip(numbers, groups, folds, strict=True)]
 

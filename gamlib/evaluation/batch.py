@@ -1,0 +1,139 @@
+"""From a shard's images to the maps that explain them, one forward for every task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gamlib.data.samples import BrokenImage, Truth
+from gamlib.evaluation.plan import Plan, Unit
+from gamlib.evaluation.store import Skipped
+from gamlib.methods import saliency_maps
+from gamlib.models import Model
+from gamlib.scores import SIMILARITIES, ClassScore, Score
+from gamlib.traces import Trace, trace
+
+Maps = dict[tuple[str, int], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """An image ready for the network. truths: label -> Truth, in order of the labels; "" where there is no label."""
+
+    id: str
+    x: Tensor
+    truths: dict[str, Truth]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Images that go through the network together.
+
+    units: (B,) the unit of each. partner: (B,) the row of each image's partner, None for images alone.
+    """
+
+    items: list[Item]
+    units: list[Unit]
+    partner: list[int] | None
+
+    @property
+    def ids(self) -> list[str]:
+        return [item.id for item in self.items]
+
+    @property
+    def x(self) -> Tensor:
+        """(B, C, H, W)."""
+        return torch.stack([item.x for item in self.items])
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One score of a batch, its trace and its maps.
+
+    labels: (B,) the labels whose annotations each image's map is compared with; an empty tuple drops the row.
+    targets: (B,) "label", "top-1" or "pair". before: (B,) Y.
+    """
+
+    task: str
+    labels: list[tuple[str, ...]]
+    targets: list[str]
+    before: Tensor
+    trace: Trace
+    maps: Maps
+
+
+def load_shard(plan: Plan, model: Model, index: int) -> tuple[list[Batch], list[Skipped]]:
+    """The images of a shard as a batch of pairs and one of images alone, where it has such, and what was skipped."""
+    units = plan.shards[index]
+    loaded = iter(_load(plan, model, [image for unit in units for image in unit.images]))
+    pairs, alone = Batch([], [], []), Batch([], [], None)
+    skipped: list[Skipped] = []
+    for unit in units:
+        whole: list[Item] = []
+        for image in unit.images:
+            item = next(loaded)
+            if isinstance(item, BrokenImage):
+                skipped.append(dict(sample=item.sample_id, pair=unit.number, reason=item.reason, index=image))
+            else:
+                whole.append(item)
+        # The partner of a broken image has no pair any more, but still a class.
+        batch = pairs if len(whole) == 2 else alone
+        if batch.partner is not None:
+            batch.partner.extend((len(batch.items) + 1, len(batch.items)))
+        batch.items.extend(whole)
+        batch.units.extend([unit] * len(whole))
+    wanted = [pairs, alone] if "class" in plan.settings.tasks else [pairs]
+    return [batch for batch in wanted if batch.items], skipped
+
+
+def _load(plan: Plan, model: Model, indices: Sequence[int]) -> list[Item | BrokenImage]:
+    """The images in order, decoded by several threads; a BrokenImage in the place of one that cannot be read."""
+
+    def load(index: int) -> Item | BrokenImage:
+        try:
+            sample = plan.dataset[index]
+        except BrokenImage as broken:
+            return broken
+        truths = sample.truths(model.input_size) or {"": Truth((), None, None)}
+        return Item(sample.id, model.transform(sample.image), truths)
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        return list(pool.map(load, indices))
+
+
+def explain(plan: Plan, model: Model, batch: Batch) -> list[Explained]:
+    """One Explained for every score of a batch, from one forward."""
+    methods, depths = plan.settings.maps, plan.settings.n
+    scored = trace_batch(plan, model, batch)
+    return [replace(one, maps=saliency_maps(one.trace, methods, depths)) for one in scored] if methods else scored
+
+
+def trace_batch(plan: Plan, model: Model, batch: Batch) -> list[Explained]:
+    """`explain` before any map is made."""
+    names = [list(item.truths) for item in batch.items]
+    scores: list[tuple[str, list[tuple[str, ...]], Score]] = []
+    if "class" in plan.settings.tasks:
+        for k in range(max(map(len, names))):
+            wanted = [plan.classes.get(own[min(k, len(own) - 1)]) for own in names]
+            targets = torch.tensor([-1 if index is None else index for index in wanted])
+            labels = [(own[k],) if k < len(own) else () for own in names]
+            scores.append(("class", labels, ClassScore(targets, plan.settings.least_probability)))
+    if batch.partner is not None:
+        pairs = [(row, other) for row, other in enumerate(batch.partner) if row < other]
+        common = [tuple(sorted(set(names[row]) & set(names[other]))) for row, other in enumerate(batch.partner)]
+        scores += [(task, common, SIMILARITIES[task](pairs)) for task in plan.settings.tasks if task != "class"]
+    traces = trace(model, batch.x, [score for _, _, score in scores], max(plan.settings.n))
+    return [_explained(model, *asked, found) for asked, found in zip(scores, traces, strict=True)]
+
+
+def _explained(model: Model, task: str, labels: list[tuple[str, ...]], score: Score, found: Trace) -> Explained:
+    if not isinstance(score, ClassScore):
+        return Explained(task, labels, ["pair"] * len(labels), found.score, found, {})
+    before = model.activate(found.logits).gather(1, found.target[:, None])[:, 0]
+    true = (found.target == score.target.to(found.target.device)).tolist()
+    return Explained(task, labels, ["label" if same else "top-1" for same in true], before, found, {})

@@ -1,0 +1,102 @@
+"""What an evaluation measures: one frozen record, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gamlib.controls import CONTROLS
+from gamlib.methods import METHODS, VARIANTS
+from gamlib.metrics import FILLS
+
+TASKS = ("class", "cosine", "dot")
+SIDES = ("both", "one")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which scores, maps and measures `evaluate` takes.
+
+    A single name or number stands for a tuple of one.
+
+    Parameters
+    ----------
+    tasks : tuple of str
+        "class", "cosine", "dot"; all share one forward.
+    methods : tuple of str
+        Names in METHODS, VARIANTS and CONTROLS.
+    n : tuple of int
+        Depths.
+    fill : tuple of str
+        "black", "mean"; empty for localisation only, without masked forwards.
+    mask_side : tuple of str
+        "both", "one"; together they cost no more than one. It concerns pairs.
+    seed : int
+        Of the pairs (unless the data set fixes them), of the two folds, and of random weights.
+    weights : str or None
+        As in `load_model`.
+    device : str
+    percentile : int, optional
+        25 or 10 keeps the images with the smallest objects; default: all, or what the data set was made with.
+    least_probability : float
+        A class is explained where the network gives it this much, else top-1.
+
+    Raises
+    ------
+    ValueError
+        For an unknown or repeated task, method, fill or side, and for a depth that is no whole number.
+
+    Examples
+    --------
+    >>> Settings(tasks="class", methods=["gam", "constant_box"], n=2).controls
+    ('constant_box',)
+    """
+
+    tasks: Sequence[str] = TASKS
+    methods: Sequence[str] = tuple(METHODS)
+    n: Sequence[int] = (1, 2)
+    fill: Sequence[str] = ()
+    mask_side: Sequence[str] = SIDES
+    seed: int = 0
+    weights: str | None = "default"
+    device: str = "cpu"
+    percentile: int | None = None
+    least_probability: float = 0.05
+
+    def __post_init__(self) -> None:
+        known = {"tasks": TASKS, "methods": (*METHODS, *VARIANTS, *CONTROLS), "mask_side": SIDES}
+        known |= {"fill": FILLS} if self.fill else {}
+        for argument, accepted in known.items():
+            _set(self, argument, _known(argument, getattr(self, argument), accepted))
+        _set(self, "n", _depths(self.n))
+        _set(self, "weights", self.weights if self.weights is None else str(self.weights))
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """The methods and variants among `methods`."""
+        return tuple(name for name in self.methods if name not in CONTROLS)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The controls among `methods`."""
+        return tuple(name for name in self.methods if name in CONTROLS)
+
+
+def _set(settings: Settings, name: str, value: object) -> None:
+    object.__setattr__(settings, name, value)
+
+
+def _known(argument: str, given: str | Sequence[str], accepted: Sequence[str]) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given)
+    wrong = [name for name in names if name not in accepted]
+    if wrong or not names or len(set(names)) < len(names):
+        what = f"unknown '{wrong[0]}'" if wrong else f"got {list(names)}, expected at least one, none twice"
+        raise ValueError(f"{argument}: {what}; accepted: {', '.join(accepted)}")
+    return names
+
+
+def _depths(n: int | Sequence[int]) -> tuple[int, ...]:
+    depths = (n,) if isinstance(n, int | float | str) else tuple(n)
+    if not depths or any(type(depth) is not int for depth in depths) or len(set(depths)) < len(depths):
+        raise ValueError(f"n: got {n!r}; give a depth such as 2, or several, none twice, such as (1, 2)")
+    return depths
