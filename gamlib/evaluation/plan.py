@@ -12,9 +12,8 @@ import torch
 
 from gamlib.boxes import THRESHOLDS
 from gamlib.controls import CONTROLS
-from gamlib.data import Dataset, make_pairs, smallest_objects
+from gamlib.data import Dataset, Subset, make_pairs, smallest_objects
 from gamlib.data.classes import class_index
-from gamlib.data.subset import Subset
 from gamlib.evaluation.identity import dataset_digest, digest, factory_digest, model_digest, sources_digest
 from gamlib.methods import METHODS, VARIANTS
 from gamlib.metrics import FILLS

@@ -21,8 +21,8 @@ from torch.nn.functional import cosine_similarity, interpolate
 import gamlib.evaluation
 from gamlib.boxes import THRESHOLDS
 from gamlib.controls import CONTROLS
+from gamlib.data import Subset
 from gamlib.data.annotated import AnnotatedImages, Annotation, Record
-from gamlib.evaluation import Subset
 from gamlib.evaluation.identity import dataset_digest
 from gamlib.evaluation.plan import ROWS, make_plan
 from gamlib.evaluation.results import grid_columns, measures

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gamlib.data import Dataset
-from gamlib.evaluation import Subset
+from gamlib.data import Dataset, Subset
 from gamlib.evaluation.plan import ROWS, make_plan
 
 
