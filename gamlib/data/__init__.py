@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gamlib.data.pairs import make_pairs, smallest_objects
-from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
+from gamlib.data.samples import BrokenImage, Dataset, Object, Sample, Subset, Truth
 
 __all__ = [
     "DATASETS",
@@ -17,6 +17,8 @@ __all__ = [
     "Dataset",
     "Object",
     "Sample",
+    "Subset",
+    "Truth",
     "load_dataset",
     "make_pairs",
     "smallest_objects",

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from gamlib.boxes import Box
+
 
 class BrokenImage(Exception):
-    """An image that cannot be decoded. Evaluations skip it, count it and name it."""
+    """An image that cannot be read. Evaluations skip it, count it and name it.
+
+    Parameters
+    ----------
+    sample_id, reason : str
+        Which image, and why; kept as attributes.
+    """
 
     def __init__(self, sample_id: str, reason: str):
         super().__init__(f"image '{sample_id}' cannot be read: {reason}")
@@ -24,37 +32,118 @@ class BrokenImage(Exception):
 class Object:
     """One annotated object of an image.
 
-    label: the data set's own class name; pairs are made within a label.
-    box: (x0, y0, x1, y1) in pixels of the image, half-open (x1 and y1 lie outside), or None.
-    mask: (H, W) bool array in pixels of the image, or None.
+    Parameters
+    ----------
+    label : str
+        The data set's own class name; pairs are made within a label.
+    box : Box, optional
+        (x0, y0, x1, y1) in pixels of the image, half-open: x1 and y1 lie outside.
+    mask : (H, W) bool array, optional
+        In pixels of the image.
     """
 
     label: str
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
+class Truth:
+    """What is annotated of one label in one image, at the size at which a network sees the image.
+
+    Parameters
+    ----------
+    boxes : tuple of Box
+        All boxes of the label.
+    mask, other : (H, W) bool array, optional
+        Union of the masks of the label, and of all other labels; None where there is none.
+    """
+
+    boxes: tuple[Box, ...] = ()
+    mask: np.ndarray | None = None
+    other: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """One image with its objects. `image` is an RGB PIL image, `id` unique in its data set."""
+    """One image with its objects.
+
+    Parameters
+    ----------
+    id : str
+        Unique in its data set.
+    image : PIL.Image.Image
+        RGB.
+    objects : tuple of Object
+        What is annotated; may be empty.
+    """
 
     id: str
     image: Image.Image
     objects: tuple[Object, ...] = ()
 
+    def truths(self, size: tuple[int, int]) -> dict[str, Truth]:
+        """What is true of the image as a network sees it: squeezed as a whole, boxes and masks with it.
+
+        Parameters
+        ----------
+        size : (int, int)
+            Height and width in pixels, as in `Model.input_size`.
+
+        Returns
+        -------
+        dict of str to Truth
+            By label, sorted; empty where nothing is annotated. Masks take the nearest pixel.
+
+        Examples
+        --------
+        >>> sample = Sample("wide", Image.new("RGB", (80, 20)), (Object("cat", (40, 0, 60, 10)),))
+        >>> sample.truths((20, 20))["cat"].boxes
+        ((10.0, 0.0, 15.0, 10.0),)
+        """
+        height, width = size
+        across, down = width / self.image.width, height / self.image.height
+        boxes: dict[str, list[Box]] = {label: [] for label in sorted({item.label for item in self.objects})}
+        for item in self.objects:
+            if item.box is not None:
+                x0, y0, x1, y1 = item.box
+                boxes[item.label].append((x0 * across, y0 * down, x1 * across, y1 * down))
+        masks: dict[str, np.ndarray] = {}
+        for label in boxes:
+            whole = _union(item.mask for item in self.objects if item.label == label)
+            if whole is not None:
+                squeezed = Image.fromarray(whole).resize((width, height), Image.Resampling.NEAREST)
+                masks[label] = np.asarray(squeezed)
+        return {
+            label: Truth(tuple(own), masks.get(label), _union(mask for name, mask in masks.items() if name != label))
+            for label, own in boxes.items()
+        }
+
+
+def _union(masks: Iterable[np.ndarray | None]) -> np.ndarray | None:
+    there = [mask for mask in masks if mask is not None]
+    return np.any(there, axis=0) if there else None
+
 
 class Dataset(ABC):
-    """A sequence of samples whose annotations can be read without decoding an image.
+    """A sequence of samples whose annotations are known without decoding an image.
 
-    name: the name `load_dataset` knows it by.
-    classes: label -> the class a model knows it by: an int (ImageNet-1k index), a str (looked up in
-        `model.categories`) or None (no such class).
-    cluster: the unit that the bootstrap resamples, "label" (few source objects, many images of each)
-        or "pair" (independent photographs).
-    kind: which of several sets of this name, e.g. "two" for scenes of two objects; "single" is not said in results.
-    percentile: stratum of object sizes by construction (100, 25, 10), None where an evaluation cuts it out.
-    pairs: index pairs fixed by construction, or None where `make_pairs` draws them.
-    folds: the fold of each sample fixed by construction, or None where an evaluation draws folds at random.
+    Attributes
+    ----------
+    name : str
+        The name by which `load_dataset` knows it.
+    classes : dict of str to int, str or None
+        Label -> ImageNet-1k index, or a name in `Model.categories`, or None where no class fits.
+    cluster : {"pair", "label"}
+        What the bootstrap resamples: "label" where few source objects have many images each.
+    kind : str
+        Which of several sets of this name, as "two" of the scenes; "single" is not said in results.
+    percentile : int, optional
+        Stratum of object sizes (100, 25, 10) where it is so by construction, else an evaluation cuts it out.
+    pairs : tuple of (int, int), optional
+        Pairs of indices fixed by construction; None where `make_pairs` draws them.
+    folds : tuple of int, optional
+        Fold of each sample fixed by construction; None where an evaluation draws them.
     """
 
     name: str
@@ -70,19 +159,72 @@ class Dataset(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Sample:
-        """Sample `index`; raises BrokenImage if it cannot be decoded, IndexError past the end."""
+        """Sample `index`, decoded; IndexError past the end."""
 
     @abstractmethod
     def labels(self, index: int) -> tuple[str, ...]:
-        """Labels of the objects of sample `index`, one an object, without decoding the image."""
+        """Labels of the objects of sample `index`, one an object."""
 
     @abstractmethod
     def areas(self, index: int) -> tuple[float, ...]:
-        """Box areas relative to the image in [0, 1], one a boxed object, without decoding the image."""
+        """Box areas relative to the image, in [0, 1], one a boxed object."""
 
     def fingerprint(self, index: int) -> Any:
-        """What tells sample `index` from another version of it, without decoding the image; JSON must hold it."""
+        """What tells sample `index` from another version of it; JSON must hold it."""
         return self.labels(index), self.areas(index)
+
+    def read(self, index: int) -> Sample:
+        """Sample `index`; BrokenImage, whatever the data set raises for an image that it cannot read."""
+        try:
+            return self[index]
+        except BrokenImage:
+            raise
+        except Exception as error:
+            raise BrokenImage(f"{self.name}[{index}]", f"{type(error).__name__}: {error}") from error
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
+
+
+class Subset(Dataset):
+    """Part of a data set, in the order of `indices`, with those of its fixed pairs that lie wholly in it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    indices : sequence of int
+        From 0 to len(dataset) - 1, none twice.
+
+    Examples
+    --------
+    >>> from gamlib.data import load_dataset
+    >>> part = Subset(load_dataset("photos"), [0, 3, 4])
+    >>> len(part), part.pairs
+    (3, ((1, 2),))
+    """
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int]):
+        outside = [i for i in indices if not 0 <= i < len(dataset)]
+        if outside or len(set(indices)) < len(indices):
+            raise ValueError(f"indices: expected different numbers from 0 to {len(dataset) - 1}, got {list(indices)}")
+        self.dataset = dataset
+        self.indices = tuple(indices)
+        for attribute in ("name", "classes", "cluster", "kind", "percentile"):
+            setattr(self, attribute, getattr(dataset, attribute))
+        place = {index: position for position, index in enumerate(self.indices)}
+        if dataset.pairs is not None:
+            self.pairs = tuple((place[a], place[b]) for a, b in dataset.pairs if a in place and b in place)
+        if dataset.folds is not None:
+            self.folds = tuple(dataset.folds[index] for index in self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self.indices[index]]
+
+    def labels(self, index: int) -> tuple[str, ...]:
+        return self.dataset.labels(self.indices[index])
+
+    def areas(self, index: int) -> tuple[float, ...]:
+        return self.dataset.areas(self.indices[index])

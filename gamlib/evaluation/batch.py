@@ -96,10 +96,10 @@ def _load(plan: Plan, model: Model, indices: Sequence[int]) -> list[Item | Broke
 
     def load(index: int) -> Item | BrokenImage:
         try:
-            sample = plan.dataset[index]
+            sample = plan.dataset.read(index)
         except BrokenImage as broken:
             return broken
-        truths = sample.truths(model.input_size) or {"": Truth((), None, None)}
+        truths = sample.truths(model.input_size) or {"": Truth()}
         return Item(sample.id, model.transform(sample.image), truths)
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:

@@ -122,7 +122,7 @@ def _mended(dataset: Dataset, skipped: Sequence[Skipped]) -> bool:
     """Whether an image that could not be read now can."""
     for entry in skipped:
         try:
-            dataset[entry["index"]]
+            dataset.read(entry["index"])
             return True
         except BrokenImage:
             continue

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import torch
 
 from gamlib.boxes import THRESHOLDS
-from gamlib.data import Dataset, make_pairs, smallest_objects
+from gamlib.data import Dataset, Subset, make_pairs, smallest_objects
 from gamlib.data.classes import class_index
-from gamlib.data.subset import Subset
 from gamlib.evaluation.settings import Settings
 from gamlib.evaluation.store import dataset_digest, digest, factory_digest, model_digest, sources_digest
 from gamlib.models import Model, load_model

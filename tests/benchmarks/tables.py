@@ -26,7 +26,7 @@ from gambook.claims.protocol import BOXES, MASKING
 
 import gamlib
 from gamlib.data import Dataset, Sample, load_dataset
-from gamlib.evaluation import TASKS, evaluate
+from gamlib.evaluation import Settings, evaluate
 from gamlib.evaluation.plan import cached_model
 
 # Of an image of Table 1, relative to 1.4 forwards for the trace and one for each masked image.
@@ -66,17 +66,17 @@ def contestants(model_name: str, images: int) -> dict[str, Callable[[], object]]
     """name -> one run of it, all on the same images."""
     model = cached_model(model_name, "default", "cpu", 0)
     plain, boxed = Held(images, boxes=False), Held(images, boxes=True)
-    x = torch.stack([model.transform(sample.image) for sample in plain.samples])
+    x = model.batch([sample.image for sample in plain.samples])
 
-    def table(dataset: Dataset, names: tuple[str, ...], depths: tuple[int, ...], fill: str | None) -> None:
+    def table(dataset: Dataset, names: tuple[str, ...], depths: tuple[int, ...], fill: tuple[str, ...]) -> None:
         with tempfile.TemporaryDirectory() as out:
-            evaluate(model_name, dataset, TASKS, names, depths, fill, "both", 0, out)
+            evaluate(model_name, dataset, Settings(methods=names, n=depths, fill=fill, mask_side="both"), out)
 
     return {
         "forward": lambda: model.embed(x),
-        "table 1, no boxes": lambda: table(plain, *MASKING, "black"),
-        "table 2, no boxes": lambda: table(plain, *BOXES, None),
-        "table 2": lambda: table(boxed, *BOXES, None),
+        "table 1, no boxes": lambda: table(plain, *MASKING, ("black",)),
+        "table 2, no boxes": lambda: table(plain, *BOXES, ()),
+        "table 2": lambda: table(boxed, *BOXES, ()),
     }
 
 

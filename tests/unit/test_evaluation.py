@@ -21,11 +21,12 @@ from torch.nn.functional import cosine_similarity, interpolate
 import gamlib.evaluation
 from gamlib.boxes import THRESHOLDS
 from gamlib.controls import CONTROLS
+from gamlib.data import Subset
 from gamlib.data.annotated import AnnotatedImages, Annotation, Record
-from gamlib.evaluation import Subset
-from gamlib.evaluation.identity import dataset_digest
+from gamlib.evaluation import Settings
 from gamlib.evaluation.plan import ROWS, make_plan
 from gamlib.evaluation.results import grid_columns, measures
+from gamlib.evaluation.store import dataset_digest
 
 HERE = Path(__file__).parent
 
@@ -128,7 +129,7 @@ def test_a_class_row_explains_the_true_class(tiny, undisturbed):
 
 
 def test_a_class_below_the_least_probability_gives_way_to_top_1(tiny, tmp_path):
-    frame = tiny.run(tmp_path, tasks="class", methods="gam", n=1, fill=None, least_probability=0.3)
+    frame = tiny.run(tmp_path, tasks="class", methods="gam", n=1, fill=(), least_probability=0.3)
     model, data = tiny.network(), tiny.Tiny()
     for row in frame.itertuples():
         probabilities = model.probabilities(model.transform(data[int(row.sample.removeprefix("tiny-"))].image)[None])[0]
@@ -189,7 +190,7 @@ def test_overflowing_maps_are_counted_and_score_as_the_blank_map(tiny, tmp_path)
 
 
 def test_small_objects_are_a_stratum_of_their_own(tiny, tmp_path):
-    frame = tiny.run(tmp_path, tasks="class", methods="gam", n=1, fill=None, percentile=25)
+    frame = tiny.run(tmp_path, tasks="class", methods="gam", n=1, fill=(), percentile=25)
     areas = {f"tiny-{i}": tiny.Tiny().areas(i)[0] for i in range(40)}
     limit = np.percentile(list(areas.values()), 25)
     assert set(frame["sample"]) == {name for name, area in areas.items() if area <= limit}
@@ -235,7 +236,7 @@ def test_a_damaged_shard_is_found_and_made_again(tiny, undisturbed, tmp_path, at
 
 def test_another_choice_has_another_key(tiny, tmp_path):
     frames = [
-        tiny.run(tmp_path, methods="gam", fill=None, tasks="class", **choice)
+        tiny.run(tmp_path, methods="gam", fill=(), tasks="class", **choice)
         for choice in ({}, {"seed": 1}, {"n": 1}, {"least_probability": 0.1}, {"model_name": "tiny_evaluation:loud"})
     ]
     assert len({frame.attrs["key"] for frame in frames}) == 5
@@ -273,7 +274,7 @@ def test_a_part_of_a_data_set_keeps_its_kind_and_stratum():
 def test_no_source_object_is_on_both_sides_of_a_hold_out(tiny, tmp_path):
     data = tiny.Tiny()
     data.cluster = "label"
-    frame = tiny.run(tmp_path, dataset=data, methods="gam", n=1, fill=None)
+    frame = tiny.run(tmp_path, dataset=data, methods="gam", n=1, fill=())
     assert set(frame["fold"]) == {0, 1}
     assert (frame.groupby("cluster")["fold"].nunique() == 1).all()
     assert set(frame["cluster"]) == set(tiny.LABELS)
@@ -390,8 +391,8 @@ def test_another_percentile_than_the_data_set_was_made_with(tiny, tmp_path):
     scenes = gamlib.data.load_dataset("scenes", n=24, percentile=25)
     with pytest.raises(ValueError, match="percentile: 10, but the data set 'scenes' was made with 25; give the same"):
         tiny.run(tmp_path, dataset=scenes, percentile=10)
-    same = [make_plan("tiny_evaluation:network", scenes, "dot", "gam", 1, None, "both", 0, "default", "cpu", p, 0).key
-            for p in (None, 25)]  # fmt: skip
+    given = {"tasks": "dot", "methods": "gam", "n": 1}
+    same = [make_plan("tiny_evaluation:network", scenes, Settings(**given, percentile=p)).key for p in (None, 25)]
     assert same[0] == same[1]
 
 
@@ -432,9 +433,11 @@ def test_the_first_measurements_on_the_raccoon_set(open_data, tmp_path):
     """
     raccoon = gamlib.data.load_dataset("raccoon", root=open_data)
     frame = gamlib.evaluation.evaluate(
-        "efficientnet_lite0", PrintedCorners(raccoon, range(200)), ("class", "cosine"), ("gam", "grad_cam"), (1, 2),
-        None, "both", 0, tmp_path,
-    )  # fmt: skip
+        "efficientnet_lite0",
+        PrintedCorners(raccoon, range(200)),
+        Settings(("class", "cosine"), ("gam", "grad_cam")),
+        tmp_path,
+    )
     nine = grid_columns("iou", THRESHOLDS[:9])
     best = 100 * frame.groupby(["task", "method", "n"])[nine].mean().max(axis=1)
     by_class = [best["class", method, n] for method in ("gam", "grad_cam") for n in (1, 2)]

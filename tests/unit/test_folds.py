@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gamlib.data import Dataset
-from gamlib.evaluation import Subset
+from gamlib.data import Dataset, Subset
+from gamlib.evaluation import Settings
 from gamlib.evaluation.plan import ROWS, make_plan
 
 
@@ -72,8 +72,8 @@ def tiny():
 
 
 def plan_of(data, tasks=("class", "cosine"), seed=0, percentile=100):
-    return make_plan("tiny_evaluation:network", data, tasks, ("gam",), 1, None, "both", seed, "default", "cpu",
-                     percentile, 0.05)  # fmt: skip
+    settings = Settings(tasks, "gam", 1, seed=seed, percentile=percentile)
+    return make_plan("tiny_evaluation:network", data, settings)
 
 
 def units_of(*arguments, **options):

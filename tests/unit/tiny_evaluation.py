@@ -10,7 +10,7 @@ from torch import nn
 
 import gamlib
 from gamlib.data import BrokenImage, Dataset, Object, Sample
-from gamlib.evaluation import evaluate
+from gamlib.evaluation import Settings, evaluate
 
 SIZE = 32
 LABELS = ("red", "blue", "shadow")
@@ -90,6 +90,6 @@ class Nameless(Tiny):
 
 
 def run(out, dataset=None, tasks=("class", "cosine", "dot"), methods=("gam", "grad_cam", "all_ones"), **options):
-    arguments = {"n": (1, 2), "fill": "black", "mask_side": ("both", "one"), "seed": 0} | options
-    model_name = arguments.pop("model_name", "tiny_evaluation:network")
-    return evaluate(model_name, dataset or Tiny(), tasks, methods, out=out, **arguments)
+    options = {"fill": "black", "model_name": "tiny_evaluation:network", "map": map} | options
+    model_name, mapper = options.pop("model_name"), options.pop("map")
+    return evaluate(model_name, dataset or Tiny(), Settings(tasks, methods, **options), out, mapper)

@@ -23,14 +23,13 @@ from gambook.claims.ledger import ledger
 from gambook.claims.protocol import Evaluation, evaluations
 from gambook.claims.rule import NOT_RUN
 from gamlib.boxes import THRESHOLDS, box_ious
-from gamlib.evaluation import SIDES
-from gamlib.evaluation.compute import load_shard, one_thread
-from gamlib.evaluation.explained import Batch, Explained, trace_batch
-from gamlib.evaluation.identity import digest
-from gamlib.evaluation.masking import masked_embeddings, scores_after
-from gamlib.evaluation.measure import row_key
-from gamlib.evaluation.plan import Plan, cached_model, make_plan
+from gamlib.evaluation import SIDES, Settings
+from gamlib.evaluation.batch import Batch, Explained, load_shard, trace_batch
+from gamlib.evaluation.engine import one_thread
+from gamlib.evaluation.measure import masked_embeddings, row_key, scores_after
+from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import grid_columns
+from gamlib.evaluation.store import digest
 from gamlib.maps import min_max, resize
 from gamlib.methods import layer_maps
 from gamlib.metrics import FILLS
@@ -76,8 +75,11 @@ def specification(
 
 
 def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
-    return make_plan(model_name, one.load(), one.tasks, METHODS, DEPTHS, FILLS, SIDES, seed,
-                     "default", "cpu", one.percentile, one.least_probability)  # fmt: skip
+    settings = Settings(
+        one.tasks, METHODS, DEPTHS, FILLS, SIDES, seed,
+        percentile=one.percentile, least_probability=one.least_probability,
+    )  # fmt: skip
+    return make_plan(model_name, one.load(), settings)
 
 
 def _stored(out: Path, plan: Plan, what: str, compute) -> pd.DataFrame:
@@ -92,7 +94,7 @@ def _stored(out: Path, plan: Plan, what: str, compute) -> pd.DataFrame:
 
 
 def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batch]]:
-    model = cached_model(plan.model_name, plan.weights, plan.device, plan.seed)
+    model = plan.model()
     with one_thread():
         seen = 0
         for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name} {plan.percentile}%", disable=None):
@@ -107,7 +109,8 @@ def _localisation(plan: Plan) -> Iterator[dict]:
     """Results' rows for each choice; n = 1 needs no joining and has rows for the first of AGGREGATES only."""
     joins = [(1, AGGREGATES[0]), *((2, join) for join in AGGREGATES)]
     for model, batch in _batches(plan):
-        for score, trace in trace_batch(plan, model, batch)[1]:
+        for score in trace_batch(plan, model, batch):
+            trace = score.trace
             finite = {n: _printed_is_finite(trace, n).tolist() for n in DEPTHS}
             for method, how, order in itertools.product(METHODS, RESIZES, ORDERS):
                 layers = [draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(DEPTHS))]
@@ -116,7 +119,7 @@ def _localisation(plan: Plan) -> Iterator[dict]:
                     for row, label in _labelled(score):
                         ious = box_ious(maps[row], batch.items[row].truths[label].boxes)
                         yield (
-                            _row(plan, batch, score, row, label, method, n)
+                            row_key(plan, batch, score, row, label, (method, n))
                             | {"finite": finite[n][row] or method != STABLE}
                             | Choice(how, order, join)._asdict()
                             | dict(zip(IOUS, ious.tolist(), strict=True))
@@ -145,9 +148,8 @@ class _Masked:
 
     def __call__(self, plan: Plan) -> Iterator[dict]:
         for model, batch in _batches(plan, self.limit):
-            x = torch.stack([item.x for item in batch.items])
-            plain, scored = trace_batch(plan, model, batch)
-            for score, trace in scored:
+            for score in trace_batch(plan, model, batch):
+                trace = score.trace
                 wanted = [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
                 raw = {name: layer_maps(trace, *name) for name in wanted}
                 maps = {
@@ -157,13 +159,13 @@ class _Masked:
                 for fill in FILLS:
                     # another fill, and one side masked, are choices of their own: only the paper's maps take them
                     shown = maps if fill == FILLS[0] else {key: maps[key] for key in maps if key[1] == Choice()}
-                    for (name, choice), masked in masked_embeddings(model, x, shown, fill).items():
+                    for (name, choice), masked in masked_embeddings(model, batch.x, shown, fill).items():
                         for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
-                            after = scores_after(model, batch, score, plain, masked, side)
+                            after = scores_after(model, batch, score, masked, side)
                             finite = maps[name, choice].isfinite().flatten(1).all(dim=1)
                             for row, label in _labelled(score):
                                 yield (
-                                    _row(plan, batch, score, row, label, *name)
+                                    row_key(plan, batch, score, row, label, name)
                                     | {"finite": bool(finite[row]), "after": float(after[row])}
                                     | choice._asdict() | {"fill": fill, "side": side}
                                 )  # fmt: skip
@@ -171,11 +173,6 @@ class _Masked:
 
 def _labelled(score: Explained) -> Iterator[tuple[int, str]]:
     return ((row, label) for row, labels in enumerate(score.labels) for label in labels)
-
-
-def _row(plan: Plan, batch: Batch, score: Explained, row: int, label: str, method: str, n: int) -> dict:
-    """The key columns of gamlib.evaluation.results and the score."""
-    return row_key(plan, batch, score, row, label, (method, n)) | {"before": float(score.before[row])}
 
 
 def _at_one_threshold(results: pd.DataFrame, cut: str) -> pd.DataFrame:

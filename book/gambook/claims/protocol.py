@@ -18,9 +18,10 @@ import pandas as pd
 
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset, load_dataset, smallest_objects
-from gamlib.evaluation import SIDES, TASKS, VARIANTS, evaluate
+from gamlib.evaluation import TASKS, Settings, evaluate
 from gamlib.evaluation.plan import cached_model
 from gamlib.evaluation.results import KEY, REQUIRED
+from gamlib.methods import VARIANTS
 from gamlib.metrics import FILLS
 from gamlib.models import Model
 
@@ -154,16 +155,19 @@ def run(
     frames, skipped, dropped = [], [], {}
     for one, data, weights in ready:
         wanted = [(*MASKING, one.fills)] if part != "boxes" and one.fills else []
-        wanted += [(*BOXES, None)] if part != "masking" else []
-        wanted += [(*DEPTHS, None)] if part != "masking" and one.depths else []
+        wanted += [(*BOXES, ())] if part != "masking" else []
+        wanted += [(*DEPTHS, ())] if part != "masking" and one.depths else []
         name = one.model or model
         # a network of your own may have fewer layers
         layers = len(network(one, model, device, seed, roots).layers)
         tasks = _possible(one, data)
         parts = [
-            evaluate(name, data, tasks, names, [n for n in depths if n <= layers], fills, SIDES, seed,
-                     Path(out) / "shards", map, weights=weights, device=device, percentile=one.percentile,
-                     least_probability=one.least_probability)
+            evaluate(
+                name, data,
+                Settings(tasks, names, [n for n in depths if n <= layers], fills, seed=seed, weights=weights,
+                         device=device, percentile=one.percentile, least_probability=one.least_probability),
+                Path(out) / "shards", map,
+            )
             for names, depths, fills in wanted if tasks
         ]  # fmt: skip
         if parts:

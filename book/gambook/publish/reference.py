@@ -89,7 +89,7 @@ def _extend(profile: str, model: str, folder: Path, settings: dict) -> None:
 def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dict) -> None:
     import pandas as pd
 
-    from gamlib.evaluation.identity import sources_digest
+    from gamlib.evaluation.store import sources_digest
 
     target.mkdir(parents=True, exist_ok=True)
     for name in (*TABLES, *ADDED):

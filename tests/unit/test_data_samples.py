@@ -1,0 +1,65 @@
+"""A sample's truth at the size of a network's input, and images that a data set cannot read."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gamlib.data import BrokenImage, Dataset, Object, Sample
+
+
+def mask(*pixels):
+    """(4, 8) bool with these (row, column) set."""
+    drawn = np.zeros((4, 8), dtype=bool)
+    drawn[tuple(zip(*pixels, strict=True))] = True
+    return drawn
+
+
+def test_boxes_and_masks_are_squeezed_with_the_image():
+    objects = (
+        Object("dog", (2, 1, 6, 3), mask((0, 0))),
+        Object("cat", (0, 0, 8, 4), mask((3, 7))),
+        Object("dog", None, mask((3, 5))),
+        Object("bird", (4, 0, 8, 4)),
+    )
+    # 8 x 4 pixels to 4 x 8: half as wide, twice as high
+    truths = Sample("a", Image.new("RGB", (8, 4)), objects).truths((8, 4))
+    assert list(truths) == ["bird", "cat", "dog"]
+    assert truths["dog"].boxes == ((1, 2, 3, 6),)
+    assert truths["cat"].boxes == ((0, 0, 4, 8),)
+    # the centre of column 0 of 4 lies on column 1 of 8, so columns 1, 3, 5, 7 are kept and each row twice
+    assert np.argwhere(truths["dog"].mask).tolist() == [[6, 2], [7, 2]]
+    assert np.argwhere(truths["dog"].other).tolist() == np.argwhere(truths["cat"].mask).tolist() == [[6, 3], [7, 3]]
+    assert truths["bird"].mask is None
+    assert np.argwhere(truths["bird"].other).tolist() == [[6, 2], [6, 3], [7, 2], [7, 3]]
+
+
+def test_an_image_without_objects_has_no_truth_and_one_label_no_other():
+    image = Image.new("RGB", (8, 4))
+    assert Sample("a", image).truths((2, 2)) == {}
+    assert Sample("a", image, (Object("cat", None, mask((0, 0))),)).truths((4, 8))["cat"].other is None
+
+
+class Files(Dataset):
+    name = "files"
+    classes = {"cat": None}
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        if index == 0:
+            raise BrokenImage("first", "it is cut short")
+        raise OSError("image file is truncated")
+
+    def labels(self, index):
+        return ("cat",)
+
+    def areas(self, index):
+        return ()
+
+
+def test_whatever_a_reader_raises_is_a_broken_image():
+    with pytest.raises(BrokenImage, match="image 'first' cannot be read: it is cut short"):
+        Files().read(0)
+    with pytest.raises(BrokenImage, match=r"image 'files\[1\]' cannot be read: OSError: image file is truncated"):
+        Files().read(1)
