@@ -65,7 +65,7 @@ def row_key(plan: Plan, batch: Batch, score: Explained, row: int, label: str, ma
     item, unit = batch.items[row], batch.units[row]
     pair = f"pair {unit.number}" if unit.number >= 0 else f"image {item.id}"
     return {
-        "dataset": plan.name, "percentile": plan.percentile, "model": plan.model_name, "task": score.task,
+        "dataset": plan.name, "percentile": plan.settings.percentile, "model": plan.model_name, "task": score.task,
         "sample": item.id, "label": label, "pair": -1 if score.task == "class" else unit.number,
         "cluster": label if plan.dataset.cluster == "label" else pair,
         "cluster_kind": plan.dataset.cluster, "fold": unit.fold,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -39,13 +39,12 @@ class Unit(NamedTuple):
 class Plan:
     """Everything a shard's content depends on.
 
-    percentile: of the objects that are kept. classes: label -> index in the model's output, or None.
+    settings: with the percentile of the objects that are kept. classes: label -> index in the model's output, or None.
     """
 
     model_name: str
     dataset: Dataset
     settings: Settings
-    percentile: int
     classes: dict[str, int | None]
     model_digest: str
     shards: tuple[tuple[Unit, ...], ...]
@@ -54,7 +53,7 @@ class Plan:
     def key(self) -> str:
         """A digest of all that decides a row."""
         model = [self.model_name, self.model_digest, factory_digest(self.model_name)]
-        what = [dataset_digest(self.dataset), self.percentile, self.classes, self.shards]
+        what = [dataset_digest(self.dataset), self.classes, self.shards]
         return digest([FORMAT, model, asdict(self.settings), what, THRESHOLDS, sources_digest()])
 
     @property
@@ -86,7 +85,8 @@ def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
         dataset = Subset(dataset, smallest_objects(dataset, percentile))
     shards = _shards(_units(dataset, settings))
     classes = _classes(dataset, model) if "class" in settings.tasks else {}
-    return Plan(model_name, dataset, settings, percentile, classes, model_digest(model), shards)
+    settings = replace(settings, percentile=percentile)
+    return Plan(model_name, dataset, settings, classes, model_digest(model), shards)
 
 
 @functools.lru_cache(maxsize=1)

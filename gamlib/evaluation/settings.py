@@ -55,7 +55,7 @@ class Settings:
     tasks: Sequence[str] = TASKS
     methods: Sequence[str] = tuple(METHODS)
     n: Sequence[int] = (1, 2)
-    fill: Sequence[str] = ()
+    fill: Sequence[str] | None = ()
     mask_side: Sequence[str] = SIDES
     seed: int = 0
     weights: str | None = "default"
@@ -65,7 +65,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         known = {"tasks": TASKS, "methods": (*METHODS, *VARIANTS, *CONTROLS), "mask_side": SIDES}
-        known |= {"fill": FILLS} if self.fill else {}
+        if self.fill:
+            known["fill"] = FILLS
+        else:
+            _set(self, "fill", ())
         for argument, accepted in known.items():
             _set(self, argument, _known(argument, getattr(self, argument), accepted))
         _set(self, "n", _depths(self.n))

@@ -14,32 +14,45 @@ from gamlib.models.model import Model, Preprocess
 
 __all__ = ["MODELS", "Model", "Preprocess", "load_model"]
 
-# name -> module of this package whose BUILDERS make it: nothing is imported before it is asked for
+# name -> builder, a function of a module of this package: nothing is imported before it is asked for
 MODELS = {
-    "efficientnet_lite0": "imagenet",
-    "efficientnet_lite1": "imagenet",
-    "efficientnet_lite2": "imagenet",
-    "densenet201": "imagenet",
-    "resnet50": "imagenet",
-    "resnet101": "imagenet",
-    "lenet5": "lenet",
-    "chexnet": "chest",
-    "tresnet_l_coco": "tresnet",
-    "tresnet_l_voc": "tresnet",
-    "tresnet_xl_voc": "tresnet",
+    **dict.fromkeys(("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"), "imagenet:efficientnet_lite"),
+    "densenet201": "imagenet:densenet",
+    **dict.fromkeys(("resnet50", "resnet101"), "imagenet:resnet"),
+    "lenet5": "lenet:lenet5",
+    "chexnet": "chest:chexnet",
+    **dict.fromkeys(("tresnet_l_coco", "tresnet_l_voc", "tresnet_xl_voc"), "tresnet:tresnet"),
 }
 
 
 def load_model(name: str, weights: str | Path | None = "default", device: str = "cpu") -> Model:
     """A network by name, in evaluation mode.
 
-    name: one of MODELS, or "package.module:factory", a function of your own that returns a gamlib.Model
-        (called with no argument, or with weights= where weights is not "default").
-    weights: "default" (the published ones; efficientnet_lite* need no network), None (random) or the path of
-        a checkpoint. device: where the network goes, e.g. "cpu", "cuda".
-    Errors: ValueError for an unknown name or a checkpoint that does not fit (names the first tensor that
-        differs), FileNotFoundError, ConnectionError when default weights cannot be fetched.
+    Parameters
+    ----------
+    name : str
+        One of MODELS, or "package.module:factory", a function of your own that returns a gamlib.Model (called with no
+        argument, or with weights= where weights is not "default").
+    weights : str, Path or None
+        "default" (the published ones; efficientnet_lite* need no network), None (random) or a checkpoint's path.
+    device : str
+        Where the network goes, e.g. "cpu", "cuda".
 
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or a checkpoint that does not fit (names the first tensor that differs).
+    FileNotFoundError
+        For a checkpoint that is not there.
+    ConnectionError
+        When default weights cannot be fetched.
+
+    Examples
+    --------
     >>> load_model("efficientnet_lite0").layers[0]
     'bn2'
     """
@@ -54,8 +67,8 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
         if not isinstance(model, Model):
             raise TypeError(f"model: '{name}' returned a {type(model).__name__}, expected a gamlib.Model")
     elif name in MODELS:
-        builders = importlib.import_module(f"gamlib.models.{MODELS[name]}").BUILDERS
-        model = builders[name](name, weights)
+        module, _, builder = MODELS[name].partition(":")
+        model = getattr(importlib.import_module(f"gamlib.models.{module}"), builder)(name, weights)
     else:
         near = difflib.get_close_matches(name, MODELS, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""

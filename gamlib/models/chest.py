@@ -16,9 +16,9 @@ from gamlib.models.checkpoints import load_state, read_checkpoint
 from gamlib.models.imagenet import DENSENET_LAYERS, split_densenet
 from gamlib.models.model import Model, Preprocess
 
-WEIGHTS = "densenet121-res224-nih"
+_WEIGHTS = "densenet121-res224-nih"
 # torchxrayvision wants one channel in [-1024, 1024]: 2048 p - 1024 for a pixel p in [0, 1]
-PREPROCESS = Preprocess((224, 224), (0.5,), (1 / 2048,), 1.0)
+_PREPROCESS = Preprocess((224, 224), (0.5,), (1 / 2048,), 1.0)
 
 
 def chexnet(name: str, weights: str | Path | None) -> Model:
@@ -32,12 +32,12 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
     models = _torchxrayvision()
     net = models.DenseNet(weights=None)
     if weights == "default":
-        load_state(net, _published(models), WEIGHTS)
+        load_state(net, _published(models), _WEIGHTS)
     elif weights is not None:
         state = read_checkpoint(weights)
         state.pop("op_threshs", None)
         load_state(net, state, weights)
-    pathologies = models.model_urls[WEIGHTS]["labels"]
+    pathologies = models.model_urls[_WEIGHTS]["labels"]
     net.classifier = _named_outputs(net.classifier, pathologies)
     split_densenet(net)
 
@@ -45,7 +45,7 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
         return net.relu(net.features(x)).mean(dim=(2, 3))
 
     categories = [pathology for pathology in pathologies if pathology]
-    return Model(net, DENSENET_LAYERS, features, net.classifier, PREPROCESS, categories, name, multilabel=True)
+    return Model(net, DENSENET_LAYERS, features, net.classifier, _PREPROCESS, categories, name, multilabel=True)
 
 
 def _torchxrayvision() -> types.ModuleType:
@@ -70,9 +70,9 @@ def _named_outputs(linear: nn.Linear, pathologies: list[str]) -> nn.Linear:
 
 def _published(models: types.ModuleType) -> dict[str, Tensor]:
     """Tensors of torchxrayvision's file, which it downloads once to its own folder. No hash is published."""
-    url = models.model_urls[WEIGHTS]["weights_url"]
+    url = models.model_urls[_WEIGHTS]["weights_url"]
     try:
-        path = models.get_weights(WEIGHTS)
+        path = models.get_weights(_WEIGHTS)
     except requests.RequestException as error:
         raise ConnectionError(
             f"weights: the default weights could not be fetched from {url} ({error}); connect to the network once, "
@@ -120,6 +120,3 @@ class _LayersOnly(pickle.Unpickler):
             if isinstance(found, type) and issubclass(found, nn.Module):
                 return found
         raise pickle.UnpicklingError(f"'{module}.{name}' has no place in a file of weights")
-
-
-BUILDERS = {"chexnet": chexnet}

@@ -98,13 +98,3 @@ def _torchvision(
     elif weights is not None:
         load_state(net, rename(read_checkpoint(weights)), weights)
     return net
-
-
-BUILDERS = {
-    "efficientnet_lite0": efficientnet_lite,
-    "efficientnet_lite1": efficientnet_lite,
-    "efficientnet_lite2": efficientnet_lite,
-    "densenet201": densenet,
-    "resnet50": resnet,
-    "resnet101": resnet,
-}

@@ -12,10 +12,10 @@ from gamlib.models.checkpoints import load_state, read_checkpoint
 from gamlib.models.model import Model, Preprocess
 
 # C5 is left out: its maps have one pixel
-LAYERS = ("relu3", "relu1")
-SIZE = (32, 32)
-BATCH = 64
-LEARNING_RATE = 2e-3
+LENET_LAYERS = ("relu3", "relu1")
+LENET_SIZE = (32, 32)
+_BATCH = 64
+_LEARNING_RATE = 2e-3
 
 
 class LeNet5(nn.Module):
@@ -76,8 +76,8 @@ def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model
     >>> model.logits(torch.zeros(2, 1, 32, 32)).shape
     torch.Size([2, 10])
     """
-    if images.ndim != 4 or images.shape[1:] != (1, *SIZE):
-        raise ValueError(f"images: shape {tuple(images.shape)}, expected (N, 1, {SIZE[0]}, {SIZE[1]})")
+    if images.ndim != 4 or images.shape[1:] != (1, *LENET_SIZE):
+        raise ValueError(f"images: shape {tuple(images.shape)}, expected (N, 1, {LENET_SIZE[0]}, {LENET_SIZE[1]})")
     if labels.shape != images.shape[:1]:
         raise ValueError(f"labels: shape {tuple(labels.shape)}, expected ({len(images)},), one an image")
     if epochs < 1:
@@ -87,11 +87,11 @@ def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model
         net = LeNet5()
     net.to(images.device).train()
     order = torch.Generator().manual_seed(seed)
-    steps = epochs * -(-len(images) // BATCH)
-    optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
+    steps = epochs * -(-len(images) // _BATCH)
+    optimizer = torch.optim.Adam(net.parameters(), lr=_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(epochs):
-        for batch in torch.randperm(len(images), generator=order).split(BATCH):
+        for batch in torch.randperm(len(images), generator=order).split(_BATCH):
             loss = functional.cross_entropy(net(images[batch]), labels[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -102,7 +102,6 @@ def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model
 
 def _model(net: LeNet5, name: str) -> Model:
     categories = [str(digit) for digit in range(10)]
-    return Model(net, LAYERS, net.features, net.output, Preprocess(SIZE, (0.5,), (0.5,), 1.0), categories, name)
-
-
-BUILDERS = {"lenet5": lenet5}
+    return Model(
+        net, LENET_LAYERS, net.features, net.output, Preprocess(LENET_SIZE, (0.5,), (0.5,), 1.0), categories, name
+    )

@@ -21,8 +21,8 @@ NETWORKS = {
     "tresnet_l_voc": ("tresnet_l", 20),
     "tresnet_xl_voc": ("tresnet_xl", 20),
 }
-LAYERS = ("body.layer4", "body.layer3", "body.layer2", "body.layer1")
-PREPROCESS = Preprocess((448, 448), (0.0,) * 3, (1.0,) * 3, 1.0, Image.Resampling.BILINEAR)
+TRESNET_LAYERS = ("body.layer4", "body.layer3", "body.layer2", "body.layer1")
+_PREPROCESS = Preprocess((448, 448), (0.0,) * 3, (1.0,) * 3, 1.0, Image.Resampling.BILINEAR)
 
 
 def tresnet(name: str, weights: str | Path | None) -> Model:
@@ -52,7 +52,7 @@ def tresnet(name: str, weights: str | Path | None) -> Model:
     def features(x: Tensor) -> Tensor:
         return net.forward_head(net.forward_features(x), pre_logits=True)
 
-    return Model(net, LAYERS, features, net.head.fc, PREPROCESS, categories, name, multilabel=True)
+    return Model(net, TRESNET_LAYERS, features, net.head.fc, _PREPROCESS, categories, name, multilabel=True)
 
 
 def _categories(content: Any, source: object) -> list[str] | None:
@@ -69,6 +69,3 @@ def _categories(content: Any, source: object) -> list[str] | None:
     if sorted(by_index) != list(range(len(by_index))):
         raise ValueError(f"weights: '{source}': the indices of idx_to_class are not 0 to {len(by_index) - 1}")
     return [by_index[index] for index in range(len(by_index))]
-
-
-BUILDERS = dict.fromkeys(NETWORKS, tresnet)

@@ -163,7 +163,7 @@ def test_masking_nothing_changes_no_score_and_masking_all_leaves_the_fill(tiny, 
 
 
 def test_two_objects_are_explained_each_for_its_own_class(tiny, tmp_path):
-    shared = {"dataset": tiny.Tiny(8, two=True), "tasks": "class", "fill": None, "least_probability": 0}
+    shared = {"dataset": tiny.Tiny(8, two=True), "tasks": "class", "fill": (), "least_probability": 0}
     frame = tiny.run(tmp_path, methods="gam", **shared)
     own, other = (only(frame, sample="tiny-1", label=label, n=2) for label in ("blue", "green"))
     assert own["before"] + other["before"] < 1
