@@ -9,7 +9,7 @@ from importlib.metadata import version
 # Module -> its public names; the methods are public by their names in METHODS, too. A name loads its module when it
 # is first used: the command line, which imports this package as well, must not wait for torch and timm.
 _PUBLIC = {
-    "boxes": ("box_iou", "largest_component_box", "mask_iou", "tune_threshold"),
+    "boxes": ("box_iou", "largest_component_box", "mask_iou"),
     "data": ("load_dataset", "make_pairs", "smallest_objects"),
     "evaluation": ("Settings", "evaluate", "save"),
     "images": ("open_image",),

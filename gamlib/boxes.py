@@ -23,9 +23,21 @@ THRESHOLDS = (0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.50, 0.60, 0.70, 
 def largest_component_box(saliency: ArrayLike, threshold: float) -> tuple[int, int, int, int] | None:
     """Box of the largest 8-connected component of `saliency >= threshold`, by pixel count.
 
-    saliency: (H, W) array or tensor. Of equal components the one that a reader of the rows meets first is taken.
-    None where no pixel reaches the threshold, or where the map has a non-finite value.
+    Of equal components the one that a reader of the rows meets first is taken.
 
+    Parameters
+    ----------
+    saliency : array_like or Tensor
+        (H, W).
+    threshold : float
+
+    Returns
+    -------
+    (int, int, int, int) or None
+        (x0, y0, x1, y1), half-open; None where no pixel reaches the threshold or the map has a non-finite value.
+
+    Examples
+    --------
     >>> largest_component_box([[0, 1, 1], [0, 1, 0], [0, 0, 0]], 0.5)
     (1, 0, 3, 2)
     """
@@ -85,6 +97,8 @@ def binarise(saliency: ArrayLike, grid: Sequence[float]) -> np.ndarray:
 def box_iou(a: Box | None, b: Box | None) -> float:
     """Intersection over union of two boxes, in [0, 1]. 0 where a box is None or empty (x1 <= x0 or y1 <= y0).
 
+    Examples
+    --------
     >>> round(box_iou((0, 0, 2, 2), (1, 0, 3, 2)), 4)
     0.3333
     """
@@ -105,6 +119,8 @@ def best_iou(box: Box | None, truths: Sequence[Box]) -> float:
 def mask_iou(a: ArrayLike, b: ArrayLike) -> float:
     """Intersection over union of two (H, W) bool masks, in [0, 1]; 0 where both are empty.
 
+    Examples
+    --------
     >>> mask_iou([[True, True]], [[False, True]])
     0.5
     """
@@ -140,6 +156,8 @@ def areas(saliency: ArrayLike, grid: Sequence[float] = THRESHOLDS) -> np.ndarray
 def mass_in_mask(saliency: ArrayLike, mask: ArrayLike) -> float:
     """Share of the map's sum inside a (H, W) bool mask, in [0, 1]; 0 for an all-zero or a non-finite map.
 
+    Examples
+    --------
     >>> mass_in_mask([[1.0, 3.0]], [[False, True]])
     0.75
     """
@@ -157,37 +175,6 @@ def mass_in_boxes(saliency: ArrayLike, truths: Sequence[Box]) -> float:
         columns, rows = (np.arange(length) + 0.5 for length in inside.shape[::-1])
         inside |= ((rows >= y0) & (rows < y1))[:, None] & ((columns >= x0) & (columns < x1))
     return mass_in_mask(saliency, inside)
-
-
-def tune_threshold(maps: Sequence[ArrayLike], truths: Sequence, grid: Sequence[float] = THRESHOLDS) -> float:
-    """The threshold of `grid` with the highest mean IoU; of equal ones the smallest.
-
-    maps: N maps (H, W). truths: for each map its boxes (N, 4), or its mask (H, W), bool; lists, arrays or tensors.
-    An array or tensor of numbers that has the map's shape is a mask, too.
-    Errors: ValueError where there is no map or no threshold, or not one truth a map, or a truth of another shape.
-    """
-    if len(maps) == 0 or len(maps) != len(truths):
-        raise ValueError(
-            f"truths: got {len(maps)} maps and {len(truths)} truths; expected one truth a map, at least one"
-        )
-    grid = np.sort(np.asarray(grid, float))
-    if grid.ndim != 1 or len(grid) == 0:
-        raise ValueError(f"grid: got shape {grid.shape}; expected at least one threshold, (T,)")
-    ious = [_truth_ious(saliency, truth, grid) for saliency, truth in zip(maps, truths, strict=True)]
-    return float(grid[np.mean(ious, axis=0).argmax()])
-
-
-def _truth_ious(saliency: ArrayLike, truth: ArrayLike, grid: np.ndarray) -> np.ndarray:
-    try:
-        values = _array(truth)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"truths: one is neither boxes (N, 4) nor a mask (H, W): {error}") from error
-    shape = _map(saliency).shape
-    if values.dtype == bool or (isinstance(truth, np.ndarray | Tensor) and values.shape == shape):
-        return mask_ious(saliency, values, grid)
-    if values.size and (values.ndim != 2 or values.shape[1] != 4):
-        raise ValueError(f"truths: got shape {values.shape} for a map {shape}; expected boxes (N, 4) or a bool mask")
-    return box_ious(saliency, values.reshape(-1, 4).tolist(), grid)
 
 
 def _area(box: Box) -> float:

@@ -15,11 +15,26 @@ AGGREGATES = ("mean", "max", "product")
 
 
 def resize(maps: Tensor, size: tuple[int, int], mode: str = "bicubic") -> Tensor:
-    """RSZ: maps (B, h, w) -> (B, H, W), pixel centres aligned as in `torch.nn.functional.interpolate`.
+    """RSZ: pixel centres aligned as in `torch.nn.functional.interpolate`.
 
-    mode: "bicubic" (the paper's; it overshoots, so values may leave the range of `maps`) or "bilinear".
-    Both are linear and separable, hence a product with two small matrices: R M C^T.
+    Both modes are linear and separable, hence a product with two small matrices: R M C^T.
 
+    Parameters
+    ----------
+    maps : Tensor
+        (B, h, w).
+    size : (int, int)
+        (H, W).
+    mode : {"bicubic", "bilinear"}
+        Bicubic is the paper's; it overshoots, so values may leave the range of `maps`.
+
+    Returns
+    -------
+    Tensor
+        (B, H, W).
+
+    Examples
+    --------
     >>> resize(torch.ones(1, 7, 7), (224, 224)).sum().item()
     50176.0
     """
@@ -46,11 +61,23 @@ def min_max(maps: Tensor) -> Tensor:
 
 
 def aggregate(maps: Sequence[Tensor], how: str | Sequence[float] = "mean") -> Tensor:
-    """Eq. 2: one map of several, each (B, H, W) in [0, 1], last layer first.
+    """Eq. 2: one map of several layers'.
 
-    how: "mean" (the paper's sum, divided by n to stay in [0, 1]), "max", "product", or one weight a layer.
-    The alternatives are those that section 3.2 of the paper says are worse.
+    Parameters
+    ----------
+    maps : sequence of Tensor
+        Each (B, H, W) in [0, 1], last layer first.
+    how : {"mean", "max", "product"} or sequence of float
+        The mean is the paper's sum, divided by n to stay in [0, 1]; the others are those that its section 3.2 says are
+        worse. Numbers are weights >= 0, one a layer.
 
+    Returns
+    -------
+    Tensor
+        (B, H, W) in [0, 1].
+
+    Examples
+    --------
     >>> aggregate([torch.zeros(1, 1, 1), torch.ones(1, 1, 1)], how=(3, 1)).item()
     0.25
     """

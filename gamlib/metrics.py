@@ -12,6 +12,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from gamlib.models.model import Model
+
 FILLS = ("black", "mean")
 
 
@@ -20,6 +22,8 @@ def drops(before: ArrayLike, after: ArrayLike) -> np.ndarray:
 
     NaN where Y <= 0, and where Y or O is NaN.
 
+    Examples
+    --------
     >>> drops([0.8, 0.5, 0.0], [0.6, 0.9, 0.1]).round(6)
     array([25.,  0., nan])
     """
@@ -33,6 +37,8 @@ def increases(before: ArrayLike, after: ArrayLike) -> np.ndarray:
 
     NaN where Y <= 0, and where Y or O is NaN.
 
+    Examples
+    --------
     >>> increases([0.8, 0.5, 0.0], [0.6, 0.9, 0.1])
     array([  0., 100.,  nan])
     """
@@ -41,10 +47,25 @@ def increases(before: ArrayLike, after: ArrayLike) -> np.ndarray:
 
 
 def average_drop(before: ArrayLike, after: ArrayLike) -> float:
-    """ADP in percent: the mean of `drops` over Y > 0, NaN where no score is above 0. Lower is better.
+    """ADP in percent: the mean of `drops` over Y > 0. Lower is better.
 
-    before, after: (N,) scores, array-like or tensor. Error: ValueError where their lengths differ or one is not finite.
+    Parameters
+    ----------
+    before, after : array_like or Tensor
+        (N,) scores Y and O.
 
+    Returns
+    -------
+    float
+        In [0, inf); NaN where no score is above 0.
+
+    Raises
+    ------
+    ValueError
+        Where their lengths differ or one is not finite.
+
+    Examples
+    --------
     >>> average_drop([0.8, 0.5], [0.4, 0.9])
     25.0
     """
@@ -52,25 +73,45 @@ def average_drop(before: ArrayLike, after: ArrayLike) -> float:
 
 
 def increase_in_confidence(before: ArrayLike, after: ArrayLike) -> float:
-    """PIC in percent: the mean of `increases` over Y > 0, NaN where no score is above 0. Higher is better.
+    """PIC in percent: the mean of `increases` over Y > 0. Higher is better.
 
-    Arguments and errors as for `average_drop`.
+    Parameters, errors and NaN as for `average_drop`.
 
+    Examples
+    --------
     >>> increase_in_confidence([0.8, 0.5], [0.6, 0.9])
     50.0
     """
     return _mean(increases(*_finite_scores(before, after)))
 
 
-def explanation_map(model, x: Tensor, saliency: Tensor, fill: str = "black") -> Tensor:
-    """Image o saliency as the network sees it: (B, C, H, W) normalised float32.
+def explanation_map(model: Model, x: Tensor, saliency: Tensor, fill: str = "black") -> Tensor:
+    """Image o saliency as the network sees it.
 
-    model: a gamlib.Model (only its pixels and normalize are used). x: (B, C, H, W) normalised images.
-    saliency: (B, H, W) in [0, 1]; a map with a non-finite value counts as the all-zero map.
-    fill: the colour where the map is 0: "black" multiplies the pixels, as the measure's authors describe it;
-        "mean" multiplies the normalised image, as most libraries do, so that the fill is the normalisation's mean.
-    Errors: ValueError for another fill or a map that does not fit the images.
+    Parameters
+    ----------
+    model : Model
+        Only its pixels and normalize are used.
+    x : Tensor
+        (B, C, H, W) normalised images.
+    saliency : Tensor
+        (B, H, W) in [0, 1]; a map with a non-finite value counts as the all-zero map.
+    fill : {"black", "mean"}
+        The colour where the map is 0: "black" multiplies the pixels, as the measure's authors describe it; "mean"
+        multiplies the normalised image, as most libraries do, so that the fill is the normalisation's mean.
 
+    Returns
+    -------
+    Tensor
+        (B, C, H, W) normalised.
+
+    Raises
+    ------
+    ValueError
+        For another fill or a map that does not fit the images.
+
+    Examples
+    --------
     >>> import gamlib
     >>> model = gamlib.load_model("efficientnet_lite0", weights=None)
     >>> explanation_map(model, torch.zeros(1, 3, 224, 224), torch.zeros(1, 224, 224)).unique()  # (0 - 0.5) / 0.5

@@ -52,6 +52,8 @@ REQUIRED = [*KEY, "cluster", "cluster_kind", "fold", "finite", "before"]
 def grid_columns(prefix: str, grid: Sequence[float]) -> list[str]:
     """Names of the columns of one measure over a threshold grid.
 
+    Examples
+    --------
     >>> grid_columns("mask_iou", (0.1, 0.15))
     ['mask_iou_0.10', 'mask_iou_0.15']
     """
@@ -64,13 +66,25 @@ def thresholds(results: pd.DataFrame, prefix: str) -> list[float]:
 
 
 def measures(results: pd.DataFrame) -> pd.DataFrame:
-    """One row a map with what tables and claims average: the results' own keys and these columns, in percent.
+    """What tables and claims average, one row a map: the results' own keys and these columns, in percent.
 
     box_iou, mask_iou: at the one threshold of the row's cell (test, method, n) that is best on the other folds;
     threshold, mask_threshold say which. area: at `threshold`. nonfinite: 100 or 0. mass_box. discrimination:
     mass_mask - mass_other. adp_<fill>_<side>, pic_<fill>_<side>: NaN where Y <= 0 (count them).
-    Errors: ValueError for a missing column, a row given twice, an unknown cluster_kind, or a cell without a
-    second fold to tune on.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `evaluate`.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    ValueError
+        For a missing column, a row given twice, an unknown cluster_kind, or a cell without a second fold to tune on.
     """
     _check(results)
     scored = results[REQUIRED].copy()
@@ -94,8 +108,20 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
 def cell_means(scored: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame:
     """One row a table cell: the mean of a measure with its 95% interval over clusters.
 
-    scored: from `measures`. Columns: CELL, mean, low, high (percent), maps (averaged), excluded (maps without
-    the measure: Y <= 0, or no true box or mask), nonfinite (maps). Cells without any value are left out.
+    Parameters
+    ----------
+    scored : DataFrame
+        From `measures`.
+    metric : str
+        One of its columns.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        CELL, mean, low, high (percent), maps (averaged), excluded (maps without the measure: Y <= 0, or no true box or
+        mask), nonfinite (maps). Cells without any value are left out.
     """
     found = []
     for keys, cell in scored.groupby(CELL, sort=False):

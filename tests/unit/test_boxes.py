@@ -14,7 +14,6 @@ from gamlib.boxes import (
     mask_ious,
     mass_in_boxes,
     mass_in_mask,
-    tune_threshold,
 )
 
 
@@ -135,52 +134,3 @@ def test_mass():
     assert mass_in_boxes(saliency, [(0.4, 0, 1, 1)]) == 0.1  # the centre 0.5 lies inside
     assert mass_in_boxes(saliency, [(0.6, 0, 1, 1)]) == 0
     assert mass_in_mask(np.zeros((2, 2)), np.ones((2, 2), bool)) == 0
-
-
-def test_tune_threshold():
-    saliency = np.array([[0.2, 0.4, 0.6, 0.8]])
-    assert tune_threshold([saliency], [[(2, 0, 4, 1)]], (0.3, 0.5, 0.9)) == 0.5
-    assert tune_threshold([saliency], [np.array([[False, True, True, True]])], (0.3, 0.5, 0.9)) == 0.3
-    # 0.5 and 0.55 cut the same box: the smaller wins, in whatever order they are given
-    assert tune_threshold([saliency], [[(2, 0, 4, 1)]], (0.55, 0.5, 0.3)) == 0.5
-
-
-MASK, BOXES = [[False, True, True, True]], [[2, 0, 4, 1]]
-
-
-@pytest.mark.parametrize(
-    ("truth", "threshold"),
-    [
-        # the mask wants 0.3, the box 0.5
-        *((kind, 0.3) for kind in (MASK, np.array(MASK), torch.tensor(MASK), np.array(MASK, np.uint8))),
-        *((kind, 0.5) for kind in (BOXES, tuple(map(tuple, BOXES)), [torch.tensor(BOXES[0])])),
-        *((kind, 0.5) for kind in (np.array([*BOXES, [0, 0, 0, 0]], float), torch.tensor([*BOXES, [0, 0, 0, 0]]))),
-    ],
-)
-def test_tune_threshold_knows_masks_from_boxes(truth, threshold):
-    saliency = np.array([[0.2, 0.4, 0.6, 0.8]])
-    assert tune_threshold([saliency], [truth], (0.3, 0.5, 0.9)) == threshold
-    assert tune_threshold([torch.tensor(saliency)], [truth], (0.3, 0.5, 0.9)) == threshold
-
-
-@pytest.mark.parametrize(
-    ("truth", "grid", "text"),
-    [
-        ((2, 0, 4, 1), (0.5,), r"truths: got shape \(4,\) for a map \(1, 4\); expected boxes \(N, 4\) or a bool mask"),
-        ([(2, 0, 4)], (0.5,), r"truths: got shape \(1, 3\)"),
-        (torch.zeros(2, 3), (0.5,), r"truths: got shape \(2, 3\)"),
-        (np.zeros((2, 3), bool), (0.5,), r"masks: got \(1, 4\) and \(2, 3\)"),
-        ([(2, 0, 4, 1), (2, 0)], (0.5,), r"truths: one is neither boxes \(N, 4\) nor a mask \(H, W\)"),
-        (BOXES, (), r"grid: got shape \(0,\); expected at least one threshold"),
-    ],
-)
-def test_tune_threshold_refuses_what_is_neither(truth, grid, text):
-    with pytest.raises(ValueError, match=text):
-        tune_threshold([np.zeros((1, 4))], [truth], grid)
-
-
-def test_tune_threshold_wants_one_truth_a_map():
-    with pytest.raises(ValueError, match="got 0 maps and 0 truths"):
-        tune_threshold([], [])
-    with pytest.raises(ValueError, match="got 1 maps and 2 truths"):
-        tune_threshold([np.zeros((2, 2))], [[], []])

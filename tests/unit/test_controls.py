@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from gamlib.boxes import THRESHOLDS, box_ious, tune_threshold
+from gamlib.boxes import THRESHOLDS, box_ious
 from gamlib.controls import CONTROLS, centre_gaussian, constant_box, random_7x7
 
 
@@ -70,10 +70,10 @@ def test_the_best_constant_box_of_literal_boxes():
     # At t the box has sides of 100 (1 - t). A box of 80: t = 0.2 is perfect; one of 40: t = 0.6.
     large, small = (10, 10, 90, 90), (30, 30, 70, 70)
     pyramid = constant_box(["a"], (100, 100))[0]
-    assert tune_threshold([pyramid], [[large]]) == 0.2
-    assert tune_threshold([pyramid], [[small]]) == 0.6
+    of_large, of_small = (box_ious(pyramid, [box]) for box in (large, small))
+    assert THRESHOLDS[of_large.argmax()] == 0.2 and THRESHOLDS[of_small.argmax()] == 0.6
     # two large and a small one: at 0.2 (1 + 1 + 1/4) / 3, at 0.3 (2 * 49/64 + 16/49) / 3, at 0.6 (1/4 + 1/4 + 1) / 3
-    assert tune_threshold([pyramid] * 3, [[large], [small], [large]]) == 0.2
-    assert tune_threshold([pyramid] * 3, [[small], [small], [large]]) == 0.6
-    ious = dict(zip(THRESHOLDS, box_ious(pyramid, [small]).tolist(), strict=True))
+    assert THRESHOLDS[(of_large * 2 + of_small).argmax()] == 0.2
+    assert THRESHOLDS[(of_large + of_small * 2).argmax()] == 0.6
+    ious = dict(zip(THRESHOLDS, of_small.tolist(), strict=True))
     assert [ious[t] for t in (0.2, 0.3, 0.6)] == pytest.approx([1 / 4, 16 / 49, 1])
