@@ -28,7 +28,6 @@ results: $(VENV)/.ready
 lock: $(VENV)/.ready
 	$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
-	$(BIN)/python -m gambook.publish.conda requirements.lock environment.yml
 
 clean:
 	rm -rf _build

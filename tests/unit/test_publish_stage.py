@@ -4,7 +4,6 @@ import json
 
 import pytest
 import yaml
-from gambook.publish.conda import environment
 from gambook.publish.project import Refused
 from gambook.publish.stage import merged, stage
 
@@ -102,15 +101,6 @@ def test_the_offline_edition_names_its_own_scripts(book, tmp_path):
     assert config(book)["sphinx"]["config"]["mathjax_path"] == "vendor/tex-svg.js"
     stage(book, "embedded")
     assert not (book.staged / "offline/vendor/tex-svg.js").exists()
-
-
-def test_environment_has_the_versions_of_the_lock(root):
-    lock = (root / "requirements.lock").read_text()
-    written = yaml.safe_load((root / "environment.yml").read_text())
-    python, pip, packages = written["dependencies"]
-    assert (python, pip) == ("python=3.11", "pip")
-    assert packages["pip"] == [*lock.split("\n")[:-1], "-e ."]
-    assert yaml.safe_load(environment(lock)) == written
 
 
 def test_no_index_address_in_the_lock(root):
