@@ -85,8 +85,9 @@ def aggregate(maps: Sequence[Tensor], how: str | Sequence[float] = "mean") -> Te
         if how not in AGGREGATES:
             raise ValueError(f"how: unknown '{how}'; accepted: {', '.join(AGGREGATES)}, or one weight a layer")
         if how == "mean":
-            return sum(maps) / len(maps)
+            return functools.reduce(torch.add, maps) / len(maps)
         return functools.reduce(torch.maximum if how == "max" else torch.mul, maps)
     if len(how) != len(maps) or min(how) < 0 or not math.fsum(how) > 0:
         raise ValueError(f"how: {len(maps)} layers want {len(maps)} weights >= 0, not all 0; got {tuple(how)}")
-    return sum(weight / math.fsum(how) * layer for weight, layer in zip(how, maps, strict=True))
+    weighted = [weight / math.fsum(how) * layer for weight, layer in zip(how, maps, strict=True)]
+    return functools.reduce(torch.add, weighted)

@@ -121,7 +121,7 @@ def trace_batch(plan: Plan, model: Model, batch: Batch) -> list[Explained]:
         for k in range(max(map(len, names))):
             wanted = [plan.classes.get(own[min(k, len(own) - 1)]) for own in names]
             targets = torch.tensor([-1 if index is None else index for index in wanted])
-            labels = [(own[k],) if k < len(own) else () for own in names]
+            labels: list[tuple[str, ...]] = [tuple(own[k : k + 1]) for own in names]
             scores.append(("class", labels, ClassScore(targets, plan.settings.least_probability)))
     if batch.partner is not None:
         pairs = [(row, other) for row, other in enumerate(batch.partner) if row < other]
@@ -132,8 +132,8 @@ def trace_batch(plan: Plan, model: Model, batch: Batch) -> list[Explained]:
 
 
 def _explained(model: Model, task: str, labels: list[tuple[str, ...]], score: Score, found: Trace) -> Explained:
-    if not isinstance(score, ClassScore):
+    if not isinstance(score, ClassScore) or found.logits is None or found.target is None:
         return Explained(task, labels, ["pair"] * len(labels), found.score, found, {})
     before = model.activate(found.logits).gather(1, found.target[:, None])[:, 0]
-    true = (found.target == score.target.to(found.target.device)).tolist()
-    return Explained(task, labels, ["label" if same else "top-1" for same in true], before, found, {})
+    true = found.target == torch.as_tensor(score.target, device=found.target.device)
+    return Explained(task, labels, ["label" if same else "top-1" for same in true.tolist()], before, found, {})

@@ -74,10 +74,11 @@ def evaluate(
     """
     plan = make_plan(model_name, load_dataset(dataset) if isinstance(dataset, str) else dataset, settings)
     folder = ShardFolder(out, plan.key)
-    parts = {index: folder.read(index) for index in range(len(plan.shards))}
-    missing = [index for index, part in parts.items() if part is None or _mended(plan.dataset, part[1])]
+    found = {index: folder.read(index) for index in range(len(plan.shards))}
+    parts = {index: part for index, part in found.items() if part and not _mended(plan.dataset, part[1])}
+    missing = [index for index in found if index not in parts]
     # disable=None: a bar on a terminal, silence in notebooks and logs
-    bar = tqdm(total=len(parts), initial=len(parts) - len(missing), desc=plan.name, unit="shard", disable=None)
+    bar = tqdm(total=len(found), initial=len(parts), desc=plan.name, unit="shard", disable=None)
     with bar:
         for index, content in _computed(plan, missing, map):
             folder.write(index, content)

@@ -129,11 +129,12 @@ def scores_after(model: Model, batch: Batch, explained: Explained, masked: Tenso
 
     side: "both" masks all images of the score, "one" leaves the partner as it is.
     """
+    trace = explained.trace
     with torch.inference_mode():
-        if explained.task == "class":
-            after = model.activate(model.head(masked)).gather(1, explained.trace.target[:, None])[:, 0]
+        if trace.target is not None:
+            after = model.activate(model.head(masked)).gather(1, trace.target[:, None])[:, 0]
         else:
-            partner = masked if side == "both" else explained.trace.embedding
+            partner = masked if side == "both" or trace.embedding is None else trace.embedding
             after = SIMILARITIES[explained.task].similarity(masked, partner[batch.partner])
         noise = (after - explained.before).abs() <= NOISE * explained.before.abs()
         return torch.where(noise, explained.before, after).cpu()

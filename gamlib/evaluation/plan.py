@@ -122,24 +122,24 @@ def _units(dataset: Dataset, settings: Settings) -> list[Unit]:
         raise ValueError(f"pairs: an image of '{dataset.name}' is in two pairs; they would not be independent")
     alone = sorted(set(range(len(dataset))) - set(paired)) if "class" in settings.tasks else []
     groups = [*pairs, *((index,) for index in alone)]
-    folds = _drawn_folds(dataset, groups, settings.seed) if dataset.folds is None else _fixed_folds(dataset, groups)
+    folds = _folds(dataset, groups, settings.seed)
     numbers = [*range(len(pairs)), *itertools.repeat(-1, len(alone))]
-    return [Unit(i, tuple(map(int, g)), int(f)) for i, g, f in zip(numbers, groups, folds, strict=True)]
+    return [Unit(i, tuple(map(int, g)), f) for i, g, f in zip(numbers, groups, folds, strict=True)]
 
 
-def _drawn_folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> Sequence[int]:
-    if dataset.cluster != "label":
-        return split(len(groups), 2, seed)
-    # a source object whose images a threshold was tuned on has none in the part that is reported
-    shared = [set.intersection(*(set(dataset.labels(index)) for index in images)) for images in groups]
-    return split([min(labels, default="") for labels in shared], 2, seed)
-
-
-def _fixed_folds(dataset: Dataset, groups: Sequence[tuple[int, ...]]) -> list[int]:
+def _folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> list[int]:
+    """The fold of each group: the data set's own, else drawn."""
+    fixed = dataset.folds
+    if fixed is None and dataset.cluster != "label":
+        return split(len(groups), 2, seed).tolist()
+    if fixed is None:
+        # a source object whose images a threshold was tuned on has none in the part that is reported
+        shared = [set.intersection(*(set(dataset.labels(index)) for index in images)) for images in groups]
+        return split([min(labels, default="") for labels in shared], 2, seed).tolist()
     for images in groups:
-        if len({dataset.folds[index] for index in images}) > 1:
+        if len({fixed[index] for index in images}) > 1:
             raise ValueError(f"folds: images {images[0]} and {images[1]} of '{dataset.name}' are a pair in two folds")
-    folds = [dataset.folds[images[0]] for images in groups]
+    folds = [fixed[images[0]] for images in groups]
     if len(set(folds)) < 2:
         raise ValueError(
             f"folds: the {len(groups)} pairs or images of '{dataset.name}' are all in one fold, so no part is left "

@@ -36,6 +36,7 @@ Variants of GAM that some claims need, as methods: "gam_layer" (layer n alone), 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,12 +129,17 @@ def cell_means(scored: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame
         given = cell.dropna(subset=[metric])
         if len(given):
             found.append(
-                dict(zip(CELL, keys, strict=True))
+                _named(keys)
                 | bootstrap(given[metric], given["cluster"], seed)._asdict()
                 | {"maps": len(given), "excluded": len(cell) - len(given)}
                 | {"nonfinite": int((cell["nonfinite"] > 0).sum())}
             )
     return pd.DataFrame(found, columns=[*CELL, "mean", "low", "high", "maps", "excluded", "nonfinite"])
+
+
+def _named(keys: Any) -> dict[str, Any]:
+    """The key of a group of rows by column; pandas types it as any hashable."""
+    return dict(zip(CELL, keys, strict=True))
 
 
 def _tuned(results: pd.DataFrame, prefix: str) -> tuple[pd.Series, pd.Series]:
@@ -144,7 +150,7 @@ def _tuned(results: pd.DataFrame, prefix: str) -> tuple[pd.Series, pd.Series]:
     for keys, cell in annotated.groupby(CELL, sort=False):
         if cell["fold"].nunique() < 2:
             raise ValueError(
-                f"results: {dict(zip(CELL, keys, strict=True))} has {len(cell)} maps in one fold, so none is held out "
+                f"results: {_named(keys)} has {len(cell)} maps in one fold, so none is held out "
                 "to tune its threshold on; evaluate more pairs or give the images two folds"
             )
         ious, choice = cross_fit(cell[grid_columns(prefix, grid)], cell["fold"])

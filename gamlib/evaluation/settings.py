@@ -55,7 +55,7 @@ class Settings:
     tasks: Sequence[str] = TASKS
     methods: Sequence[str] = tuple(METHODS)
     n: Sequence[int] = (1, 2)
-    fill: Sequence[str] | None = ()
+    fill: Sequence[str] = ()
     mask_side: Sequence[str] = SIDES
     seed: int = 0
     weights: str | None = "default"
@@ -99,7 +99,8 @@ def _known(argument: str, given: str | Sequence[str], accepted: Sequence[str]) -
 
 
 def _depths(n: int | Sequence[int]) -> tuple[int, ...]:
-    depths = (n,) if isinstance(n, int | float | str) else tuple(n)
-    if not depths or any(type(depth) is not int for depth in depths) or len(set(depths)) < len(depths):
+    given = [n] if isinstance(n, int | float | str) else list(n)
+    depths = tuple(depth for depth in given if type(depth) is int)
+    if not given or len(set(depths)) < len(given):
         raise ValueError(f"n: got {n!r}; give a depth such as 2, or several, none twice, such as (1, 2)")
     return depths

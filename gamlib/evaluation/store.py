@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import torch
 
 import gamlib
-from gamlib.data import Dataset
+from gamlib.data import Dataset, Subset
 from gamlib.models import Model
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
@@ -133,8 +133,8 @@ def dataset_digest(dataset: Dataset) -> str:
     No image is decoded: a data set of your own whose pixels change behind the same labels, boxes and options says so
     in its `fingerprint`.
     """
-    inner, indices = dataset, range(len(dataset))
-    while hasattr(inner, "indices"):
+    inner, indices = dataset, list(range(len(dataset)))
+    while isinstance(inner, Subset):
         indices = [inner.indices[index] for index in indices]
         inner = inner.dataset
     options = {name: value for name, value in vars(inner).items() if isinstance(value, (str, int, float, bool))}

@@ -77,7 +77,7 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
             'or "package.module:factory" for your own network'
         )
     # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU.
-    model.module.to(device, memory_format=torch.channels_last)
+    model.module.to(device).to(memory_format=torch.channels_last)
     return model
 
 

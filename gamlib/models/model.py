@@ -203,4 +203,4 @@ def imagenet_categories() -> tuple[str, ...]:
     """The 1000 ImageNet-1k class names as torchvision spells them, in index order."""
     from torchvision.models import ResNet50_Weights
 
-    return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+    return tuple(ResNet50_Weights["IMAGENET1K_V1"].meta["categories"])

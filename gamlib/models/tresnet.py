@@ -45,7 +45,7 @@ def tresnet(name: str, weights: str | Path | None) -> Model:
         state = named_tensors(content, weights)
         categories = _categories(content, weights)
         classes = len(categories) if categories else classes
-    net = timm.create_model(architecture, pretrained=False, num_classes=classes)
+    net: Any = timm.create_model(architecture, pretrained=False, num_classes=classes)
     if weights is not None:
         load_state(net, checkpoint_filter_fn(state, net), weights)
 
