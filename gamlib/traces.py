@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -212,7 +212,7 @@ def _full(tensor: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
+def _frozen(module: nn.Module) -> Generator[None]:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -225,7 +225,7 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _captured(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+def _captured(module: nn.Module, names: Sequence[str]) -> Generator[dict[str, Tensor]]:
     """Hold the outputs of the named submodules; the first to come becomes the leaf where the graph begins."""
     outputs: dict[str, Tensor] = {}
 

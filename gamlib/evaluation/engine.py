@@ -6,7 +6,7 @@ import builtins
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> Generator[None]:
     """The order of a sum depends on the number of threads: one each, and `map` for more processors."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
