@@ -47,7 +47,7 @@ def typed(notebook: str, name: str, text: str, default: object) -> object:
     if isinstance(default, str):
         return None if text == "None" else text
     value = _literal(text, text)
-    if name == "layers" and type(value) is not int:
+    if name == "layers" and isinstance(value, str | tuple):
         return [layer.strip() for layer in text.split(",") if layer.strip()]
     kind = type(default)
     if kind in (bool, int, float) and type(value) is not kind and (kind, type(value)) != (float, int):
