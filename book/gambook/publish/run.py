@@ -122,8 +122,8 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
     """Run one job; why it failed. What was whole stays until the new one is, and its name is never on a part."""
     start = time.perf_counter()
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    job.failed.unlink(missing_ok=True)
     job.partial.write_text("")
+    job.failed.unlink(missing_ok=True)
     process = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("execute.py"))],
         input=json.dumps({"source": str(job.source), "target": str(job.partial), "parameters": job.passed}),
@@ -131,8 +131,9 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         capture_output=True,
         text=True,
     )
+    text = job.partial.read_text()
     try:
-        notebook = json.loads(job.partial.read_text())
+        notebook = json.loads(text)
     except ValueError:  # it could not be begun, or was stopped while it was written
         notebook = {"metadata": {}}
     if process.returncode == 0:
@@ -141,7 +142,10 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         job.partial.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
         os.replace(job.partial, job.target)
         return None
-    os.replace(job.partial, job.failed)
+    if text:
+        os.replace(job.partial, job.failed)
+    else:
+        job.partial.unlink()
     failure = notebook["metadata"].get("gamlib", {}).get("failure")
     if failure is None:
         return f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
