@@ -2,11 +2,13 @@
 #   PROFILE=embedded|open|paper   the data that the notebooks use (default: embedded)
 #   OFFLINE=1                     pages whose formulas, widgets and search work without a network (needs npm)
 #   JOBS=2                        notebooks that run at a time
+#   PYTEST="-n 2 ..."             how the tests are spread; a module's tests stay together, for what they share
 PYTHON ?= python3
 VENV := .venv
 PROFILE ?= embedded
 JOBS ?= 2
 OFFLINE ?=
+PYTEST ?= -n 2 --dist loadscope
 BIN := $(VENV)/bin
 
 .PHONY: book test bench results lock clean
@@ -15,7 +17,7 @@ book: $(VENV)/.ready
 	$(BIN)/gam book --profile $(PROFILE) --jobs $(JOBS) $(if $(OFFLINE),--offline)
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q $(PYTEST) tests
 
 bench: $(VENV)/.ready
 	for measure in tests/benchmarks/*.py; do $(BIN)/python "$$measure" || exit 1; done
@@ -24,7 +26,7 @@ bench: $(VENV)/.ready
 results: $(VENV)/.ready
 	for profile in embedded open; do $(BIN)/gam results --profile $$profile --jobs $(JOBS) || exit 1; done
 
-# exact versions for Linux and macOS and for every extra; the header is ours, so that no machine's address gets in
+# exact versions for Linux and macOS and for every extra, without the address of any machine
 lock: $(VENV)/.ready
 	$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml

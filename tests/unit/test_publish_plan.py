@@ -7,22 +7,24 @@ import sys
 import pytest
 from click.testing import CliRunner
 from gambook.publish.cli import main
-from gambook.publish.parameters import defaults, parse_value
+from gambook.publish.parameters import defaults, typed
 from gambook.publish.plan import plan
 from gambook.publish.project import Refused
 
-FIRST = "seed = 0\nn_images = 60\nmodel = 'efficientnet_lite0'\nimage_a = ''\nwidth: float = 1.5"
+FIRST = "seed = 0\nn_images = 60\nimage_a = ''\nwidth: float = 1.5\nlayers = 2\ntarget = None\nfast = False"
 
 
 @pytest.fixture
-def book(project, write_notebook):
+def book(project, write_notebook, monkeypatch):
     write_notebook(project, "01_first_look", FIRST, "print(seed)")
     write_notebook(project, "08_confidence", "seed = 0\nresults_dir = '.'", "print(seed)")
+    monkeypatch.chdir(project.root)
     return project
 
 
-def jobs(project, names, whole=False, profile="embedded", **given):
-    return plan(project, names, profile, given, project.root, whole)
+def passed(project, name, **given):
+    (job,) = plan(project, [name], "embedded", given)
+    return job.passed
 
 
 def test_defaults_are_read_from_the_tagged_cell_only():
@@ -34,180 +36,41 @@ def test_defaults_are_read_from_the_tagged_cell_only():
 
 
 @pytest.mark.parametrize(
+    ("default", "text", "value"),
+    [
+        # where the default is text, to the letter
+        ("maps", "2024_05_03", "2024_05_03"), ("", "1e3", "1e3"), ("", "0x10", "0x10"), ("a", "", ""),
+        ("default", "None", None),
+        (0, "3", 3), (1.5, "2", 2), (1.5, "1e-3", 0.001), (False, "True", True), ([1], "[1, 2]", [1, 2]),
+        (None, "281", 281), (None, "tabby", "tabby"), (None, "None", None),
+    ],
+)  # fmt: skip
+def test_typed_values(default, text, value):
+    found = typed("01_first_look", "any", text, default)
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
     ("text", "value"),
-    [("3", 3), ("1e-3", 0.001), ("True", True), ("None", None), ("my.jpg", "my.jpg"), ("[1, 2]", [1, 2]), ("", "")],
+    [("3", 3), ("layer4,layer3", ["layer4", "layer3"]), ("bn2", ["bn2"]), ("3,1", ["3", "1"]), ("3,", ["3"])],
 )
-def test_typed_values(text, value):
-    assert parse_value(text) == value
-
-
-def test_unknown_notebook_names_the_nearest(book):
-    with pytest.raises(Refused, match="unknown notebook '01_first_lok'; did you mean '01_first_look'"):
-        jobs(book, ["01_first_lok"])
-
-
-def test_unknown_profile_names_the_accepted(book):
-    with pytest.raises(Refused, match="unknown profile 'paper'. Accepted: embedded, open"):
-        jobs(book, ["01_first_look"], profile="paper")
-
-
-def test_unknown_parameter_of_a_named_notebook(book):
-    with pytest.raises(Refused, match="parameter of 01_first_look 'sed'; did you mean 'seed'"):
-        jobs(book, ["01_first_look"], sed=1)
-
-
-def test_each_named_notebook_must_have_the_parameter(book):
-    with pytest.raises(Refused, match="unknown parameter of 08_confidence 'n_images'"):
-        jobs(book, ["01_first_look", "08_confidence"], n_images=4)
-
-
-def test_of_all_notebooks_one_must_have_the_parameter(book):
-    first, second = jobs(book, book.names(), whole=True, n_images=4)
-    assert (first.passed["n_images"], "n_images" in second.passed) == (4, False)
-    with pytest.raises(Refused, match="unknown parameter 'n_image'; did you mean 'n_images'"):
-        jobs(book, book.names(), whole=True, n_image=4)
-
-
-def test_a_value_of_another_type_is_refused(book):
-    with pytest.raises(Refused, match=r"n_images of 01_first_look is a int \(default 60\), not 'many'"):
-        jobs(book, ["01_first_look"], n_images="many")
-
-
-def test_text_and_whole_numbers_are_fitted_to_the_default(book):
-    (job,) = jobs(book, ["01_first_look"], image_a=17, width=2)
-    assert (job.passed["image_a"], job.passed["width"]) == ("17", 2)
-
-
-def test_profile_keys_that_a_notebook_lacks_are_left_out(book):
-    (job,) = jobs(book, ["01_first_look"])
-    assert job.passed == {"seed": 0}
-
-
-def test_results_go_to_the_profile_folder_unless_given(book):
-    (job,) = jobs(book, ["08_confidence"], profile="open")
-    assert job.passed["results_dir"] == str(book.root / "_build/results/open")
-    (job,) = jobs(book, ["08_confidence"], results_dir="mine")
-    assert job.passed["results_dir"] == str(book.root / "mine")
-
-
-def test_image_paths_are_the_callers(book):
-    photograph = book.root / "my.jpg"
-    photograph.write_bytes(b"")
-    (job,) = jobs(book, ["01_first_look"], image_a="my.jpg")
-    assert job.passed["image_a"] == str(photograph)
-    (job,) = jobs(book, ["01_first_look"], image_a="cat")
-    assert job.passed["image_a"] == "cat"
-
-
-def test_a_notebook_runs_after_those_it_needs_which_come_along(book, write_notebook):
-    write_notebook(book, "02_verdicts", "seed = 0", needs=["08_confidence"])
-    assert [job.name for job in jobs(book, ["02_verdicts"])] == ["08_confidence", "02_verdicts"]
-
-
-def test_needs_are_checked(book, write_notebook):
-    write_notebook(book, "02_verdicts", "seed = 0", needs=["09_confidence"])
-    with pytest.raises(Refused, match="notebook that 02_verdicts needs '09_confidence'; did you mean '08_confidence'"):
-        jobs(book, ["02_verdicts"])
-    write_notebook(book, "02_verdicts", "seed = 0", needs=["03_circle"])
-    write_notebook(book, "03_circle", "seed = 0", needs=["02_verdicts"])
-    with pytest.raises(Refused, match="in a circle"):
-        jobs(book, ["02_verdicts"])
-
-
-def digest(project, name="01_first_look", **given):
-    return {job.name: job.digest for job in jobs(project, [name], **given)}[name]
-
-
-@pytest.mark.parametrize("path", ["gamlib/methods.py", "requirements.lock"])
-def test_a_change_of_the_sources_changes_the_digest(book, path):
-    before = digest(book)
-    (book.root / path).write_text("SCALE = 2\n")
-    assert digest(book) != before
-
-
-def test_a_new_source_file_changes_the_digest(book):
-    before = digest(book)
-    (book.root / "gamlib" / "registry.txt").write_text("")
-    assert digest(book) != before
-
-
-def test_code_and_parameters_change_the_digest_and_text_does_not(book, write_notebook):
-    before = digest(book)
-    assert digest(book, seed=1) != before
-    path = book.source("01_first_look")
-    path.write_text(path.read_text().replace("# 01_first_look", "# A first look"))
-    assert digest(book) == before
-    write_notebook(book, "01_first_look", FIRST, "print(seed + 1)")
-    assert digest(book) != before
-
-
-def test_digest_holds_what_is_needed_and_the_content_of_files(book, write_notebook):
-    write_notebook(book, "02_verdicts", "x = 0", needs=["08_confidence"])
-    before = digest(book, "02_verdicts")
-    write_notebook(book, "08_confidence", "seed = 0", "print(seed, seed)")
-    assert digest(book, "02_verdicts") != before
-    photograph = book.root / "my.jpg"
-    photograph.write_bytes(b"a")
-    before = digest(book, image_a="my.jpg")
-    photograph.write_bytes(b"ab")
-    assert digest(book, image_a="my.jpg") != before
-
-
-def test_digest_holds_the_source_of_a_network_and_the_files_of_a_folder(book, write_notebook):
-    write_notebook(book, "03_own", "model = ''\nimagenet_root = ''")
-    nets, data = book.root / "nets", book.root / "data"
-    for folder in (nets, data):
-        folder.mkdir()
-    (nets / "mine.py").write_text("def net(): ...")
-    given = {"model": "nets.mine:net", "imagenet_root": "data"}
-    digests = [digest(book, "03_own", **given)]
-    (nets / "mine.py").write_text("def net(weights): ...")
-    digests.append(digest(book, "03_own", **given))
-    (data / "one.jpg").write_bytes(b"a")
-    digests.append(digest(book, "03_own", **given))
-    assert len(set(digests)) == 3
-    assert digest(book, "03_own", **given) == digests[-1]
-
-
-def test_a_damaged_target_or_a_lost_folder_of_results_makes_a_notebook_due(book):
-    (job,) = jobs(book, ["08_confidence"])
-    made = json.dumps({"metadata": {"gamlib": {"digest": job.digest}}})
-    results = book.results("embedded")
-    results.mkdir(parents=True)
-    job.target.parent.mkdir(parents=True)
-    job.target.write_text(made)
-    assert job.is_current()
-    job.target.write_text(made[:-5])
-    assert not job.is_current()
-    job.target.write_text(made)
-    results.rmdir()
-    assert not job.is_current()
-
-
-def test_digest_holds_the_folders_a_notebook_says_it_reads(book):
-    path = book.source("01_first_look")
-    notebook = json.loads(path.read_text())
-    notebook["metadata"]["gamlib"] = {"reads": ["book/results"]}
-    path.write_text(json.dumps(notebook))
-    without = digest(book)
-    table = book.root / "book" / "results" / "embedded" / "ledger.csv"
-    table.parent.mkdir(parents=True)
-    table.write_text("id\n")
-    before = digest(book)
-    assert before != without
-    table.write_text("id\nC1.1\n")
-    assert digest(book) != before
+def test_layers_are_counted_or_named(text, value):
+    assert typed("01_first_look", "layers", text, 2) == value
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["run", "01_first_lok"], "Error: unknown notebook '01_first_lok'; did you mean '01_first_look'?"),
-        (["run", "notebooks/01_first_look.ipynb", "-p", "sed", "1"], "did you mean 'seed'?"),
-        (["book", "--profile", "embeded"], "did you mean 'embedded'?"),
+        (["run", "notebooks/01_first_look.ipynb", "-p", "sed", "1"], "of 01_first_look 'sed'; did you mean 'seed'?"),
+        (["run", "01_first_look", "08_confidence", "-p", "n_images", "4"], "parameter of 08_confidence 'n_images'"),
+        (["run", "-p", "n_image", "4"], "unknown parameter 'n_image'; did you mean 'n_images'?"),
+        (["run", "-p", "n_images", "many"], "n_images of 01_first_look is of type int (default 60), not 'many'"),
+        (["run", "-p", "fast", "1"], "fast of 01_first_look is of type bool (default False), not 1"),
+        (["book", "--profile", "embeded"], "profile 'embeded'; did you mean 'embedded'? Accepted: embedded, open"),
         (["results", "--profile", "paper"], "'paper' is not one of 'embedded', 'open'"),
     ],
-)
+)  # fmt: skip
 def test_a_refused_command_runs_nothing(book, monkeypatch, arguments, message):
     monkeypatch.chdir(book.notebooks)
     outcome = CliRunner().invoke(main, arguments)
@@ -220,6 +83,60 @@ def test_outside_of_a_checkout(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = CliRunner().invoke(main, ["run"])
     assert (outcome.exit_code, "is not inside a checkout of the book" in outcome.output) == (1, True)
+
+
+def test_of_all_notebooks_one_must_have_the_parameter(book):
+    first, second = plan(book, book.names(), "embedded", {"n_images": "4"}, whole=True)
+    assert (first.passed["n_images"], "n_images" in second.passed) == (4, False)
+
+
+def test_profile_keys_that_a_notebook_lacks_are_left_out(book):
+    assert passed(book, "01_first_look") == {"seed": 0}
+
+
+def test_results_go_to_the_profile_folder_unless_given(book):
+    (job,) = plan(book, ["08_confidence"], "open")
+    assert job.passed["results_dir"] == str(book.root / "_build/results/open")
+    assert passed(book, "08_confidence", results_dir="2024_05")["results_dir"] == str(book.root / "2024_05")
+
+
+def test_image_paths_are_the_users(book):
+    (book.root / "my.jpg").write_bytes(b"")
+    assert passed(book, "01_first_look", image_a="my.jpg")["image_a"] == str(book.root / "my.jpg")
+    assert passed(book, "01_first_look", image_a="cat")["image_a"] == "cat"
+
+
+def test_a_notebook_runs_after_those_it_needs_which_come_along(book, write_notebook):
+    write_notebook(book, "02_verdicts", "seed = 0", needs=["08_confidence"])
+    assert [job.name for job in plan(book, ["02_verdicts"], "embedded")] == ["08_confidence", "02_verdicts"]
+
+
+def test_needs_are_checked(book, write_notebook):
+    write_notebook(book, "02_verdicts", "seed = 0", needs=["09_confidence"])
+    with pytest.raises(Refused, match="notebook that 02_verdicts needs '09_confidence'; did you mean '08_confidence'"):
+        plan(book, ["02_verdicts"], "embedded")
+    write_notebook(book, "02_verdicts", "seed = 0", needs=["03_circle"])
+    write_notebook(book, "03_circle", "seed = 0", needs=["02_verdicts"])
+    with pytest.raises(Refused, match="in a circle: 0._"):
+        plan(book, ["02_verdicts"], "embedded")
+
+
+def test_what_makes_a_notebook_due_besides_its_digest(book):
+    (job,) = plan(book, ["08_confidence"], "embedded")
+    made = json.dumps({"metadata": {"gamlib": {"digest": job.digest}}})
+    assert not job.is_current()
+    job.target.parent.mkdir(parents=True)
+    job.target.write_text(made)
+    assert not job.is_current(), "its folder of results is not there"
+    book.results("embedded").mkdir(parents=True)
+    assert job.is_current()
+    # a later run that was stopped or failed may have changed the results
+    for left in (job.partial, job.failed):
+        left.write_text("")
+        assert not job.is_current()
+        left.unlink()
+    job.target.write_text(made[:-5])
+    assert not job.is_current(), "the file is damaged"
 
 
 def test_the_command_line_does_not_wait_for_torch():

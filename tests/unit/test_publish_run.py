@@ -2,35 +2,51 @@
 
 import json
 import os
+import re
+import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from gambook.publish.plan import plan
-from gambook.publish.run import kernel_environment, locked, run_jobs
+from gambook.publish.provenance import commit
+from gambook.publish.run import NotebooksFailed, kernel_environment, locked, run_jobs
 
 WRITES = "from pathlib import Path\nimport os, sys\nPath(results_dir).mkdir(parents=True, exist_ok=True)"
 SEEN = "print(sys.executable, os.environ['OMP_NUM_THREADS'], seed, Path.cwd().name, os.environ.get('MPLBACKEND'))"
-LATE = "import time\ntime.sleep(1)\nPath(results_dir, 'table.csv').write_text('a,b\\n1,2\\n')"
+LATE = "import time\ntime.sleep(0.5)\nPath(results_dir, 'table.csv').write_text('a,b\\n1,2\\n')"
+WHOLE = json.dumps({"cells": [], "metadata": {"gamlib": {"digest": "of before"}}})
+
+
+def git(root, *arguments):
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def ran(module_project, write_notebook, tmp_path_factory):
-    """Four notebooks run once, with another kernel "python3" registered: project, failures, what was said."""
+    """Six notebooks run once, with another kernel "python3" registered: project, what was said, the failure's text."""
     project = module_project
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
     write_notebook(project, "01_good", "seed = 0\nresults_dir = '.'", WRITES, SEEN, LATE)
     write_notebook(project, "02_bad", "seed = 0", "x = 1", "raise ValueError('no layer conv9')", "print('never')")
     write_notebook(
         project, "03_reader", "results_dir = '.'", "print(open(results_dir + '/table.csv').read())", needs=["01_good"]
     )
     write_notebook(project, "04_blocked", "seed = 0", "print('never')", needs=["02_bad"])
-    stale = project.executed("embedded", "02_bad")
-    stale.parent.mkdir(parents=True)
-    stale.write_text(json.dumps({"metadata": {}}))
+    write_notebook(project, "05_dies", "seed = 0", "import os\nos._exit(9)")
+    odd = write_notebook(project, "06_odd", "seed = 0")
+    odd.write_text(odd.read_text().replace('"nbformat": 4', '"nbformat": 99'))
+    for command in (["init"], ["add", "."], ["commit", "-m", "first"]):
+        git(project.root, *command)
+    earlier = project.executed("embedded", "02_bad")
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text(WHOLE)
 
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
     spec = elsewhere / "kernels" / "python3"
     spec.mkdir(parents=True)
     (spec / "kernel.json").write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
@@ -38,13 +54,11 @@ def ran(module_project, write_notebook, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(elsewhere))
         patch.setenv("JUPYTER_DATA_DIR", str(elsewhere))
-        failures = run(project, elsewhere, said, given={"seed": 7})
-    return project, failures, said
-
-
-def run(project, caller, said=None, given=None, force=False):
-    jobs = plan(project, project.names(), "embedded", given or {}, caller, whole=True)
-    return run_jobs(jobs, workers=2, force=force, caller=caller, say=(said if said is not None else []).append)
+        patch.chdir(elsewhere)
+        patch.setattr("click.echo", said.append)
+        with pytest.raises(NotebooksFailed) as failed:
+            run_jobs(project, plan(project, project.names(), "embedded", {"seed": "7"}, whole=True))
+    return project, said, str(failed.value)
 
 
 def executed(project, name):
@@ -59,17 +73,38 @@ def test_the_kernel_is_this_python_with_one_thread_in_the_notebooks_folder(ran):
     assert f"{sys.executable} 1 7 notebooks module://matplotlib_inline" in printed(executed(ran[0], "01_good"))
 
 
-def test_a_failed_notebook_is_named_with_cell_and_error(ran):
-    project, failures, said = ran
-    assert [failure.name for failure in failures] == ["02_bad", "04_blocked"]
-    assert failures[0].reason.startswith("cell 3: ValueError: no layer conv9")
-    assert failures[1].reason == "not run: it needs 02_bad, which failed"
-    assert any(line.startswith("running 03_reader") for line in said)
+def test_each_failure_is_named_with_its_cell_and_error(ran):
+    project, _, failed = ran
+    kept = project.executed("embedded", "02_bad").with_name("02_bad.failed.ipynb")
+    first, *reasons = failed.split("\n  ")
+    assert first == "4 notebooks failed:"
+    assert reasons[:2] == ["02_bad, cell 3: ValueError: no layer conv9", f"  kept as {kept}"]
+    assert reasons[2].startswith("05_dies, cell 2: DeadKernelError: the kernel died")
+    assert reasons[4].startswith("06_odd, could not be run: ")
+    assert reasons[5:] == ["04_blocked, not run: it needs 02_bad, which failed"]
 
 
-def test_a_failed_notebook_leaves_nothing_under_its_final_name(ran):
-    files = sorted(path.name for path in (ran[0].build / "runs" / "embedded").iterdir())
-    assert files == ["01_good.ipynb", "02_bad.failed.ipynb", "03_reader.ipynb"]
+def test_progress_is_a_line_for_each_notebook_with_its_seconds(ran):
+    said = ran[1]
+    assert said[0] == "6 notebooks: 0 unchanged, 6 to run, 2 at a time"
+    assert {line for line in said if line.startswith("running ")} == {
+        f"running {name} ..." for name in ("01_good", "02_bad", "03_reader", "05_dies", "06_odd")
+    }
+    ended = [re.sub(r"[\d.]+ s$", "0 s", line) for line in said if line.startswith("[")]
+    assert sorted(line.split(" ", 1)[1] for line in ended) == [
+        "01_good: 0 s", "02_bad: failed after 0 s", "03_reader: 0 s", "05_dies: failed after 0 s",
+        "06_odd: failed after 0 s",
+    ]  # fmt: skip
+    assert [line.split("]")[0] for line in ended] == [f"[{number}/6" for number in range(1, 6)]
+
+
+def test_a_failed_notebook_leaves_the_earlier_whole_one_under_its_name(ran):
+    project = ran[0]
+    left = {path.name for path in (project.build / "runs" / "embedded").iterdir()}
+    assert left == {
+        "01_good.ipynb", "02_bad.ipynb", "02_bad.failed.ipynb", "03_reader.ipynb", "05_dies.failed.ipynb"
+    }  # fmt: skip
+    assert project.executed("embedded", "02_bad").read_text() == WHOLE
 
 
 def test_a_notebook_waits_for_those_it_needs(ran):
@@ -77,12 +112,14 @@ def test_a_notebook_waits_for_those_it_needs(ran):
 
 
 def test_the_foot_says_how_the_page_was_made(ran):
-    notebook = executed(ran[0], "01_good")
+    project = ran[0]
+    notebook = executed(project, "01_good")
     foot = notebook["cells"][-1]
-    digest = notebook["metadata"]["gamlib"]["digest"]
     assert foot["id"] == "provenance"
-    for part in ("profile embedded", "seed 7", "torch ", "torchvision ", "timm ", f"digest {digest[:12]}"):
-        assert part in foot["source"]
+    line = r"profile embedded · seed 7 · device cpu · gamlib \S+ · torch \S+ · torchvision \S+ · timm \S+ · \d+ s · "
+    line = line.replace(" · device cpu", "") + f"commit {git(project.root, 'rev-parse', '--short', 'HEAD')}"
+    assert re.fullmatch(rf"---\n\n\*How this page was made:\* {line}", foot["source"])
+    assert len(notebook["metadata"]["gamlib"]["digest"]) == 64
 
 
 def test_nothing_of_papermill_is_left_but_the_hidden_parameters(ran):
@@ -93,59 +130,85 @@ def test_nothing_of_papermill_is_left_but_the_hidden_parameters(ran):
     assert ["remove-cell" in cell["metadata"]["tags"] for cell in injected] == [True]
 
 
-def test_unchanged_notebooks_are_not_run_again_and_a_changed_source_runs_them(ran, tmp_path):
+def test_unchanged_notebooks_are_not_run_again(ran, capsys):
     project = ran[0]
-    said = []
     before = project.executed("embedded", "01_good").read_bytes()
-    jobs = plan(project, ["03_reader"], "embedded", {"seed": 7}, tmp_path, whole=True)
-    assert run_jobs(jobs, workers=2, force=False, caller=tmp_path, say=said.append) == []
-    assert said == ["2 notebooks: 2 unchanged, 0 to run, 2 at a time"]
+    run_jobs(project, plan(project, ["03_reader"], "embedded", {"seed": "7"}, whole=True))
+    assert capsys.readouterr().out == "2 notebooks: 2 unchanged, 0 to run, 2 at a time\n"
     assert project.executed("embedded", "01_good").read_bytes() == before
+
+
+def test_a_killed_run_keeps_what_is_whole_and_goes_on(project, write_notebook, tmp_path):
+    write_notebook(project, "01_quick", "seed = 0", "1")
+    pid = tmp_path / "pid"
+    wait = f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
+    write_notebook(project, "02_slow", "seed = 0", wait)
+    earlier = project.executed("embedded", "02_slow")
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text(WHOLE)
+    run = subprocess.Popen([Path(sys.executable).with_name("gam"), "run"], cwd=project.root, stdout=subprocess.DEVNULL)
+    until(lambda: pid.exists() and project.executed("embedded", "01_quick").exists())
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert [job.is_current() for job in plan(project, project.names(), "embedded")] == [True, False]
+    assert earlier.read_text() == WHOLE
+    # nobody writes to the folder of results when the next run begins
+    until(lambda: not psutil.pid_exists(int(pid.read_text())))
+
+
+def until(done, limit=120):
+    end = time.monotonic() + limit
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_the_commit_of_a_checkout(project):
+    assert commit(project.root) == ""
+    for command in (["init"], ["add", "."], ["commit", "-m", "first"]):
+        git(project.root, *command)
+    short = git(project.root, "rev-parse", "--short", "HEAD")
+    (project.root / "book" / "intro.md").write_text("# Text decides no number\n")
+    assert commit(project.root) == short
+    assert commit(project.root / "gamlib") == "", "another repository that this one lies in"
     (project.root / "gamlib" / "methods.py").write_text("SCALE = 2\n")
-    jobs = plan(project, ["03_reader"], "embedded", {"seed": 7}, tmp_path, whole=True)
-    assert [job.is_current() for job in jobs] == [False, False]
+    assert commit(project.root) == f"{short} with local changes"
 
 
-def test_a_kernel_that_dies_is_a_failure_of_its_notebook_only(project, write_notebook, tmp_path):
-    write_notebook(project, "01_dies", "seed = 0", "import os\nos._exit(9)")
-    (failure,) = run(project, tmp_path)
-    assert failure.reason.startswith("cell 2: DeadKernelError: the kernel died")
+def test_without_git_there_is_no_commit(project, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert commit(project.root) == ""
 
 
-def test_a_notebook_that_cannot_be_read_is_a_failure(project, write_notebook, tmp_path):
-    path = write_notebook(project, "01_odd", "seed = 0")
-    path.write_text(path.read_text().replace('"nbformat": 4', '"nbformat": 99'))
-    (failure,) = run(project, tmp_path)
-    assert failure.reason.startswith("could not be run: ")
-
-
-def test_environment_of_the_kernels(monkeypatch):
-    monkeypatch.setenv("GAMLIB_DATA", "../shared/open-data")
+def test_environment_of_the_kernels(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAMLIB_DATA", "../open-data")
     monkeypatch.setenv("PYTHONPATH", "/mine")
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
-    environment = kernel_environment(Path("/home/reader/book"))
-    assert environment["GAMLIB_DATA"] == "/home/reader/shared/open-data"
-    assert environment["PYTHONPATH"] == os.pathsep.join(["/mine", "/home/reader/book"])
+    environment = kernel_environment()
+    assert environment["GAMLIB_DATA"] == str(tmp_path.parent / "open-data")
+    assert environment["PYTHONPATH"] == os.pathsep.join(["/mine", str(tmp_path)])
     assert environment["OMP_NUM_THREADS"] == "1"
     # memory of one layer is kept for the next, unless the reader has said otherwise
     assert environment["MALLOC_MMAP_MAX_"] == "7"
     assert environment["MALLOC_TRIM_THRESHOLD_"] == str(2**30)
 
 
-def test_a_second_run_in_a_checkout_waits(project):
-    said, order = [], []
+def test_a_second_run_in_a_checkout_waits(project, capsys):
+    order = []
 
     def second():
-        with locked(project, said.append):
+        with locked(project):
             order.append("second")
 
-    with locked(project, said.append):
+    with locked(project):
         other = threading.Thread(target=second)
         other.start()
+        said = ""
         while not said:
-            time.sleep(0.01)
+            said = capsys.readouterr().out
         order.append("first")
     other.join()
     assert order == ["first", "second"]
-    assert said == ["waiting for another gam in this checkout to finish ..."]
+    assert said == "waiting for another gam in this checkout to finish ...\n"

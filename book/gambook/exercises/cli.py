@@ -46,10 +46,8 @@ def teacher(out: Path | None, jobs: int) -> None:
     """Run the solved notebooks where they have changed, and write them with their outputs."""
     project = find_project(Path.cwd())
     names = list(exercise_names(project).values())
-    with locked(project, click.echo):
-        failures = run_jobs(plan(project, names, PROFILE, {}, Path.cwd(), True), jobs, False, Path.cwd(), click.echo)
-        if failures:
-            raise click.ClickException("; ".join(f"{failure.name}, {failure.reason}" for failure in failures))
+    with locked(project):
+        run_jobs(project, plan(project, names, PROFILE), jobs)
         for path in write_teacher(project, PROFILE, out or project.build / "teacher"):
             click.echo(path)
 

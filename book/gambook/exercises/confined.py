@@ -33,7 +33,7 @@ def run_confined(job: Mapping, errors: Path, limit: float) -> str | None:
             stdout=subprocess.DEVNULL,
             stderr=file,
             text=True,
-            env=kernel_environment(Path.cwd()) | {MARK: mark},
+            env=kernel_environment() | {MARK: mark},
             start_new_session=True,
         )
         try:

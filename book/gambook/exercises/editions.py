@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from gambook.publish.build import merged
 from gambook.publish.project import Project, Refused
-from gambook.publish.stage import merged
 
 FOLDER = "exercises"
 

@@ -11,11 +11,6 @@ from pathlib import Path
 
 from gambook.publish.project import Project, Refused
 
-# the cell that installs gamlib on Colab, as JSON writes it
-IN_NOTEBOOK = re.compile(r'repository = \\"[^"\\]*\\"')
-IN_CITATION = re.compile(r"^repository-code:.*\n", re.MULTILINE)
-IN_CONFIG = re.compile(r"^(repository:\n(?:  .*\n)*?  url:).*$", re.MULTILINE)
-
 
 def set_address(project: Project, url: str) -> list[Path]:
     """Write the address into _config.yml, the notebooks and CITATION.cff; the files that changed.
@@ -25,19 +20,14 @@ def set_address(project: Project, url: str) -> list[Path]:
     url = url.rstrip("/").removesuffix(".git")
     if url and not re.fullmatch(r"https://[\w.-]+(/[\w.-]+)+", url):
         raise Refused(f"address '{url}': expected https://HOST/OWNER/NAME, or '' to take it out")
-    changed = []
-    citation = f'repository-code: "{url}"\n' if url else ""
-    texts = {
-        project.root / "_config.yml": lambda text: IN_CONFIG.sub(rf'\1 "{url}"', text),
-        project.root / "CITATION.cff": lambda text: IN_CITATION.sub("", text).rstrip("\n") + "\n" + citation,
-    }
-    texts |= {
-        project.source(name): lambda text: IN_NOTEBOOK.sub(f'repository = \\\\"{url}\\\\"', text)
-        for name in project.names()
-    }
-    for path, change in texts.items():
-        text = path.read_text()
-        if change(text) != text:
-            path.write_text(change(text))
-            changed.append(path)
+    config, citation = project.root / "_config.yml", project.root / "CITATION.cff"
+    texts = {config: re.sub(r"(?m)^(repository:\n(?:  .*\n)*?  url:).*$", rf'\1 "{url}"', config.read_text())}
+    texts[citation] = re.sub(r"(?m)^repository-code:.*\n", "", citation.read_text())
+    texts[citation] += f'repository-code: "{url}"\n' if url else ""
+    for path in map(project.source, project.names()):
+        # the cell that installs gamlib on Colab, as JSON writes it
+        texts[path] = re.sub(r'repository = \\"[^"\\]*\\"', rf'repository = \\"{url}\\"', path.read_text())
+    changed = [path for path, text in texts.items() if text != path.read_text()]
+    for path in changed:
+        path.write_text(texts[path])
     return changed

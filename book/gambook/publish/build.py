@@ -1,43 +1,152 @@
-"""Build the staged sources into _build/html with Jupyter Book."""
+"""Build the book: lay its sources out in _build/src, and let Jupyter Book make the pages in _build/html.
+
+A source is written only when its bytes differ, so that Sphinx reads again only the pages that changed.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
-from gambook.exercises.editions import write_student
-from gambook.publish.project import Project
-from gambook.publish.site import complete, site_address
+from gambook.publish.digests import tree_digest
+from gambook.publish.project import Project, Refused
 
-# where the pages link to the students' edition of the exercises
-STUDENT = "student"
+# Tells the two bundles of the widgets where their icons lie, as seen from the page.
+ASSETS = b"""const vendor = document.documentElement.dataset.content_root + '_static/vendor';
+window.require = {paths: {'@jupyter-widgets': vendor, '@jupyter-widgets/html-manager/dist': vendor}};
+"""
+
+
+def stage(project: Project, profile: str, vendored: Sequence[Path] | None = None) -> None:
+    """Bring _build/src up to date: configuration, pages, executed notebooks under their source paths.
+
+    vendored: scripts of the offline edition; None for the online one. Refused when a page of _toc.yml is missing.
+    """
+    machinery = project.root / "book" / "gambook"
+    pages = [path for path in (project.root / "book").rglob("*") if path.is_file() and machinery not in path.parents]
+    files = {
+        path.relative_to(project.root).as_posix(): path.read_bytes() for path in [project.root / "_toc.yml", *pages]
+    }
+    for name in project.book_notebooks():
+        if (executed := project.executed(profile, name)).exists():
+            files[f"notebooks/{name}.ipynb"] = merged(project.source(name), executed)
+    missing = [page for page in project.pages() if not {f"{page}.md", f"{page}.ipynb"} & set(files)]
+    if missing:
+        raise Refused(f"_toc.yml names pages that are not there: {', '.join(missing)}. Write them or take them out")
+    if vendored is not None:
+        files |= {f"offline/vendor/{path.name}": path.read_bytes() for path in vendored}
+        files["offline/vendor/assets.js"] = ASSETS
+    config = configuration((project.root / "_config.yml").read_text(), offline=vendored is not None)
+    files["_config.yml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
+
+    for path in [path for path in project.staged.rglob("*") if path.is_file()]:
+        if path.relative_to(project.staged).as_posix() not in files:
+            path.unlink()
+    for name, content in files.items():
+        path = project.staged / name
+        if not path.exists() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def merged(source: Path, executed: Path) -> bytes:
+    """The source notebook with the outputs of its executed copy, and that copy's last line on its making.
+
+    Text cells and tags come from the source: a change to them shows without a new run.
+    """
+    notebook, made = json.loads(source.read_text()), json.loads(executed.read_text())
+    outputs = {cell["id"]: cell for cell in made["cells"]}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {key: outputs[cell["id"]][key] for key in ("outputs", "execution_count")}
+    notebook["cells"].append(outputs["provenance"])
+    # the state of the widgets, from which a page draws them without a kernel
+    if "widgets" in made["metadata"]:
+        notebook["metadata"]["widgets"] = made["metadata"]["widgets"]
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def configuration(text: str, offline: bool) -> dict:
+    """What Jupyter Book is told: _config.yml, completed by what follows from the address and the edition."""
+    config = yaml.safe_load(text)
+    html, sphinx = config.setdefault("html", {}), config.setdefault("sphinx", {}).setdefault("config", {})
+    address = site_address(config)
+    if address:
+        html["baseurl"] = address
+        sphinx["extensions"] = [*sphinx.get("extensions", []), "sphinxext.opengraph"]
+        sphinx |= {"ogp_site_url": address, "ogp_site_name": config["title"], "ogp_image": "_static/teaser.png"}
+    if config.get("repository", {}).get("url"):
+        html |= dict.fromkeys(["use_repository_button", "use_issues_button", "use_edit_page_button"], True)
+        hosts = {"colab_url": "https://colab.research.google.com", "binderhub_url": "https://mybinder.org"}
+        config["launch_buttons"] = hosts
+    if offline:
+        sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "offline"]
+        sphinx["nb_ipywidgets_js"] = {f"vendor/{name}.js": {} for name in ("assets", "require", "embed-amd")}
+        sphinx["mathjax_path"] = "vendor/tex-svg.js"
+        # a summary under each found page is fetched from that page, which a browser refuses to do for local files
+        sphinx["html_show_search_summary"] = False
+    return config
+
+
+def site_address(config: Mapping) -> str | None:
+    """Where the pages will lie, with a slash at the end: html.baseurl, or the GitHub Pages of repository.url.
+
+    Examples
+    --------
+    >>> site_address({"repository": {"url": "https://github.com/someone/book"}})
+    'https://someone.github.io/book/'
+    """
+    if given := (config.get("html") or {}).get("baseurl"):
+        return given.rstrip("/") + "/"
+    found = re.fullmatch(
+        r"https://github\.com/([^/]+)/([^/]+?)(\.git)?/?", config.get("repository", {}).get("url") or ""
+    )
+    if not found:
+        return None
+    owner, name = found[1].lower(), found[2]
+    return f"https://{owner}.github.io/" + (f"{name}/" if name.lower() != f"{owner}.github.io" else "")
 
 
 def build(project: Project) -> Path | None:
-    """Build the book; path of its first page, or None when Jupyter Book reported an error or a warning."""
+    """Build the staged sources; path of the first page, or None when Jupyter Book reported an error or a warning."""
+    sources = [project.staged, *(project.root / name for name in ("gamlib", "book/gambook", "requirements.lock"))]
+    made_from, stamp = "\n".join(map(tree_digest, sources)), project.html / ".made_from"
+    if stamp.exists() and stamp.read_text() == made_from:
+        return project.html / "index.html"
+    stamp.unlink(missing_ok=True)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(project.staged)]
     # Jupyter Book adds _build to the path it is given. -n: broken references are warnings, -W: warnings are errors
     command += ["--path-output", str(project.root), "-W", "--keep-going", "-n", "-q"]
-    process = subprocess.run(command, stdout=subprocess.DEVNULL)
-    if process.returncode:
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         # a page read with a warning would count as read the next time, and its warning would not come again
         shutil.rmtree(project.build / ".doctrees", ignore_errors=True)
         return None
-    for page in project.html.rglob("*.html"):
-        _drop_preloads(page)
-    complete(project.html, project.pages(), site_address(yaml.safe_load((project.staged / "_config.yml").read_text())))
-    write_student(project, project.html / STUDENT, force=True)
+    _finish(project)
+    stamp.write_text(made_from)
     return project.html / "index.html"
 
 
-def _drop_preloads(page: Path) -> None:
-    """Take out the theme's preloading of icon fonts, which no page uses and a browser refuses for local files."""
-    text = page.read_text()
-    without = re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)
-    if without != text:
-        page.write_text(without)
+def _finish(project: Project) -> None:
+    """What the built pages still need."""
+    for page in project.html.rglob("*.html"):
+        # the theme's preloading of icon fonts, which no page uses and a browser refuses for local files
+        text = page.read_text()
+        if (without := re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)) != text:
+            page.write_text(without)
+    address = site_address(yaml.safe_load((project.staged / "_config.yml").read_text()))
+    # a server shows it at any depth below the site, so all that it names begins with a slash
+    missing = project.html / "404.html"
+    missing.write_text(re.sub(r'(href|src)="/', rf'\1="{address or ""}', missing.read_text()))
+    sitemap = project.html / "sitemap.xml"
+    sitemap.unlink(missing_ok=True)
+    if address:
+        entries = "".join(f"<url><loc>{address}{page}.html</loc></url>\n" for page in project.pages())
+        schema = "http://www.sitemaps.org/schemas/sitemap/0.9"
+        sitemap.write_text(f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{schema}">\n{entries}</urlset>\n')

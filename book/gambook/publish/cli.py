@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from gambook.exercises.cli import exercises
+from gambook.exercises.editions import write_student
 from gambook.publish.address import set_address
-from gambook.publish.build import build
+from gambook.publish.build import build, stage
 from gambook.publish.links import broken_links
 from gambook.publish.offline import vendor
-from gambook.publish.parameters import parse_value
 from gambook.publish.plan import plan
-from gambook.publish.project import Project, Refused, find_project
-from gambook.publish.reference import BACKBONES, PROFILES, make_results
-from gambook.publish.run import Failure, locked, run_jobs
-from gambook.publish.stage import stage
+from gambook.publish.project import find_project
+from gambook.publish.reference import PROFILES, make_results
+from gambook.publish.run import locked, run_jobs
 
 
-class Group(click.Group):
-    """Commands whose refusals are printed as one line, without a traceback."""
-
-    def invoke(self, context: click.Context) -> object:
-        try:
-            return super().invoke(context)
-        except Refused as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=Group)
+@click.group()
 def main() -> None:
     """Run the notebooks and build the book."""
 
 
 main.add_command(exercises)
+jobs_option = click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="How many at a time.")
 
 
 def run_options(command: Callable) -> Callable:
     """Options that every command which runs notebooks has."""
     for option in (
         click.option("--force", is_flag=True, help="Run notebooks that have not changed, too."),
-        click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Notebooks at a time."),
+        jobs_option,
         click.option(
             "-p", "--param", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A notebook parameter."
         ),
@@ -60,8 +49,9 @@ def run(notebooks: tuple[str, ...], profile: str, given: tuple, jobs: int, force
     """Run NOTEBOOKS (default: all) through Papermill into _build/runs/PROFILE."""
     project = find_project(Path.cwd())
     names = [Path(name).with_suffix("").as_posix().removeprefix("notebooks/") for name in notebooks]
-    with locked(project, click.echo):
-        _run(project, names or project.names(), not names, profile, given, jobs, force)
+    with locked(project):
+        planned = plan(project, names or project.names(), profile, dict(given), whole=not names)
+        run_jobs(project, planned, jobs, force)
 
 
 @main.command()
@@ -70,33 +60,28 @@ def run(notebooks: tuple[str, ...], profile: str, given: tuple, jobs: int, force
 def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> None:
     """Run the book's notebooks and build it into _build/html."""
     project = find_project(Path.cwd())
-    with locked(project, click.echo):
+    with locked(project):
         vendored = vendor(project.build / "vendor") if offline else None
-        _run(project, project.book_notebooks(), True, profile, given, jobs, force)
+        run_jobs(project, plan(project, project.book_notebooks(), profile, dict(given), whole=True), jobs, force)
         stage(project, profile, vendored)
         click.echo("building the pages ...")
-        index = build(project)
-    if index is None:
-        raise click.ClickException("the pages are not right: mend the errors and warnings above and build again")
+        if not build(project):
+            raise click.ClickException("the pages are not right: mend the errors and warnings above and build again")
+        write_student(project, project.html / "student", force=True)
     pages = ["index", "search", "404", *project.pages()]
-    broken = broken_links(project.html, [f"{page}.html" for page in pages])
-    if broken:
+    if broken := broken_links(project.html, [f"{page}.html" for page in pages]):
         raise click.ClickException("\n  ".join(["links that lead nowhere:", *broken]))
-    click.echo(index)
+    click.echo(project.html / "index.html")
 
 
 @main.command()
 @click.option("--profile", default=PROFILES[0], show_default=True, type=click.Choice(PROFILES), help="Data.")
-@click.option("--model", "models", multiple=True, default=BACKBONES, show_default=True, help="A backbone; repeatable.")
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes at a time.")
-def results(profile: str, models: tuple[str, ...], jobs: int) -> None:
+@jobs_option
+def results(profile: str, jobs: int) -> None:
     """Make the reference results in book/results/PROFILE, for several backbones (up to an hour; goes on if stopped)."""
     project = find_project(Path.cwd())
-    with locked(project, click.echo):
-        failures = make_results(project, profile, models, jobs, Path.cwd(), click.echo)
-    if failures:
-        _report(failures)
-        sys.exit(1)
+    with locked(project):
+        make_results(project, profile, jobs)
 
 
 @main.command()
@@ -106,20 +91,3 @@ def address(url: str) -> None:
     project = find_project(Path.cwd())
     for path in set_address(project, url):
         click.echo(path.relative_to(project.root))
-
-
-def _run(
-    project: Project, names: Sequence[str], whole: bool, profile: str, given: tuple, workers: int, force: bool
-) -> None:
-    values = {name: parse_value(value) for name, value in given}
-    caller = Path.cwd()
-    failures = run_jobs(plan(project, names, profile, values, caller, whole), workers, force, caller, click.echo)
-    if failures:
-        _report(failures)
-        sys.exit(1)
-
-
-def _report(failures: Sequence[Failure]) -> None:
-    click.echo(f"{len(failures)} notebook{'' if len(failures) == 1 else 's'} failed:", err=True)
-    for failure in failures:
-        click.echo(f"  {failure.name}, {failure.reason}", err=True)

@@ -14,10 +14,35 @@ import os
 import re
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 
-def use_this_python(folder: Path) -> None:
+def main() -> None:
+    """Read the job, run it, write down what failed."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    job = json.load(sys.stdin)
+    target = Path(job["target"])
+    # cleanup errors: a kernel that is being shut down may still write
+    with tempfile.TemporaryDirectory(prefix="gam-kernel-", ignore_cleanup_errors=True) as folder:
+        _use_this_python(Path(folder))
+        failure = _execute(Path(job["source"]), target, job["parameters"])
+    if failure is not None:
+        notebook = json.loads(target.read_text())
+        notebook["metadata"]["gamlib"] = {"failure": {"cell": _last_started(notebook), **failure}}
+        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False))
+        sys.exit(1)
+
+
+def _end_with(parent: int) -> None:
+    """End when the run that wants this notebook has been killed; the kernel then ends by itself."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _use_this_python(folder: Path) -> None:
     """Let the kernel "python3" be this interpreter, without the user's kernel specs, start-up files and backends."""
     spec = folder / "kernels" / "python3"
     spec.mkdir(parents=True)
@@ -29,26 +54,17 @@ def use_this_python(folder: Path) -> None:
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
 
-def execute(source: Path, target: Path, parameters: dict) -> dict | None:
-    """Run `source` with `parameters`, writing `target` as it goes; None, or what failed.
-
-    The kernel is spoken to through sockets in its own folder: of several kernels that start at a time, two may
-    choose the same free TCP port.
-    """
+def _execute(source: Path, target: Path, parameters: dict) -> dict | None:
+    """Run `source` with `parameters`, writing `target` as it goes; None, or what failed."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
+    # sockets in a folder of its own: of several kernels that start at a time, two may choose the same free TCP port
+    transport = {"transport": "ipc", "ip": f"{os.environ['JUPYTER_RUNTIME_DIR']}-kernel"}
+    options = {"kernel_name": "python3", "progress_bar": False, "cwd": source.parent}
     try:
-        papermill.execute_notebook(
-            source,
-            target,
-            parameters,
-            kernel_name="python3",
-            progress_bar=False,
-            cwd=source.parent,
-            config=Config({"KernelManager": {"transport": "ipc", "ip": f"{os.environ['JUPYTER_RUNTIME_DIR']}-kernel"}}),
-        )
+        papermill.execute_notebook(source, target, parameters, config=Config({"KernelManager": transport}), **options)
     except papermill.PapermillExecutionError as error:
         return {"error": error.ename, "message": re.sub(r"\x1b\[[0-9;]*m", "", str(error.evalue))}
     except DeadKernelError:
@@ -56,26 +72,11 @@ def execute(source: Path, target: Path, parameters: dict) -> dict | None:
     return None
 
 
-def last_started(notebook: dict) -> int:
+def _last_started(notebook: dict) -> int:
     """Number of the code cell that ran last, counted from 1 as in a run of the source from top to bottom."""
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    code = [cell for cell in code if "injected-parameters" not in cell["metadata"].get("tags", [])]
-    started = [bool(cell["metadata"].get("papermill", {}).get("start_time")) for cell in code]
-    return max((number for number, ran in enumerate(started, start=1) if ran), default=0)
-
-
-def main() -> None:
-    job = json.load(sys.stdin)
-    source, target = Path(job["source"]), Path(job["target"])
-    # cleanup errors: a kernel that is being shut down may still write
-    with tempfile.TemporaryDirectory(prefix="gam-kernel-", ignore_cleanup_errors=True) as folder:
-        use_this_python(Path(folder))
-        failure = execute(source, target, job["parameters"])
-    if failure is not None:
-        notebook = json.loads(target.read_text())
-        notebook["metadata"]["gamlib"] = {"failure": {"cell": last_started(notebook), **failure}}
-        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False))
-        sys.exit(1)
+    code = [cell["metadata"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = [metadata for metadata in code if "injected-parameters" not in metadata.get("tags", [])]
+    return max((n for n, metadata in enumerate(code, 1) if metadata.get("papermill", {}).get("start_time")), default=0)
 
 
 if __name__ == "__main__":

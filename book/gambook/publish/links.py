@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,29 +20,27 @@ def broken_links(folder: Path, pages: Iterable[str]) -> list[str]:
 
     folder: the built book. pages: paths below it, such as "book/intro.html".
     """
-    texts: dict[Path, str] = {}
-    places: dict[Path, set[str]] = {}
 
-    def text_of(path: Path) -> str:
-        if path not in texts:
-            texts[path] = SCRIPT.sub(r"\1", path.read_text())
-        return texts[path]
+    @cache
+    def text(page: Path) -> str:
+        return SCRIPT.sub(r"\1", page.read_text())
 
-    def places_of(path: Path) -> set[str]:
-        if path not in places:
-            places[path] = {html.unescape(place) for place in PLACE.findall(text_of(path))}
-        return places[path]
+    @cache
+    def places(page: Path) -> set[str]:
+        return {html.unescape(place) for place in PLACE.findall(text(page))}
 
     broken = []
     for page in pages:
         here = folder / page
-        for link in dict.fromkeys(TARGET.findall(text_of(here))):
+        for link in dict.fromkeys(TARGET.findall(text(here))):
             parts = urlsplit(html.unescape(link))
             if parts.scheme or parts.netloc:
                 continue
-            target = (here.parent / unquote(parts.path)).resolve() if parts.path else here.resolve()
+            target = here.parent / unquote(parts.path) if parts.path else here
             if not target.is_file():
                 broken.append(f"{page}: {link} (no such file)")
-            elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in places_of(target):
+            elif (
+                parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in places(target.resolve())
+            ):
                 broken.append(f"{page}: {link} (no such place on that page)")
     return broken

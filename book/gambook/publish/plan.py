@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from gambook.publish import parameters as parameters_
+from gambook.publish.digests import notebook_digest, tree_digest
+from gambook.publish.parameters import absolute_path, defaults, typed
 from gambook.publish.project import Project, Refused, check_names
-from gambook.publish.provenance import folder_digest, notebook_digest, sources_digest
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,25 @@ class Job:
     needs: tuple[str, ...]
     digest: str
 
+    @property
+    def partial(self) -> Path:
+        """Where the notebook grows while it runs."""
+        return self.target.with_name(f".{self.target.stem}.partial.ipynb")
+
+    @property
+    def failed(self) -> Path:
+        """Where it stays when a cell fails."""
+        return self.target.with_name(f"{self.target.stem}.failed.ipynb")
+
     def is_current(self) -> bool:
-        """Whether the target was made from the very code, parameters and sources that the job has now."""
+        """Whether the target was made from the code, parameters and sources of now, and nothing was tried since."""
         results = self.passed.get("results_dir")
-        if not self.target.exists() or (results is not None and not Path(str(results)).is_dir()):
+        # a run that was broken off or failed has written to the folder of results
+        if self.partial.exists() or self.failed.exists() or (results and not Path(str(results)).is_dir()):
             return False
         try:
             made = json.loads(self.target.read_text())
-        except ValueError:
-            # damaged, so made again
+        except (FileNotFoundError, ValueError):
             return False
         return made["metadata"].get("gamlib", {}).get("digest") == self.digest
 
@@ -43,67 +53,67 @@ def plan(
     project: Project,
     names: Sequence[str],
     profile: str,
-    given: Mapping[str, object],
-    caller: Path,
+    given: Mapping[str, str] | None = None,
     whole: bool = False,
     place: str | None = None,
 ) -> list[Job]:
     """Jobs for the named notebooks and those whose results they read, each after what it needs.
 
-    whole: the names are a whole set (all notebooks, the book) and were not typed one by one.
-    given: parameters typed by the user, over those of the profile. place: folder of _build/runs and _build/results
-    where executed notebooks and results go (default: the profile's name).
-    Raises Refused for any name that does not exist.
-    """
-    values = project.profile(profile)
-    check_names("notebook", names, project.names())
-    notebooks = _with_needs(project, names)
-    known = {name: parameters_.defaults(notebook) for name, notebook in notebooks.items()}
-    given = parameters_.check_given(given, known, [] if whole else names)
-    values = parameters_.absolute_paths({**values, "profile": profile, **given}, caller)
+    Parameters
+    ----------
+    given
+        Parameters as the user typed them, over those of the profile.
+    whole
+        The names are a set (all notebooks, the book): one of them must have a given parameter, otherwise each.
+    place
+        Folder of _build/runs and _build/results for what is made; by default the profile's name.
 
-    sources = sources_digest(project.root)
+    Raises
+    ------
+    Refused
+        For a name that does not exist, or a value of another type than the default's.
+    """
+    values, given, place = project.profile(profile), given or {}, place or profile
+    notebooks = _ordered(project, names)
+    known = {name: defaults(notebook) for name, notebook in notebooks.items()}
+    for name in () if whole else names:
+        check_names(f"parameter of {name}", given, known[name])
+    check_names("parameter", given, sorted({parameter for own in known.values() for parameter in own}))
+
+    library = [tree_digest(project.root / "gamlib"), tree_digest(project.root / "requirements.lock")]
     jobs: dict[str, Job] = {}
-    for name in _ordered(notebooks):
-        needs = _needs(notebooks[name])
-        passed = {key: value for key, value in values.items() if key in known[name]}
-        shown = {**known[name], **passed}
-        reads = [folder_digest(project.root / folder) for folder in _made(notebooks[name], "reads")]
-        needed = [*(jobs[need].digest for need in needs), *reads]
-        digest = notebook_digest(notebooks[name], passed, sources, needed, caller)
+    for name, notebook in notebooks.items():
+        own = {key: typed(name, key, text, known[name][key]) for key, text in given.items() if key in known[name]}
+        own = {**values, "profile": profile, **own}
+        passed = {key: absolute_path(key, value) for key, value in own.items() if key in known[name]}
+        needs, folders = _made_of(notebook, "needs"), _made_of(notebook, "reads")
+        read = [*library, *(jobs[need].digest for need in needs), *(tree_digest(project.root / one) for one in folders)]
+        source, target = project.source(name), project.executed(place, name)
+        digest = notebook_digest(notebook, source.parent, passed, project.root / "book", read)
         if "results_dir" in known[name]:
-            passed.setdefault("results_dir", str(project.results(place or profile)))
-        jobs[name] = Job(
-            name, project.source(name), project.executed(place or profile, name), profile, passed, shown, needs, digest
-        )
+            passed.setdefault("results_dir", str(project.results(place)))
+        jobs[name] = Job(name, source, target, profile, passed, {**known[name], **passed}, needs, digest)
     return list(jobs.values())
 
 
-def _with_needs(project: Project, names: Sequence[str]) -> dict[str, dict]:
+def _ordered(project: Project, names: Sequence[str]) -> dict[str, dict]:
+    """The notebooks and those they need, each after what it needs."""
+    check_names("notebook", names, project.names())
     notebooks: dict[str, dict] = {}
-    waiting = list(names)
+    waiting = sorted(names, reverse=True)
     while waiting:
-        name = waiting.pop(0)
+        name = waiting.pop()
         if name not in notebooks:
             notebooks[name] = json.loads(project.source(name).read_text())
-            needs = _needs(notebooks[name])
-            check_names(f"notebook that {name} needs", needs, project.names())
-            waiting.extend(needs)
-    return notebooks
-
-
-def _needs(notebook: Mapping) -> tuple[str, ...]:
-    return _made(notebook, "needs")
-
-
-def _made(notebook: Mapping, of: str) -> tuple[str, ...]:
-    """What a notebook says it is made of: "needs", other notebooks whose results it reads; "reads", folders."""
-    return tuple(notebook["metadata"].get("gamlib", {}).get(of, ()))
-
-
-def _ordered(notebooks: Mapping[str, Mapping]) -> list[str]:
-    graph = {name: sorted(_needs(notebook)) for name, notebook in sorted(notebooks.items())}
+            check_names(f"notebook that {name} needs", _made_of(notebooks[name], "needs"), project.names())
+            waiting += _made_of(notebooks[name], "needs")
     try:
-        return list(TopologicalSorter(graph).static_order())
+        order = TopologicalSorter({name: _made_of(notebooks[name], "needs") for name in sorted(notebooks)})
+        return {name: notebooks[name] for name in order.static_order()}
     except CycleError as error:
         raise Refused(f"these notebooks need each other in a circle: {' -> '.join(error.args[1])}") from error
+
+
+def _made_of(notebook: Mapping, kind: str) -> tuple[str, ...]:
+    """What a notebook says it is made of: "needs", other notebooks whose results it reads; "reads", folders."""
+    return tuple(notebook["metadata"].get("gamlib", {}).get(kind, ()))

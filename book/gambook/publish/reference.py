@@ -10,65 +10,51 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from gambook.publish.plan import Job, plan
+import click
+
+from gambook.publish.plan import plan
 from gambook.publish.project import Project
 from gambook.publish.provenance import versions
-from gambook.publish.run import MEMORY, THREADS, Failure, kernel_environment, run_jobs
+from gambook.publish.run import kernel_environment, run_jobs
 
 # Those whose data everyone can have, and whose network is free to choose.
 PROFILES = ("embedded", "open")
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-LEDGER = "12_verdicts"
-# Chapters whose results the ledger cannot compute itself; those of the others are shards, which it makes if need be.
-CHAPTERS = ("02_negative_gradients", "06_sanity_checks", LEDGER)
+# Chapters whose results the ledger cannot compute itself, and the ledger; other results are shards, which it makes.
+CHAPTERS = ("02_negative_gradients", "06_sanity_checks", "12_verdicts")
 # What the chapters leave in their results folder and what is published of it, one row of each for every backbone.
 TABLES = ("ledger", "verdicts", "gradients", "sanity")
 # What is added here.
 ADDED = ("specification", "cells")
 
 
-def make_results(
-    project: Project,
-    profile: str,
-    models: Sequence[str],
-    workers: int,
-    caller: Path,
-    say: Callable[[str], None],
-) -> list[Failure]:
-    """Write book/results/<profile>/ from runs of the ledger's notebook and all it needs. Returns what failed.
+def make_results(project: Project, profile: str, workers: int) -> None:
+    """Write book/results/<profile>/ from runs of the ledger's notebook and all it needs.
 
     Finished parts are kept in _build: a run that was broken off goes on where it was.
     """
-    planned: dict[str, Job] = {}
-    for model in models:
+    folders = {}
+    for model in BACKBONES:
         # the book's own backbone shares its runs with the book
         place = profile if model == BACKBONES[0] else f"{profile}-{model}"
-        jobs = plan(project, CHAPTERS, profile, {"model": model}, caller, whole=True, place=place)
-        jobs = [job for job in jobs if job.name in CHAPTERS]
-        say(f"{profile}, {model}:")
-        failures = run_jobs(jobs, workers, False, caller, say)
-        if failures:
-            return failures
-        planned[model] = next(job for job in jobs if job.name == LEDGER)
-    folders = {model: Path(str(job.passed["results_dir"])) for model, job in planned.items()}
-    parameters = next(iter(planned.values())).shown
+        jobs = plan(project, CHAPTERS, profile, {"model": model}, whole=True, place=place)
+        click.echo(f"{profile}, {model}:")
+        run_jobs(project, [job for job in jobs if job.name in CHAPTERS], workers)
+        folders[model], parameters = project.results(place), jobs[-1].shown
     settings = {"n_images": parameters["n_images"], "seed": parameters["seed"]}
-    say("choices left open, and the measures of every map ...")
-    environment = kernel_environment(caller)
-    os.environ.update({name: environment[name] for name in (*MEMORY, *THREADS, "GAMLIB_DATA") if name in environment})
+    click.echo("choices left open, and the measures of every map ...")
+    os.environ.update(kernel_environment())
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         waiting = {pool.submit(_extend, profile, model, folder, settings): model for model, folder in folders.items()}
         for future in as_completed(waiting):
             future.result()
-            say(f"  {waiting[future]}")
+            click.echo(f"  {waiting[future]}")
     _publish(project.root / "book" / "results" / profile, profile, folders, settings)
-    say(f"book/results/{profile} is up to date")
-    return []
+    click.echo(f"book/results/{profile} is up to date")
 
 
 def _extend(profile: str, model: str, folder: Path, settings: dict) -> None:
@@ -87,6 +73,7 @@ def _extend(profile: str, model: str, folder: Path, settings: dict) -> None:
 
 
 def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dict) -> None:
+    """Put the backbones' tables together, copy the measures of their maps, say where all came from."""
     import pandas as pd
 
     from gamlib.evaluation.store import sources_digest

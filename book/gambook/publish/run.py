@@ -1,137 +1,162 @@
-"""Run the jobs of a plan, several at a time, each notebook as a process of its own."""
+"""Run the jobs of a plan on doit, several at a time, each notebook as a process of its own."""
 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import click
+from doit.control import TaskControl
+from doit.dependency import Dependency, SqliteDB
+from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
+from doit.reporter import ZeroReporter
+from doit.runner import MThreadRunner
+from doit.task import Task
 
 from gambook.publish.plan import Job
 from gambook.publish.project import Project
-from gambook.publish.provenance import add_provenance
+from gambook.publish.provenance import add_provenance, commit, versions
 
 # One thread for each notebook: sums are then added up in the same order whatever runs beside it.
-THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
+THREADS = {**{f"{library}_NUM_THREADS": "1" for library in LIBRARIES}, "VECLIB_MAXIMUM_THREADS": "1"}
 # glibc gives each large tensor back to the system and asks for fresh pages at the next layer: a third of a forward's
 # time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A notebook that did not get through, and why."""
-
-    name: str
-    reason: str
+class NotebooksFailed(click.ClickException):
+    """Some notebooks did not get through; the text says which and why."""
 
 
 @contextmanager
-def locked(project: Project, say: Callable[[str], None]) -> Iterator[None]:
+def locked(project: Project) -> Iterator[None]:
     """Keep two runs in one checkout from writing the same files."""
     project.build.mkdir(exist_ok=True)
     with open(project.build / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for another gam in this checkout to finish ...")
+            click.echo("waiting for another gam in this checkout to finish ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, force: bool, caller: Path, say: Callable[[str], None]) -> list[Failure]:
+def run_jobs(project: Project, jobs: Sequence[Job], workers: int = 2, force: bool = False) -> None:
     """Run the jobs that are not current, at most `workers` at a time; a failed one stops only those that need it.
 
-    jobs: in an order in which each comes after what it needs. force: run the current ones, too.
-    Returns the failures in the order of the jobs.
+    The order, the workers and whom a failure stops are doit's. What is current stands in the executed notebooks: doit
+    writes its own memory when it ends, so that a killed run would have lost all that it had made.
+
+    Parameters
+    ----------
+    jobs
+        Each after what it needs.
+    force
+        Run the current ones, too.
+
+    Raises
+    ------
+    NotebooksFailed
+        With the reason for each, once all others are done.
     """
-    due = [job for job in jobs if force or not job.is_current()]
-    count = f"{len(jobs)} notebook{'' if len(jobs) == 1 else 's'}"
-    say(f"{count}: {len(jobs) - len(due)} unchanged, {len(due)} to run, {workers} at a time")
-    environment = kernel_environment(caller)
-    failures: dict[str, Failure] = {}
-    # what others wait for comes first, so that the end of a run is not one long notebook alone
-    needed = {need for job in due for need in job.needs}
-    waiting, running = sorted(due, key=lambda job: job.name not in needed), {}
-    done = 0
-    with ThreadPoolExecutor(workers) as pool:
-        while waiting or running:
-            for job in list(waiting):
-                unfinished = {other.name for other in [*waiting, *running.values()]}
-                if len(running) == workers or unfinished & set(job.needs):
-                    continue
-                waiting.remove(job)
-                missing = [need for need in job.needs if need in failures]
-                if missing:
-                    done += 1
-                    failures[job.name] = Failure(job.name, f"not run: it needs {', '.join(missing)}, which failed")
-                    say(f"[{done}/{len(due)}] {job.name}: not run")
-                else:
-                    say(f"running {job.name} ...")
-                    running[pool.submit(_run, job, environment)] = job
-            finished: set[Future] = wait(running, return_when=FIRST_COMPLETED).done if running else set()
-            for future in finished:
-                job = running.pop(future)
-                seconds, reason = future.result()
-                done += 1
-                say(f"[{done}/{len(due)}] {job.name}: {'failed after ' if reason else ''}{seconds:.1f} s")
-                if reason:
-                    failures[job.name] = Failure(job.name, reason)
-    return [failures[job.name] for job in jobs if job.name in failures]
+    due = {job.name for job in jobs if force or not job.is_current()}
+    click.echo(f"{_count(jobs)}: {len(jobs) - len(due)} unchanged, {len(due)} to run, {workers} at a time")
+    environment, made_at, done = kernel_environment(), commit(project.root), itertools.count(1)
+
+    def run(job: Job) -> TaskFailed | None:
+        click.echo(f"running {job.name} ...")
+        start = time.perf_counter()
+        reason = _run(job, environment, made_at)
+        took = f"{'failed after ' if reason else ''}{time.perf_counter() - start:.1f} s"
+        click.echo(f"[{next(done)}/{len(due)}] {job.name}: {took}")
+        return TaskFailed(reason) if reason else None
+
+    names, needed = {job.name for job in jobs}, {need for job in jobs for need in job.needs}
+    tasks = [
+        # doit would catch output by exchanging sys.stdout, which all threads share
+        Task(
+            job.name,
+            [(run, [job])],
+            task_dep=[*names & {*job.needs}],
+            uptodate=[job.name not in due],
+            io={"capture": False},
+        )
+        # what others wait for comes first, so that the end of a run is not one long notebook alone
+        for job in sorted(jobs, key=lambda job: job.name not in needed)
+    ]
+    control, failures = TaskControl(tasks), _Failures(sys.stdout, {})
+    control.process(None)
+    runner = MThreadRunner(Dependency(SqliteDB, ":memory:"), failures, continue_=True, num_process=workers)
+    runner.run_all(control.task_dispatcher())
+    if failures.reasons:
+        lines = [f"  {job.name}, {failures.reasons[job.name]}" for job in jobs if job.name in failures.reasons]
+        raise NotebooksFailed("\n".join([f"{_count(lines)} failed:", *lines]))
 
 
-def _run(job: Job, environment: dict[str, str]) -> tuple[float, str | None]:
-    """Run one job; seconds and, for a failure, its reason. The target appears only when the whole notebook ran."""
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    partial = job.target.with_name(f".{job.target.stem}.partial.ipynb")
-    failed = job.target.with_name(f"{job.target.stem}.failed.ipynb")
-    for stale in (partial, failed):
-        stale.unlink(missing_ok=True)
+class _Failures(ZeroReporter):
+    """Says nothing, and keeps why each task failed."""
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)
+        self.reasons: dict[str, str] = {}
+
+    def add_failure(self, task: Task, fail: BaseFail) -> None:
+        unmet = isinstance(fail, UnmetDependency)
+        self.reasons[task.name] = f"not run: it needs {fail.message}, which failed" if unmet else fail.message
+
+
+def _count(notebooks: Sequence) -> str:
+    return f"{len(notebooks)} notebook{'' if len(notebooks) == 1 else 's'}"
+
+
+def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
+    """Run one job; why it failed. What was whole stays until the new one is, and its name is never on a part."""
     start = time.perf_counter()
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    job.partial.write_text("")
+    job.failed.unlink(missing_ok=True)
     process = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("execute.py"))],
-        input=json.dumps({"source": str(job.source), "target": str(partial), "parameters": job.passed}),
+        input=json.dumps({"source": str(job.source), "target": str(job.partial), "parameters": job.passed}),
         env=environment,
         capture_output=True,
         text=True,
     )
-    seconds = time.perf_counter() - start
-    notebook = json.loads(partial.read_text()) if partial.exists() else {"metadata": {}}
+    text = job.partial.read_text()
+    try:
+        notebook = json.loads(text)
+    except ValueError:  # it could not be begun, or was stopped while it was written
+        notebook = {"metadata": {}}
     if process.returncode == 0:
-        add_provenance(notebook, job, seconds)
-        partial.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
-        os.replace(partial, job.target)
-        return seconds, None
-    job.target.unlink(missing_ok=True)
+        record = {"digest": job.digest, "profile": job.profile, "parameters": job.shown, "versions": versions()}
+        add_provenance(notebook, record | {"seconds": round(time.perf_counter() - start, 1), "commit": made_at})
+        job.partial.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        os.replace(job.partial, job.target)
+        return None
+    if text:
+        os.replace(job.partial, job.failed)
+    else:
+        job.partial.unlink()
     failure = notebook["metadata"].get("gamlib", {}).get("failure")
     if failure is None:
-        return seconds, f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
-    os.replace(partial, failed)
-    return seconds, f"cell {failure['cell']}: {failure['error']}: {failure['message']}\n    kept as {failed}"
+        return f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
+    return f"cell {failure['cell']}: {failure['error']}: {failure['message']}\n    kept as {job.failed}"
 
 
-def kernel_environment(caller: Path) -> dict[str, str]:
-    """Environment of the kernels.
-
-    One thread each, memory kept, the caller's own modules importable, GAMLIB_DATA absolute.
-    """
-    environment = {**MEMORY, **os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONHASHSEED": "0"}
+def kernel_environment() -> dict[str, str]:
+    """Environment of kernels: one thread, memory kept, the user's modules importable, GAMLIB_DATA absolute."""
+    environment = {**MEMORY, **os.environ, **THREADS, "PYTHONHASHSEED": "0"}
     # a kernel runs in the notebook's folder; what the user typed is relative to theirs
     if environment.get("GAMLIB_DATA"):
-        environment["GAMLIB_DATA"] = str((caller / Path(environment["GAMLIB_DATA"]).expanduser()).resolve())
-    paths = [environment.get("PYTHONPATH", ""), str(caller)]
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        environment["GAMLIB_DATA"] = str(Path(environment["GAMLIB_DATA"]).expanduser().resolve())
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(Path.cwd())]))
     return environment
