@@ -119,7 +119,7 @@ class Dot(_PairScore):
 
 
 class Cosine(_PairScore):
-    """The cosine of two embeddings; its gradient is Eq. 5: h(y)/(|h(x)||h(y)|) - s h(x)/|h(x)|^2."""
+    """The cosine of two embeddings; its gradient is Eq. 5: ``h(y) / (|h(x)| |h(y)|) - s h(x) / |h(x)|^2``."""
 
     @staticmethod
     def similarity(a: Tensor, b: Tensor) -> Tensor:
