@@ -14,13 +14,7 @@ from gamlib.boxes import Box
 
 
 class BrokenImage(Exception):
-    """An image that cannot be read. Evaluations skip it, count it and name it.
-
-    Parameters
-    ----------
-    sample_id, reason : str
-        Which image, and why; kept as attributes.
-    """
+    """An image that cannot be read: `sample_id` says which, `reason` why. Evaluations skip, count and name it."""
 
     def __init__(self, sample_id: str, reason: str):
         super().__init__(f"image '{sample_id}' cannot be read: {reason}")
@@ -66,17 +60,7 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One image with its objects.
-
-    Parameters
-    ----------
-    id : str
-        Unique in its data set.
-    image : PIL.Image.Image
-        RGB.
-    objects : tuple of Object
-        What is annotated; may be empty.
-    """
+    """An RGB image with its annotated objects, if any; `id` is unique in its data set."""
 
     id: str
     image: Image.Image
@@ -165,9 +149,9 @@ class Dataset(ABC):
     def labels(self, index: int) -> tuple[str, ...]:
         """Labels of the objects of sample `index`, one an object."""
 
-    @abstractmethod
     def areas(self, index: int) -> tuple[float, ...]:
-        """Box areas relative to the image, in [0, 1], one a boxed object."""
+        """Box areas relative to the image, in [0, 1], one a boxed object; none here."""
+        return ()
 
     def fingerprint(self, index: int) -> Any:
         """What tells sample `index` from another version of it; JSON must hold it."""
