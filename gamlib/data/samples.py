@@ -45,12 +45,8 @@ class Object:
 class Truth:
     """What is annotated of one label in one image, at the size at which a network sees the image.
 
-    Parameters
-    ----------
-    boxes : tuple of Box
-        All boxes of the label.
-    mask, other : (H, W) bool array, optional
-        Union of the masks of the label, and of all other labels; None where there is none.
+    `boxes`: all boxes of the label. `mask` and `other`: (H, W) bool, union of the masks of the label and of all other
+    labels, None where there is none.
     """
 
     boxes: tuple[Box, ...] = ()
@@ -177,7 +173,7 @@ class Subset(Dataset):
     ----------
     dataset : Dataset
     indices : sequence of int
-        From 0 to len(dataset) - 1, none twice.
+        From 0 to len(dataset) - 1, none twice; ValueError else.
 
     Examples
     --------

@@ -19,7 +19,6 @@ MARGIN = 4  # pixels between an object's box and the border
 # Box areas are log-uniform over this range, relative to the scene. Two objects must fit beside each other.
 SMALLEST_AREA = 0.03
 LARGEST_AREA = {"single": 0.5, "two": 0.2, "shared": 0.2}
-PERCENTILES = (100, 25, 10)
 
 # Degrees from the upright, either side. A standing rocket is too slender to fill half an image; it is shown in flight.
 TILT = {"rocket": (28.0, 45.0)}
@@ -42,8 +41,8 @@ class Scene:
 def area_bounds(kind: str, percentile: int) -> tuple[float, float]:
     """Smallest and largest box area of a scene's objects, relative to the image.
 
-    The upper bound is the `percentile`-th percentile of the log-uniform distribution over 3%..50%
-    (25: 6.06%, 10: 3.97%); scenes with two objects also stay below 20%.
+    The upper bound is that percentile of the log-uniform distribution over 3%..50% (25: 6.06%, 10: 3.97%); scenes
+    with two objects also stay below 20%.
     """
     widest = LARGEST_AREA["single"]
     return SMALLEST_AREA, min(SMALLEST_AREA * (widest / SMALLEST_AREA) ** (percentile / 100), LARGEST_AREA[kind])
@@ -53,10 +52,10 @@ class Scenes(Dataset):
     """Square scenes (384 pixels) made of six objects and ten backgrounds, composed when asked for.
 
     By construction, not by chance: both scenes of a pair show the same photograph of the shared object, once
-    mirrored and once not, at another place, size, tilt and colour gain (for the motorcycle: the two views of
-    a stereo pair). Their backgrounds come from different photographs, and never from the object's own. So
-    pairs are closer to each other than two photographs of one class would be, and there are six source
-    objects however large n is: `cluster` is "label".
+    mirrored and once not, at another place, size, tilt and colour gain (for the motorcycle: the two views of a stereo
+    pair). Their backgrounds come from different photographs, and never from the object's own. So pairs are closer to
+    each other than two photographs of one class would be, and there are six source objects however large n is:
+    `cluster` is "label".
 
     Labels take turns, so each is equally frequent when n is a multiple of 12, and equally frequent in both folds
     when n is a multiple of 24. Masks hold the pixels covered at least by half; boxes are tight around masks.
@@ -89,7 +88,7 @@ class Scenes(Dataset):
     def __init__(self, kind: str = "single", n: int = 60, percentile: int = 100, seed: int = 0):
         if kind not in LARGEST_AREA:
             raise ValueError(f"unknown kind of scenes '{kind}'; choose one of {', '.join(LARGEST_AREA)}")
-        if percentile not in PERCENTILES:
+        if percentile not in (100, 25, 10):
             raise ValueError(f"percentile {percentile} is not accepted; choose one of 100 (all sizes), 25, 10")
         if n < 2 or n % 2:
             raise ValueError(f"n = {n} scenes cannot be paired; give an even number of at least 2")
