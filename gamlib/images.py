@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from pathlib import Path
 
@@ -13,19 +12,35 @@ FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF"
 # Networks see a few hundred pixels a side; what a photograph has beyond this only costs memory.
 LONGEST_SIDE = 2048
 # Pillow refuses larger files, which may be small on disk and fill the memory when they are decoded.
-MOST_PIXELS = 2 * Image.MAX_IMAGE_PIXELS
+MOST_PIXELS = 178_956_970
 
 
 def open_image(path: str | Path) -> Image.Image:
     """Read an image file as RGB, upright, with at most 2048 pixels a side.
 
     The rotation that a camera notes in EXIF is applied. What is transparent becomes white. Greyscale, palette,
-    CMYK and 16 bits a pixel become 8-bit RGB. Of an animation the first frame is taken. Larger images are scaled
-    down, up to a limit of 178 million pixels.
-    Errors: FileNotFoundError; ValueError naming the file for what cannot be read or is too large.
+    CMYK and 16 bits a pixel become 8-bit RGB. Of an animation the first frame is taken.
 
-    >>> open_image("holiday.jpg").mode  # doctest: +SKIP
-    'RGB'
+    Parameters
+    ----------
+    path : path
+        JPEG, PNG, WebP, GIF, BMP or TIFF. Larger images are scaled down, up to a limit of 178 million pixels.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        For no file; for one that cannot be read or is too large. Both name it.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> open_image(files("sklearn.datasets.images") / "china.jpg").size
+    (640, 427)
     """
     path = Path(path)
     if not path.is_file():
@@ -42,8 +57,8 @@ def open_image(path: str | Path) -> Image.Image:
         raise ValueError(
             f"image: '{path}' is too large; at most {MOST_PIXELS // 10**6} million pixels are accepted, scale it down"
         ) from error
-    # what Pillow's readers raise for a damaged file or a format that they do not know
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    # Pillow has an error of another kind for each way in which a file can be damaged
+    except Exception as error:
         raise ValueError(f"image: '{path}' cannot be read ({error}); accepted: {FORMATS}") from error
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     return image

@@ -9,20 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gamlib.data.pairs import make_pairs, smallest_objects
-from gamlib.data.samples import BrokenImage, Dataset, Object, Sample, Subset, Truth
+from gamlib.data.samples import BrokenImage, Dataset, Object, Sample, Subset
 
-__all__ = [
-    "DATASETS",
-    "BrokenImage",
-    "Dataset",
-    "Object",
-    "Sample",
-    "Subset",
-    "Truth",
-    "load_dataset",
-    "make_pairs",
-    "smallest_objects",
-]
+__all__ = ["BrokenImage", "Dataset", "Object", "Sample", "Subset", "load_dataset", "make_pairs", "smallest_objects"]
 
 # name -> module of this package and its class: nothing is imported before it is asked for
 DATASETS = {
@@ -31,7 +20,7 @@ DATASETS = {
     "digits": "digits:Digits",
     "imagenet_samples": "imagenet_samples:ImagenetSamples",
     "raccoon": "raccoon:Raccoon",
-    "mnist": "mnist:Mnist",
+    "mnist": "digits:Mnist",
     "imagenet_val": "imagenet_val:ImagenetVal",
     "chestx_ray8": "chest:ChestXray8",
     "coco": "coco:Coco",
@@ -41,16 +30,34 @@ DATASETS = {
 
 
 def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> Dataset:
-    """A data set by name.
+    """A data set by name; no image is decoded before it is asked for.
 
-    photos, scenes, digits come with packages and take no root. imagenet_samples, raccoon, mnist are fetched once
-    and checked by hash; root (default: environment variable GAMLIB_DATA, else a cache folder) is where they lie.
-    imagenet_val, chestx_ray8, coco, voc2007, voc2012 are the user's own copies, in the folder root.
-    options: those of the data set, e.g. split="val2014" for coco, masks=True for voc2012.
-    Errors: ValueError for an unknown name or a file that does not parse (names file and line or tag), TypeError
-        for an option the data set does not have, FileNotFoundError for a missing root or another layout (shows
-        the one looked for), ConnectionError when open data cannot be fetched, ImportError naming the extra.
+    Parameters
+    ----------
+    name : str
+        photos, scenes, digits come with packages. imagenet_samples, raccoon, mnist are fetched once and checked by
+        hash. imagenet_val, chestx_ray8, coco, voc2007, voc2012 are the user's own copies.
+    root : path, optional
+        Folder of the user's own copy; of fetched data, by default that named by the environment variable
+        GAMLIB_DATA, else a cache folder.
+    **options
+        Those of the data set, as split="val2014" for coco, masks=True for voc2012.
 
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name or a damaged file; for an option that the data set does not have.
+    FileNotFoundError, ConnectionError
+        For a missing root or file, or another layout than the one shown; where open data cannot be fetched.
+    ImportError
+        Where a package is missing; names the extra.
+
+    Examples
+    --------
     >>> load_dataset("digits")[0].objects[0].label
     '0'
     """

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import struct
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
 
+from gamlib.boxes import Box
 from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
-
-Box = tuple[float, float, float, float]
-# how Pillow reports a damaged file; a missing one is an OSError, too
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """An object before its image is read. `shape` is whatever the data set needs to draw its mask."""
+    """An object before its image is read; `shape` is whatever the data set needs to draw its mask."""
 
     label: str
     box: Box | None = None
@@ -29,8 +27,8 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class Record:
-    """An image file and its annotations. `size` is (width, height) in pixels, None where nothing states it."""
+class ImageFile:
+    """An image file and its annotations; `size` is (width, height) in pixels, None where nothing states it."""
 
     id: str
     path: Path
@@ -39,29 +37,23 @@ class Record:
 
 
 class AnnotatedImages(Dataset):
-    """Base of the data sets that lie in files. `dropped` counts what was left out of the annotations, by reason.
+    """Base of the data sets that lie in files; `dropped` counts what was left out of the annotations, by reason.
 
-    Errors: FileNotFoundError where none of the images is there, ValueError where nothing is annotated or two images
-    have one id.
+    Records have ids of their own, and at least one image that is there and one object.
     """
 
-    def __init__(self, records: Sequence[Record], dropped: Counter[str] | None = None):
+    def __init__(self, records: Sequence[ImageFile], dropped: Counter[str] | None = None):
         self.records = list(records)
-        self.dropped: dict[str, int] = dict(dropped or {})
-        paths: dict[str, Path] = {}
-        for record in self.records:
-            if record.id in paths:
-                raise ValueError(
-                    f"data set '{self.name}': image '{record.id}' is there twice, as '{paths[record.id]}' and "
-                    f"'{record.path}'; each must have a name of its own"
-                )
-            paths[record.id] = record.path
+        self.dropped = dict(+(dropped or Counter()))
+        twice = [id for id, count in Counter(record.id for record in self.records).items() if count > 1]
+        if twice:
+            raise ValueError(f"data set '{self.name}': image '{twice[0]}' is there twice; give each a name of its own")
         if not any(record.annotations for record in self.records):
             left_out = ", ".join(f"{reason}: {count}" for reason, count in self.dropped.items()) or "nothing"
             raise ValueError(
                 f"data set '{self.name}' is empty: none of its {len(self)} images has an object (left out: {left_out})"
             )
-        if not any(path.is_file() for path in paths.values()):
+        if not any(record.path.is_file() for record in self.records):
             raise FileNotFoundError(
                 f"data set '{self.name}': none of its {len(self)} annotated images is there; looked for "
                 f"'{self.records[0].path}' and so on"
@@ -72,10 +64,21 @@ class AnnotatedImages(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         record = self.records[index]
-        image = open_image(record.path, record.id)
-        if record.size is not None and image.size != record.size:
-            raise BrokenImage(record.id, f"it has {_by(image.size)} pixels, its annotation says {_by(record.size)}")
-        masks = self.masks(record)
+        try:
+            with Image.open(record.path) as file:
+                if file.mode == "F" or file.mode.startswith("I"):
+                    # Pillow would cut them at 255
+                    raise ValueError(
+                        f"its pixels have more than 8 bits (mode {file.mode}); save it with 8 bits a channel"
+                    )
+                # EXIF rotation is not applied: boxes refer to the stored pixels
+                image = file.convert("RGB")
+            if record.size not in (None, image.size):
+                raise ValueError(f"it has {image.size} pixels (width, height), its annotation says {record.size}")
+            masks = self.masks(record, (image.height, image.width))
+        # Pillow and pycocotools have an error of another kind for each way in which a file can be damaged
+        except Exception as error:
+            raise BrokenImage(record.id, str(error)) from error
         objects = (Object(a.label, a.box, mask) for a, mask in zip(record.annotations, masks, strict=True))
         return Sample(record.id, image, tuple(objects))
 
@@ -93,63 +96,90 @@ class AnnotatedImages(Dataset):
     def fingerprint(self, index: int) -> Any:
         """Annotations, and size and time of change of the image's file."""
         record = self.records[index]
+        state = record.path.stat() if record.path.is_file() else None
         annotations = [(a.label, a.box, a.shape) for a in record.annotations]
-        return record.id, record.size, annotations, _file_state(record.path)
+        return record.id, record.size, annotations, state and (state.st_size, state.st_mtime_ns)
 
-    def masks(self, record: Record) -> list[np.ndarray | None]:
-        """One (H, W) bool mask, or None, an annotation."""
+    def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
+        """One bool mask of `shape` (H, W), or None, an annotation."""
         return [None] * len(record.annotations)
 
 
-def open_image(path: Path, sample_id: str) -> Image.Image:
-    """The image as RGB, all of it decoded; BrokenImage if that fails. EXIF rotation is not applied: boxes refer
-    to the stored pixels."""
+class OwnCopy:
+    """The folder of a user's own copy of a data set; the error of what is missing in it shows the layout looked for."""
+
+    def __init__(self, name: str, root: str | Path | None, layout: str):
+        if root is None:
+            raise ValueError(f"data set '{name}' is read from your own copy: give root, the folder with\n{layout}")
+        self.name, self.root, self.layout = name, Path(root).expanduser(), layout
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"data set '{name}': no folder '{root}'; give the folder with\n{layout}")
+
+    def find(self, *candidates: str) -> Path:
+        """The first of the paths below root that is there."""
+        there = [self.root / candidate for candidate in candidates if (self.root / candidate).exists()]
+        if not there:
+            raise self.missing(" or ".join(candidates))
+        return there[0]
+
+    def missing(self, what: str) -> FileNotFoundError:
+        return FileNotFoundError(
+            f"data set '{self.name}': {what} not found in '{self.root}'; looked for this layout:\n{self.layout}"
+        )
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Generator[None, None, None]:
+    """Whatever fails in the block becomes an error that names the file and says what to do."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file '{path}'; unpack or fetch it anew")
     try:
-        with Image.open(path) as image:
-            if image.mode == "F" or image.mode.startswith("I"):
-                # Pillow would cut them at 255
-                raise ValueError(f"its pixels have more than 8 bits (mode {image.mode}); save it with 8 bits a channel")
-            return image.convert("RGB")
-    except DAMAGE as error:
-        raise BrokenImage(sample_id, str(error)) from error
+        yield
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error}"
+        raise ValueError(f"'{path}' is damaged or not as published ({fault}); unpack or fetch it anew") from error
 
 
-def clip_box(box: Box, size: tuple[int, int]) -> Box | None:
-    """The part of a half-open box inside an image of (width, height), None if nothing is left.
+def clip_box(box: Box | None, size: tuple[int, int], dropped: Counter[str]) -> Box | None:
+    """The part of a half-open box inside an image of (width, height); None, and counted in `dropped`, without one.
 
-    >>> clip_box((-5, 10, 20, 30), (100, 20))
+    >>> clip_box((-5, 10, 20, 30), (100, 20), Counter())
     (0, 10, 20, 20)
     """
-    width, height = size
-    x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
-    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
-
-
-def existing(root: Path, candidates: Iterable[str]) -> Path | None:
-    """The first of the candidate paths below root that exists."""
-    return next((root / candidate for candidate in candidates if (root / candidate).exists()), None)
-
-
-def check_root(name: str, root: str | Path | None, layout: str) -> Path:
-    """The root of a user's own copy; the error of a missing one shows the layout that is looked for."""
-    if root is None:
-        raise ValueError(f"data set '{name}' is read from your own copy: give root, the folder with\n{layout}")
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f"data set '{name}': no folder '{root}'; give the folder with\n{layout}")
-    return root
-
-
-def wrong_layout(name: str, root: Path, missing: str, layout: str) -> FileNotFoundError:
-    return FileNotFoundError(f"data set '{name}': {missing} not found in '{root}'; looked for this layout:\n{layout}")
-
-
-def _file_state(path: Path) -> tuple[int, int] | None:
-    if not path.is_file():
+    if box is None:
+        dropped["object without a box"] += 1
         return None
-    state = path.stat()
-    return state.st_size, state.st_mtime_ns
+    x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], size[0]), min(box[3], size[1])
+    # not so for a corner that is no number, either
+    if x0 < x1 and y0 < y1:
+        return x0, y0, x1, y1
+    dropped["box outside the image"] += 1
+    return None
 
 
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
+class XmlObject(NamedTuple):
+    """An object of a VOC annotation; `box` is half-open and counts from 0."""
+
+    name: str
+    box: Box | None
+    difficult: bool
+
+
+def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], list[XmlObject]]:
+    """(width, height) and the objects of an annotation of PASCAL VOC, ImageNet or labelImg.
+
+    `first_pixel` is the number that the file's convention gives the first pixel; both ends of a box lie in it. Only
+    an object's own <bndbox> counts, not those of its parts; that of a truncated object holds what is seen of it.
+    """
+    with reading(path):
+        root = ElementTree.parse(path).getroot()
+        objects = []
+        for element in root.findall("object"):
+            box = None
+            if element.find("bndbox") is not None:
+                corners = (element.findtext(f"bndbox/{tag}", "") for tag in ("xmin", "ymin", "xmax", "ymax"))
+                x0, y0, x1, y1 = (float(corner) - first_pixel for corner in corners)
+                box = x0, y0, x1 + 1, y1 + 1
+            difficult = bool(int(element.findtext("difficult", "0")))
+            objects.append(XmlObject(element.findtext("name", "").strip(), box, difficult))
+        return (int(root.findtext("size/width", "")), int(root.findtext("size/height", ""))), objects

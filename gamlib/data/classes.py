@@ -11,11 +11,7 @@ from timm.data import ImageNetInfo
 
 @functools.cache
 def imagenet_indices() -> dict[str, int]:
-    """WordNet id -> ImageNet-1k class index; the indices number the ids in sorted order.
-
-    >>> imagenet_indices()["n02123045"]
-    281
-    """
+    """WordNet id -> ImageNet-1k class index; the indices number the ids in sorted order."""
     return {wnid: index for index, wnid in enumerate(ImageNetInfo("imagenet-1k").label_names())}
 
 
@@ -27,11 +23,17 @@ def imagenet_index(wnid: str, source: object) -> int:
 
 
 def class_index(name: int | str | None, categories: Sequence[str] | None) -> int | None:
-    """Index of a class that `Dataset.classes` names, in a model's categories.
+    """Index of a class that `Dataset.classes` names, among the outputs of a model.
 
-    An int is an index already, None has no class; a str is looked up.
-    ValueError for a name the model does not know, with the nearest one that it does.
+    Parameters
+    ----------
+    name : int, str or None
+        An int is an index already, None has no class; a str is looked up.
+    categories : sequence of str, optional
+        `Model.categories`; needed for a str, and ValueError where it is not among them.
 
+    Examples
+    --------
     >>> class_index("cat", ["dog", "cat"])
     1
     """

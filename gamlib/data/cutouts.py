@@ -1,4 +1,4 @@
-"""Objects cut out of the photographs and set into a square image."""
+"""What scenes are composed of: objects cut out of the photographs, and colour backgrounds that hold none of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SUBPIXELS = 8
 class Cutout:
     """How one object stands in a scene; everything that decides its pixels.
 
-    photo: photograph it is cut from. flip: mirrored left to right. angle: rotation in radians, clockwise on the
-    screen. scale: scene pixels per photograph pixel. shift: (x, y) added after rotation and scaling, scene pixels.
-    gains: factors on red, green and blue.
+    `photo`: photograph it is cut from. `flip`: mirrored left to right. `angle`: rotation in radians, clockwise on the
+    screen. `scale`: scene pixels per photograph pixel. `shift`: (x, y) in scene pixels, added after both. `gains`:
+    factors on red, green and blue.
     """
 
     photo: str
@@ -89,3 +89,60 @@ def _bled(photo: str) -> np.ndarray:
     inside = binary_erosion(outline_mask(outline_name(photo), *pixels.shape[:2]), border_value=1)
     rows, columns = distance_transform_edt(~inside, return_distances=False, return_indices=True)
     return pixels[rows, columns]
+
+
+@dataclass(frozen=True)
+class Background:
+    """A square region of a photograph or texture, (x, y) its top left pixel.
+
+    `tint`: dark and light RGB colour of a two-colour tone for textures that are grey in the package.
+    """
+
+    origin: str
+    corner: tuple[int, int]
+    side: int
+    tint: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+
+
+# Regions were chosen by eye: each ends before the object of its photograph (checked by a test).
+BACKGROUNDS = {
+    "grass": Background("grass", (0, 0), 512, ((22, 38, 10), (176, 196, 98))),
+    "brick": Background("brick", (0, 0), 512, ((58, 24, 16), (226, 156, 122))),
+    "gravel": Background("gravel", (0, 0), 512, ((44, 30, 18), (236, 208, 170))),
+    "galaxies": Background("galaxies", (0, 0), 512),
+    "sky": Background("temple", (374, 0), 168),
+    "lake": Background("temple", (376, 163), 264),
+    "wood": Background("coffee", (482, 210), 118),
+    "leaf": Background("flower", (0, 40), 164),
+    "leaves": Background("flower", (450, 60), 190),
+    "dusk": Background("rocket", (346, 0), 120),
+}
+
+
+@cache
+def background_pixels(name: str) -> np.ndarray:
+    """The whole region `name`, (side, side, 3) uint8, tinted where its texture is grey."""
+    region = BACKGROUNDS[name]
+    x, y = region.corner
+    pixels = photograph(region.origin)[y : y + region.side, x : x + region.side]
+    if region.tint is None:
+        return pixels
+    dark, light = np.array(region.tint, dtype=np.float32)
+    # Textures use only a part of the grey scale; their own extremes become the two colours of the tone.
+    low, high = np.percentile(pixels, (1, 99))
+    grey = np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1)
+    return np.round(dark + grey[..., None] * (light - dark)).astype(np.uint8)
+
+
+def render_background(name: str, window: tuple[float, float, float], flip: bool, gain: float, size: int) -> np.ndarray:
+    """A (size, size, 3) uint8 view of the region.
+
+    `window`: left, top and side of the square view, in parts of the region's side. `flip`: mirrored left to right.
+    `gain`: factor on all channels.
+    """
+    pixels = background_pixels(name)
+    left, top, side = (part * pixels.shape[0] for part in window)
+    window_box = (left, top, left + side, top + side)
+    view = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC, box=window_box)
+    shown = np.asarray(view, dtype=np.float32)[:, :: -1 if flip else 1]
+    return np.round(np.clip(shown * gain, 0, 255)).astype(np.uint8)

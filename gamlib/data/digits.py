@@ -1,40 +1,81 @@
-"""scikit-learn's handwritten digits, enlarged for LeNet-5."""
+"""Handwritten digits at the size that LeNet-5 takes: scikit-learn's, and MNIST."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from gamlib.data.fetch import data_folder
 from gamlib.data.samples import Dataset, Object, Sample
 
-SIDE = 32
 
+class _DigitImages(Dataset):
+    """Grey images, (N, 32, 32) uint8, with labels "0" to "9": white strokes on black, no boxes."""
 
-class Digits(Dataset):
-    """1,797 digits of 8 x 8 pixels (UCI, 1998; inside scikit-learn), enlarged to 32 x 32 by bicubic interpolation.
+    classes = {str(digit): str(digit) for digit in range(10)}
+    _id: str
 
-    Labels "0" to "9", white strokes on black, no boxes.
-    """
-
-    name = "digits"
-
-    def __init__(self) -> None:
-        self.classes = {str(digit): str(digit) for digit in range(10)}
-        data = load_digits()
-        self._pixels = np.round(data.images * (255 / 16)).astype(np.uint8)
-        self._targets = data.target
+    def __init__(self, pixels: ArrayLike, targets: ArrayLike):
+        self._pixels, self._targets = np.asarray(pixels), np.asarray(targets)
 
     def __len__(self) -> int:
         return len(self._targets)
 
     def __getitem__(self, index: int) -> Sample:
-        image = Image.fromarray(self._pixels[index]).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        label = str(self._targets[index])
-        return Sample(f"digit-{range(len(self))[index]:04d}", image.convert("RGB"), (Object(label),))
+        number = range(len(self))[index]
+        image = Image.fromarray(self._pixels[number]).convert("RGB")
+        return Sample(self._id.format(number), image, (Object(str(self._targets[number])),))
 
     def labels(self, index: int) -> tuple[str, ...]:
         return (str(self._targets[index]),)
 
-    def areas(self, index: int) -> tuple[float, ...]:
-        return ()
+
+class Digits(_DigitImages):
+    """1,797 digits of 8 x 8 pixels (UCI, 1998; inside scikit-learn), enlarged to 32 x 32 by bicubic interpolation."""
+
+    name = "digits"
+    _id = "digit-{:04d}"
+
+    def __init__(self) -> None:
+        data = load_digits()
+        small = map(Image.fromarray, np.round(data.images * (255 / 16)).astype(np.uint8))
+        large = [np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC)) for image in small]
+        super().__init__(np.stack(large), data.target)
+
+
+class Mnist(_DigitImages):
+    """28 x 28 digits (LeCun et al. 1998) on a black margin of 2 pixels; torchvision downloads them with its MD5 check.
+
+    Parameters
+    ----------
+    root : path, optional
+        Folder that holds, or will hold, MNIST/raw; by default `data_folder()`.
+    split : {"test", "train"}
+        10,000 or 60,000 digits.
+    """
+
+    name = "mnist"
+    _id = "mnist-{:05d}"
+
+    def __init__(self, root: str | Path | None = None, split: str = "test"):
+        from torchvision.datasets import MNIST
+
+        if split not in ("test", "train"):
+            raise ValueError(f"split: '{split}', expected one of test, train")
+        root = Path(root).expanduser() if root is not None else data_folder()
+        try:
+            data = MNIST(root, train=split == "train", download=True)
+            super().__init__(np.pad(data.data, ((0, 0), (2, 2), (2, 2))), data.targets)
+            if self._pixels.shape != (len(self), 32, 32) or not np.isin(self._targets, range(10)).all():
+                raise ValueError(f"images {tuple(data.data.shape)}, {len(self)} labels up to {self._targets.max()}")
+        # torchvision has an error of another kind for each way in which a download or a file can be damaged
+        except Exception as error:
+            raise ConnectionError(
+                f"data set 'mnist': the files in '{root / 'MNIST' / 'raw'}' are missing or damaged ({error}); delete "
+                f"them and connect to {', '.join(MNIST.mirrors)} once, or set GAMLIB_DATA to a folder that holds them; "
+                "data set 'digits' needs neither"
+            ) from error

@@ -17,52 +17,31 @@ def data_folder() -> Path:
     return Path(os.environ.get("GAMLIB_DATA") or pooch.os_cache("gamlib")).expanduser()
 
 
-def fetch(folder: str, root: str | Path | None = None, registry: Path = REGISTRY) -> list[Path]:
-    """The files of a registry folder ("raccoon"), sorted by name, each checked against its SHA-256.
+def fetch(folder: str, root: str | Path | None = None) -> list[Path]:
+    """The files of a registry folder, each checked against its SHA-256, and downloaded where missing or different.
 
-    What is missing or differs is downloaded, with a progress bar. A file gets its name only when it is complete
-    and its hash is right, so after an interruption the next call goes on with the first file that is missing.
-    Other files in the folder do not count. root: where the folder lies or will lie; default data_folder().
-    Errors: ConnectionError (offline) or ValueError (hash), each with the file and its URL.
+    A file gets its name only when it is complete and its hash is right, so after an interruption the next call goes
+    on with the first file that is missing. Other files in the folder do not count. `root` is where the folder lies,
+    or will lie, by default `data_folder()`. Paths are sorted. ConnectionError, with file and URL, where it fails.
     """
     root = Path(root).expanduser() if root is not None else data_folder()
     store = pooch.create(path=root, base_url="")
-    store.load_registry(registry)
-    names = [name for name in store.registry if name.startswith(f"{folder}/")]
+    store.load_registry(REGISTRY)
+    names = sorted(name for name in store.registry if name.startswith(f"{folder}/"))
     logger = pooch.get_logger()
     level = logger.level
-    # One bar for the folder instead of pooch's line a file.
+    # one bar for the folder instead of pooch's line a file
     logger.setLevel("WARNING")
     try:
-        for name in tqdm(names, desc=folder, unit="file", disable=_complete(store, names)):
-            _fetch_one(store, name, root)
+        for name in tqdm(names, desc=folder, unit="file", disable=all((root / name).is_file() for name in names)):
+            store.fetch(name)
+    # pooch raises ValueError for a hash
+    except (requests.RequestException, ValueError) as error:
+        state = "is damaged: its SHA-256 is not the registry's" if (root / name).is_file() else "is not there"
+        raise ConnectionError(
+            f"data file '{root / name}' {state}, and it cannot be fetched from {store.get_url(name)} ({error}); "
+            "connect to the network once, or set GAMLIB_DATA to a folder that holds the files"
+        ) from error
     finally:
         logger.setLevel(level)
-    return [root / name for name in sorted(names)]
-
-
-def _fetch_one(store: pooch.Pooch, name: str, root: Path) -> None:
-    url = store.get_url(name)
-    try:
-        store.fetch(name)
-    except requests.RequestException as error:
-        path = root / name
-        if path.is_file():
-            expected = store.registry[name].rpartition(":")[2]
-            raise ConnectionError(
-                f"data file '{path}' is damaged: its SHA-256 is {pooch.file_hash(str(path))}, expected {expected}; it "
-                f"cannot be fetched again from {url} ({error}): delete it and connect to the network once"
-            ) from error
-        raise ConnectionError(
-            f"data file '{name}' is not in '{root}' and cannot be fetched from {url} ({error}); connect to the "
-            "network once, or set GAMLIB_DATA to a folder that holds the files"
-        ) from error
-    except ValueError as error:
-        raise ValueError(
-            f"data file '{name}' from {url} is not the one in the registry ({error}); try again, and if it stays "
-            "so, the source has changed: put the right file into the folder named by GAMLIB_DATA"
-        ) from error
-
-
-def _complete(store: pooch.Pooch, names: list[str]) -> bool:
-    return all((store.abspath / name).is_file() for name in names)
+    return [root / name for name in names]

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, Record
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile
 from gamlib.data.classes import imagenet_index
-from gamlib.data.fetch import REGISTRY, fetch
+from gamlib.data.fetch import fetch
 
 
 class ImagenetSamples(AnnotatedImages):
-    """30 photographs, one a class, without boxes. The label is the WordNet id that begins the file name.
-
-    root: the folder that holds (or will hold) imagenet-samples/; default data_folder().
-    """
+    """30 photographs, one a class, without boxes; the label is the WordNet id that begins the file name."""
 
     name = "imagenet_samples"
 
-    def __init__(self, root: str | Path | None = None, registry: Path = REGISTRY):
-        files = fetch("imagenet-samples", root, registry)
-        super().__init__([Record(f.stem, f, None, (Annotation(f.stem.partition("_")[0]),)) for f in files])
-        labels = [self.labels(index)[0] for index in range(len(files))]
-        self.classes = {label: imagenet_index(label, file) for label, file in zip(labels, files, strict=True)}
+    def __init__(self, root: str | Path | None = None):
+        wnids = {file: file.stem.partition("_")[0] for file in fetch("imagenet-samples", root)}
+        self.classes = {wnid: imagenet_index(wnid, file) for file, wnid in wnids.items()}
+        super().__init__([ImageFile(file.stem, file, None, (Annotation(wnid),)) for file, wnid in wnids.items()])

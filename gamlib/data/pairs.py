@@ -8,13 +8,25 @@ from gamlib.data.samples import Dataset
 
 
 def make_pairs(dataset: Dataset, per_class: int | None, seed: int) -> list[tuple[int, int]]:
-    """Index pairs (i, j) of images that share a label, drawn at random.
+    """Pairs of images that share a label, drawn at random.
 
-    per_class: pairs a label, None for as many as there are. No image is in two pairs, so that pairs are
-    independent: a label with m images left gives at most m // 2 pairs, fewer than per_class if need be. Labels
-    are served in sorted order; an image of several labels is used for the first that draws it.
-    The same seed gives the same pairs. ValueError if no label has two images.
+    No image is in two pairs, so that pairs are independent. Labels are served in sorted order; an image of several
+    labels is used for the first that draws it.
 
+    Parameters
+    ----------
+    dataset : Dataset
+    per_class : int or None
+        Pairs a label, at most m // 2 of the m images it has left; None for all.
+    seed : int
+
+    Returns
+    -------
+    list of (int, int)
+        Indices; ValueError where no label has two images.
+
+    Examples
+    --------
     >>> from gamlib.data import load_dataset
     >>> len(make_pairs(load_dataset("digits"), per_class=2, seed=0))
     20
@@ -40,10 +52,25 @@ def make_pairs(dataset: Dataset, per_class: int | None, seed: int) -> list[tuple
 
 
 def smallest_objects(dataset: Dataset, percentile: float) -> list[int]:
-    """Indices of the images whose object is small: box area over image area at or below the percentile.
+    """Images whose object is small: its box area over the image's at or below a percentile of all.
 
-    percentile: in (0, 100], taken over the images that have a box (the others are left out); the paper uses 25
-    and 10. An image with several boxes counts with its largest one.
+    Parameters
+    ----------
+    dataset : Dataset
+        An image with several boxes counts with its largest one; images without a box are left out.
+    percentile : float
+        In (0, 100]; the paper uses 25 and 10.
+
+    Returns
+    -------
+    list of int
+        Indices; ValueError where no image has a box.
+
+    Examples
+    --------
+    >>> from gamlib.data import load_dataset
+    >>> smallest_objects(load_dataset("photos"), 25)
+    [2, 6]
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile: {percentile}, expected a number in (0, 100]")

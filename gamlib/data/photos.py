@@ -21,7 +21,7 @@ from sklearn.datasets import load_sample_image
 
 from gamlib.data.samples import Dataset, Object, Sample
 
-# Functions instead of file names: the packages themselves know where their files lie.
+# Functions instead of file names: the packages themselves know where their files lie. The last four are textures.
 _READERS = {
     "cat": skimage.data.cat,
     "coffee": skimage.data.coffee,
@@ -30,14 +30,17 @@ _READERS = {
     "motorcycle_right": lambda: skimage.data.stereo_motorcycle()[1],
     "temple": lambda: load_sample_image("china.jpg"),
     "flower": lambda: load_sample_image("flower.jpg"),
+    "grass": skimage.data.grass,
+    "brick": skimage.data.brick,
+    "gravel": skimage.data.gravel,
+    "galaxies": skimage.data.hubble_deep_field,
 }
 
 
 @cache
 def photo_table() -> tuple[dict[str, str], ...]:
-    """The rows of `photos.csv`, one a photograph: photo, label, imagenet, accepted, width, height, licence, ..."""
-    with (files("gamlib.data") / "photos.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file))
+    """The rows of `photos.csv`, one a photograph: photo, label, imagenet, width, height, licence, ..."""
+    return tuple(csv.DictReader((files("gamlib.data") / "photos.csv").read_text(encoding="utf-8").splitlines()))
 
 
 @cache
@@ -54,20 +57,15 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
 
 @cache
 def photograph(name: str) -> np.ndarray:
-    """The photograph `name` as a (H, W, 3) uint8 array, read only once."""
+    """A photograph, (H, W, 3) uint8, or a texture, which may be grey, (H, W); read only once."""
     pixels = np.ascontiguousarray(_READERS[name]())
     pixels.setflags(write=False)
     return pixels
 
 
-def class_indices() -> dict[str, int | None]:
+def class_indices() -> dict[str, int | str | None]:
     """Label -> ImageNet-1k index, None where ImageNet has no such class (rocket, temple)."""
     return {row["label"]: int(row["imagenet"]) if row["imagenet"] else None for row in photo_table()}
-
-
-def accepted_classes() -> dict[str, frozenset[int]]:
-    """Label -> ImageNet-1k indices that are right for it, near-synonyms included; empty where there is none."""
-    return {row["label"]: frozenset(int(index) for index in row["accepted"].split()) for row in photo_table()}
 
 
 @cache
@@ -94,6 +92,8 @@ class Photos(Dataset):
     views of a stereo pair), temple, flower (the large blossom only). Boxes and masks follow the outlines.
     The motorcycle pair is the only pair; it is fixed by construction.
 
+    Examples
+    --------
     >>> photos = Photos()
     >>> photos[3].id, photos[4].id, photos.pairs
     ('motorcycle_left', 'motorcycle_right', ((3, 4),))
@@ -111,10 +111,9 @@ class Photos(Dataset):
         return len(self._rows)
 
     def __getitem__(self, index: int) -> Sample:
-        row = self._rows[index]
+        name = self._rows[index]["photo"]
         mask = self._mask(index)
-        image = Image.fromarray(photograph(row["photo"]))
-        return Sample(row["photo"], image, (Object(row["label"], tight_box(mask), mask),))
+        return Sample(name, Image.fromarray(photograph(name)), (Object(*self.labels(index), tight_box(mask), mask),))
 
     def labels(self, index: int) -> tuple[str, ...]:
         return (self._rows[index]["label"],)

@@ -14,13 +14,7 @@ from gamlib.boxes import Box
 
 
 class BrokenImage(Exception):
-    """An image that cannot be read. Evaluations skip it, count it and name it.
-
-    Parameters
-    ----------
-    sample_id, reason : str
-        Which image, and why; kept as attributes.
-    """
+    """An image that cannot be read: `sample_id` says which, `reason` why. Evaluations skip, count and name it."""
 
     def __init__(self, sample_id: str, reason: str):
         super().__init__(f"image '{sample_id}' cannot be read: {reason}")
@@ -51,12 +45,8 @@ class Object:
 class Truth:
     """What is annotated of one label in one image, at the size at which a network sees the image.
 
-    Parameters
-    ----------
-    boxes : tuple of Box
-        All boxes of the label.
-    mask, other : (H, W) bool array, optional
-        Union of the masks of the label, and of all other labels; None where there is none.
+    `boxes`: all boxes of the label. `mask` and `other`: (H, W) bool, union of the masks of the label and of all other
+    labels, None where there is none.
     """
 
     boxes: tuple[Box, ...] = ()
@@ -66,17 +56,7 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One image with its objects.
-
-    Parameters
-    ----------
-    id : str
-        Unique in its data set.
-    image : PIL.Image.Image
-        RGB.
-    objects : tuple of Object
-        What is annotated; may be empty.
-    """
+    """An RGB image with its annotated objects, if any; `id` is unique in its data set."""
 
     id: str
     image: Image.Image
@@ -165,9 +145,9 @@ class Dataset(ABC):
     def labels(self, index: int) -> tuple[str, ...]:
         """Labels of the objects of sample `index`, one an object."""
 
-    @abstractmethod
     def areas(self, index: int) -> tuple[float, ...]:
-        """Box areas relative to the image, in [0, 1], one a boxed object."""
+        """Box areas relative to the image, in [0, 1], one a boxed object; none here."""
+        return ()
 
     def fingerprint(self, index: int) -> Any:
         """What tells sample `index` from another version of it; JSON must hold it."""
@@ -193,7 +173,7 @@ class Subset(Dataset):
     ----------
     dataset : Dataset
     indices : sequence of int
-        From 0 to len(dataset) - 1, none twice.
+        From 0 to len(dataset) - 1, none twice; ValueError else.
 
     Examples
     --------

@@ -8,18 +8,17 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
-from gamlib.data.backgrounds import BACKGROUNDS, render_background
-from gamlib.data.cutouts import Cutout
+from gamlib.boxes import box_iou
+from gamlib.data.cutouts import BACKGROUNDS, Cutout, render_background
 from gamlib.data.photos import class_indices, photo_table
 from gamlib.data.samples import Dataset, Object, Sample
 
-SIZE = 384  # pixels along each side of a scene
+SCENE_SIDE = 384  # pixels along each side of a scene
 MARGIN = 4  # pixels between an object's box and the border
 
 # Box areas are log-uniform over this range, relative to the scene. Two objects must fit beside each other.
-SMALLEST = 0.03
-LARGEST = {"single": 0.5, "two": 0.2, "shared": 0.2}
-PERCENTILES = (100, 25, 10)
+SMALLEST_AREA = 0.03
+LARGEST_AREA = {"single": 0.5, "two": 0.2, "shared": 0.2}
 
 # Degrees from the upright, either side. A standing rocket is too slender to fill half an image; it is shown in flight.
 TILT = {"rocket": (28.0, 45.0)}
@@ -42,35 +41,42 @@ class Scene:
 def area_bounds(kind: str, percentile: int) -> tuple[float, float]:
     """Smallest and largest box area of a scene's objects, relative to the image.
 
-    The upper bound is the `percentile`-th percentile of the log-uniform distribution over 3%..50%
-    (25: 6.06%, 10: 3.97%); scenes with two objects also stay below 20%.
+    The upper bound is that percentile of the log-uniform distribution over 3%..50% (25: 6.06%, 10: 3.97%); scenes
+    with two objects also stay below 20%.
     """
-    widest = LARGEST["single"]
-    return SMALLEST, min(SMALLEST * (widest / SMALLEST) ** (percentile / 100), LARGEST[kind])
+    widest = LARGEST_AREA["single"]
+    return SMALLEST_AREA, min(SMALLEST_AREA * (widest / SMALLEST_AREA) ** (percentile / 100), LARGEST_AREA[kind])
 
 
 class Scenes(Dataset):
     """Square scenes (384 pixels) made of six objects and ten backgrounds, composed when asked for.
 
-    kind: "single": one object a scene; scenes 2p and 2p + 1 are pair p and show the same label.
-        "two": two different objects that ImageNet has a class for (cat, coffee, motorcycle, flower); no pairs.
-        "shared": two objects a scene; scenes 2p and 2p + 1 share objects[0] and nothing else.
-    n: number of scenes, even. percentile: 100 for all sizes, 25 or 10 for small objects only (`area_bounds`).
-    seed: scenes with the same kind, percentile and seed are the same, whatever n is. Half of the pairs are drawn
-        from `seed` and half from `seed + 1`; `folds` says which, so a threshold for the scenes of one seed is
-        tuned on those of the other.
-
     By construction, not by chance: both scenes of a pair show the same photograph of the shared object, once
-    mirrored and once not, at another place, size, tilt and colour gain (for the motorcycle: the two views of
-    a stereo pair). Their backgrounds come from different photographs, and never from the object's own. So
-    pairs are closer to each other than two photographs of one class would be, and there are six source
-    objects however large n is: `cluster` is "label".
+    mirrored and once not, at another place, size, tilt and colour gain (for the motorcycle: the two views of a stereo
+    pair). Their backgrounds come from different photographs, and never from the object's own. So pairs are closer to
+    each other than two photographs of one class would be, and there are six source objects however large n is:
+    `cluster` is "label".
 
     Labels take turns, so each is equally frequent when n is a multiple of 12, and equally frequent in both folds
-    when n is a multiple of 24. Masks hold the pixels covered
-    at least by half; boxes are tight around masks. Raises ValueError for another kind or percentile, an
-    n that is not even and positive, or a negative seed.
+    when n is a multiple of 24. Masks hold the pixels covered at least by half; boxes are tight around masks.
 
+    Parameters
+    ----------
+    kind : {"single", "two", "shared"}
+        "single": one object a scene; scenes 2p and 2p + 1 are pair p and show the same label. "two": two different
+        objects that ImageNet has a class for; no pairs. "shared": two objects a scene; scenes 2p and 2p + 1 share
+        objects[0] and nothing else.
+    n : int
+        Number of scenes, even.
+    percentile : {100, 25, 10}
+        100 for all sizes, 25 or 10 for small objects only, see `area_bounds`.
+    seed : int
+        Scenes with the same kind, percentile and seed are the same, whatever n is. Half of the pairs are drawn from
+        `seed` and half from `seed + 1`; `folds` says which, so a threshold for the scenes of one seed is tuned on
+        those of the other.
+
+    Examples
+    --------
     >>> scenes = Scenes("single", n=4)
     >>> scenes.pairs, scenes[0].image.size, scenes.labels(0) == scenes.labels(1)
     (((0, 1), (2, 3)), (384, 384), True)
@@ -80,15 +86,16 @@ class Scenes(Dataset):
     cluster = "label"
 
     def __init__(self, kind: str = "single", n: int = 60, percentile: int = 100, seed: int = 0):
-        if kind not in LARGEST:
-            raise ValueError(f"unknown kind of scenes '{kind}'; choose one of {', '.join(LARGEST)}")
-        if percentile not in PERCENTILES:
+        if kind not in LARGEST_AREA:
+            raise ValueError(f"unknown kind of scenes '{kind}'; choose one of {', '.join(LARGEST_AREA)}")
+        if percentile not in (100, 25, 10):
             raise ValueError(f"percentile {percentile} is not accepted; choose one of 100 (all sizes), 25, 10")
         if n < 2 or n % 2:
             raise ValueError(f"n = {n} scenes cannot be paired; give an even number of at least 2")
         if seed < 0:
             raise ValueError(f"seed = {seed} is not accepted; give a whole number of at least 0")
         self.kind, self.percentile, self.seed = kind, percentile, seed
+        self._bounds = area_bounds(kind, percentile)
         self.classes = class_indices()
         self.pairs = None if kind == "two" else tuple((index, index + 1) for index in range(0, n, 2))
         self.folds = tuple(_fold(index // 2) for index in range(n))
@@ -103,11 +110,11 @@ class Scenes(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         scene = self.plan(index)
-        pixels = render_background(scene.background, scene.window, scene.flip, scene.gain, SIZE)
+        pixels = render_background(scene.background, scene.window, scene.flip, scene.gain, SCENE_SIDE)
         objects = []
         for label, cutout, box in zip(scene.labels, scene.cutouts, scene.boxes, strict=True):
             pixels = cutout.paste(pixels)
-            objects.append(Object(label, box, cutout.mask(SIZE)))
+            objects.append(Object(label, box, cutout.mask(SCENE_SIDE)))
         sample_id = f"{self.kind}-{self.percentile}-{self.seed}-{index:05d}"
         return Sample(sample_id, Image.fromarray(pixels), tuple(objects))
 
@@ -115,7 +122,7 @@ class Scenes(Dataset):
         return self.plan(index).labels
 
     def areas(self, index: int) -> tuple[float, ...]:
-        return tuple((x1 - x0) * (y1 - y0) / SIZE**2 for x0, y0, x1, y1 in self.plan(index).boxes)
+        return tuple(map(_area, self.plan(index).boxes))
 
     def plan(self, index: int) -> Scene:
         """Everything that decides scene `index`, without reading a photograph; IndexError past the end."""
@@ -129,7 +136,7 @@ class Scenes(Dataset):
     def _plan_couple(self, couple: int) -> tuple[Scene, Scene]:
         """Plans of scenes 2 * couple and 2 * couple + 1."""
         # All of the state goes into the seed, so that a scene does not depend on the ones drawn before it.
-        kind = list(LARGEST).index(self.kind)
+        kind = list(LARGEST_AREA).index(self.kind)
         rng = np.random.default_rng([self.seed + _fold(couple), kind, self.percentile, couple])
         labels = self._draw_labels(couple, rng)
         mirrored = bool(rng.integers(2))
@@ -161,35 +168,32 @@ class Scenes(Dataset):
 
     def _place(self, photos: list[str], flips: list[bool], rng: np.random.Generator):
         """Cut-outs of `photos` with their boxes: inside the scene, areas within bounds, boxes apart."""
+        smallest, largest = self._bounds
         # Sizes and places are drawn anew as a whole until they fit; with two large objects, one draw in two does.
         while True:
-            cutouts = tuple(self._draw_cutout(photo, flip, rng) for photo, flip in zip(photos, flips, strict=True))
-            if any(cutout is None for cutout in cutouts):
+            drawn = [self._draw_cutout(photo, flip, rng) for photo, flip in zip(photos, flips, strict=True)]
+            cutouts = tuple(cutout for cutout in drawn if cutout is not None)
+            if len(cutouts) < len(drawn):
                 continue
-            boxes = tuple(cutout.box(SIZE) for cutout in cutouts)
-            if all(map(self._area_fits, boxes)) and not any(_overlap(a, b) for a, b in combinations(boxes, 2)):
+            boxes = tuple(cutout.box(SCENE_SIDE) for cutout in cutouts)
+            # boxes in whole pixels must keep the bounds, too, that their outlines keep
+            fit = all(smallest <= _area(box) <= largest for box in boxes)
+            if fit and not any(box_iou(a, b) for a, b in combinations(boxes, 2)):
                 return cutouts, boxes
 
     def _draw_cutout(self, photo: str, flip: bool, rng: np.random.Generator) -> Cutout | None:
         """A cut-out of drawn size, tilt, colour and place, or None where that size and tilt do not fit."""
-        smallest, largest = area_bounds(self.kind, self.percentile)
-        area = float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))) * SIZE**2
+        area = float(np.exp(rng.uniform(*np.log(self._bounds)))) * SCENE_SIDE**2
         angle = float(np.deg2rad(rng.uniform(*TILT.get(photo, DEFAULT_TILT)) * rng.choice((-1, 1))))
-        gains = tuple(float(gain) for gain in rng.uniform(0.9, 1.1) * rng.uniform(0.95, 1.05, size=3))
-        border = Cutout(photo, flip, angle, 1.0, (0.0, 0.0), gains).polygons()[0]
+        red, green, blue = (rng.uniform(0.9, 1.1) * rng.uniform(0.95, 1.05, size=3)).tolist()
+        border = Cutout(photo, flip, angle, 1.0, (0.0, 0.0), (red, green, blue)).polygons()[0]
         low, extent = border.min(axis=0), np.ptp(border, axis=0)
         scale = float(np.sqrt(area / extent.prod()))
-        room = SIZE - 2 * MARGIN - scale * extent
+        room = SCENE_SIDE - 2 * MARGIN - scale * extent
         if (room < 0).any():
             return None
         x, y = MARGIN + rng.uniform(0, 1, size=2) * room - scale * low
-        return Cutout(photo, flip, angle, scale, (float(x), float(y)), gains)
-
-    def _area_fits(self, box: tuple[int, int, int, int]) -> bool:
-        """Whether the box in whole pixels still keeps the bounds that its outline keeps."""
-        smallest, largest = area_bounds(self.kind, self.percentile)
-        x0, y0, x1, y1 = box
-        return smallest <= (x1 - x0) * (y1 - y0) / SIZE**2 <= largest
+        return Cutout(photo, flip, angle, scale, (float(x), float(y)), (red, green, blue))
 
 
 def _fold(couple: int) -> int:
@@ -197,5 +201,5 @@ def _fold(couple: int) -> int:
     return (couple + couple // 6) % 2
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
-    return max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3])
+def _area(box: tuple[int, int, int, int]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1]) / SCENE_SIDE**2

@@ -3,8 +3,6 @@
 import functools
 import hashlib
 import os
-import re
-import socket
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,8 +12,6 @@ from PIL import Image
 
 from gamlib.data import BrokenImage, load_dataset
 from gamlib.data.fetch import data_folder, fetch
-from gamlib.data.imagenet_samples import ImagenetSamples
-from gamlib.data.raccoon import Raccoon
 from gamlib.models import load_model
 
 OPEN_DATA = Path(os.environ.get("GAMLIB_DATA") or Path(__file__).parents[3] / "shared" / "open-data")
@@ -42,8 +38,8 @@ class Counting(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(tmp_path):
-    """A loopback server of two data sets: its registry, its folder and the paths asked for."""
+def server(tmp_path, monkeypatch):
+    """A loopback server of two data sets, as the registry has them: its folder and the paths asked for."""
     source = tmp_path / "source"
     (source / "raccoon" / "annotations").mkdir(parents=True)
     (source / "raccoon" / "images").mkdir()
@@ -63,64 +59,53 @@ def server(tmp_path):
         for p in files
     ]
     registry.write_text("\n".join(lines) + "\n")
-    yield registry, source, asked
+    monkeypatch.setattr("gamlib.data.fetch.REGISTRY", registry)
+    yield source, asked
     http.shutdown()
     http.server_close()
 
 
 def test_fetch_downloads_once_and_goes_on_after_an_interruption(server, tmp_path):
-    registry, _, asked = server
-    files = fetch("raccoon", tmp_path / "cache", registry)
+    _, asked = server
+    files = fetch("raccoon", tmp_path / "cache")
     assert sorted(asked) == ["/raccoon/annotations/raccoon-2.xml", "/raccoon/images/raccoon-2.jpg"]
     folder = tmp_path / "cache" / "raccoon"
     assert files == [folder / "annotations" / "raccoon-2.xml", folder / "images" / "raccoon-2.jpg"]
     assert files[0].read_text() == XML
     files[1].unlink()
     asked.clear()
-    fetch("raccoon", tmp_path / "cache", registry)
+    fetch("raccoon", tmp_path / "cache")
     assert asked == ["/raccoon/images/raccoon-2.jpg"]
 
 
 def test_fetch_replaces_a_damaged_file(server, tmp_path):
-    registry, source, _ = server
+    source, _ = server
     damaged = tmp_path / "cache" / "raccoon" / "images" / "raccoon-2.jpg"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"half")
-    fetch("raccoon", tmp_path / "cache", registry)
+    fetch("raccoon", tmp_path / "cache")
     assert damaged.read_bytes() == (source / "raccoon" / "images" / "raccoon-2.jpg").read_bytes()
 
 
 def test_fetch_refuses_a_wrong_hash_and_leaves_nothing(server, tmp_path):
-    registry, source, _ = server
-    (source / "raccoon" / "images" / "raccoon-2.jpg").write_bytes(b"something else")
-    with pytest.raises(ValueError, match=r"data file 'raccoon/images/raccoon-2.jpg' from http://127.*hash"):
-        fetch("raccoon", tmp_path / "cache", registry)
+    (server[0] / "raccoon" / "images" / "raccoon-2.jpg").write_bytes(b"something else")
+    with pytest.raises(ConnectionError, match=r"raccoon-2.jpg' is not there, .* from http://127.*hash"):
+        fetch("raccoon", tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.jpg"))
 
 
-def test_fetch_offline_names_file_url_and_folder_variable(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_fetch_offline_names_file_url_and_folder_variable(tmp_path, monkeypatch):
     registry = tmp_path / "registry.txt"
-    registry.write_text(f"raccoon/a.xml sha256:{'0' * 64} http://127.0.0.1:{port}/a.xml\n")
-    with pytest.raises(ConnectionError, match=rf"'raccoon/a.xml'.*http://127.0.0.1:{port}/a.xml.*GAMLIB_DATA"):
-        fetch("raccoon", tmp_path / "cache", registry)
-
-
-def test_fetch_offline_says_that_a_file_is_damaged(server, tmp_path):
-    registry, source, _ = server
-    damaged = tmp_path / "cache" / "raccoon" / "images" / "raccoon-2.jpg"
-    damaged.parent.mkdir(parents=True)
-    damaged.write_bytes(b"half")
-    expected = hashlib.sha256((source / "raccoon" / "images" / "raccoon-2.jpg").read_bytes()).hexdigest()
-    registry.write_text(re.sub(r"http://127.0.0.1:\d+", "http://127.0.0.1:9", registry.read_text()))
-    (tmp_path / "cache" / "raccoon" / "annotations").mkdir()
-    (tmp_path / "cache" / "raccoon" / "annotations" / "raccoon-2.xml").write_text(XML)
-    found = hashlib.sha256(b"half").hexdigest()
-    text = rf"'{damaged}' is damaged: its SHA-256 is {found}, expected {expected}; .*127.0.0.1:9.*: delete it"
-    with pytest.raises(ConnectionError, match=text):
-        fetch("raccoon", tmp_path / "cache", registry)
+    registry.write_text(f"raccoon/a.xml sha256:{'0' * 64} http://127.0.0.1:9/a.xml\n")
+    monkeypatch.setattr("gamlib.data.fetch.REGISTRY", registry)
+    with pytest.raises(ConnectionError, match=r"raccoon/a.xml' is not there, .*http://127.0.0.1:9/a.xml.*GAMLIB_DATA"):
+        fetch("raccoon", tmp_path / "cache")
+    (tmp_path / "cache/raccoon").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "cache/raccoon/a.xml").write_text("half")
+    with pytest.raises(
+        ConnectionError, match=r"a.xml' is damaged: its SHA-256 is not the registry's, .*connect to the"
+    ):
+        fetch("raccoon", tmp_path / "cache")
 
 
 def test_data_folder_is_named_by_the_environment(monkeypatch, tmp_path):
@@ -133,7 +118,7 @@ def test_raccoon_boxes_are_half_open_and_counted(server, tmp_path):
     (tmp_path / "cache/raccoon/annotations").mkdir(parents=True)
     for name in ("._raccoon-2.xml", "mine.xml"):
         (tmp_path / "cache/raccoon/annotations" / name).write_text("no XML")
-    data = Raccoon(tmp_path / "cache", server[0])
+    data = load_dataset("raccoon", tmp_path / "cache")
     assert len(data) == 1
     assert data[0].objects[0].box == (0, 10, 40, 20)
     assert data.labels(0) == ("raccoon",)
@@ -143,7 +128,7 @@ def test_raccoon_boxes_are_half_open_and_counted(server, tmp_path):
 
 
 def test_undecodable_image_is_broken_but_its_label_is_known(server, tmp_path):
-    data = ImagenetSamples(tmp_path / "cache", server[0])
+    data = load_dataset("imagenet_samples", tmp_path / "cache")
     assert (data.labels(0), data.classes) == (("n02123045",), {"n02123045": 281})
     with pytest.raises(BrokenImage, match="image 'n02123045_tabby' cannot be read: cannot identify") as error:
         data[0]
@@ -164,14 +149,6 @@ def test_imagenet_samples_have_the_class_of_their_file_name():
     names = load_model("efficientnet_lite0", weights=None).categories
     told = [record.id.partition("_")[2].replace("_", " ").lower() for record in data.records]
     assert [names[data.classes[data.labels(i)[0]]].lower() for i in range(30)] == told
-
-
-def test_mnist_offline_names_folder_and_variable(monkeypatch, tmp_path):
-    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(ConnectionError, match=r"(?s)not in .*MNIST.*127.0.0.1:9.*GAMLIB_DATA"):
-        load_dataset("mnist", tmp_path)
-    with pytest.raises(ValueError, match="split: 'val', expected one of test, train"):
-        load_dataset("mnist", tmp_path, split="val")
 
 
 @pytest.fixture
@@ -197,31 +174,29 @@ def test_mnist_from_files_in_the_published_format(mnist):
     assert data[1].image.getpixel((31, 31)) == (0, 0, 0)
 
 
-IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
-
-
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        (IMAGES, lambda content: b""),
-        (IMAGES, lambda content: content[:-1]),
-        (IMAGES, lambda content: b"\x1f\x8b" + content),
-        (IMAGES, lambda content: bytes([0, 0, 8, 3, 0, 0, 0, 1]) + content[8 : 16 + 28 * 28]),
-        (LABELS, lambda content: content[:-1]),
-        (LABELS, lambda content: content[:-1] + b"\x0a"),
+        ("images-idx3", lambda content: content[:-1]),
+        # one image for two labels
+        ("images-idx3", lambda content: bytes([0, 0, 8, 3, 0, 0, 0, 1]) + content[8 : 16 + 28 * 28]),
+        ("labels-idx1", lambda content: content[:-1] + b"\x0a"),
+        ("images-idx3", None),
     ],
 )
-def test_mnist_damaged_files(mnist, name, change):
-    path = mnist / "MNIST" / "raw" / name
-    path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(ValueError, match=rf"'{IMAGES}' or '{LABELS}' in '.*raw' cannot be read .*delete both"):
-        load_dataset("mnist", mnist)
-    assert len(load_dataset("mnist", mnist, split="train")) == 1
-
-
-def test_mnist_damaged_archive_offline(mnist, monkeypatch):
+def test_mnist_missing_or_damaged_files(mnist, monkeypatch, name, change):
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
-    (mnist / "MNIST" / "raw" / IMAGES).unlink()
-    (mnist / "MNIST" / "raw" / f"{IMAGES}.gz").write_bytes(b"half")
-    with pytest.raises(ConnectionError, match=r"the files are not in '.*raw', or not whole, and cannot be fetched"):
+    path = mnist / "MNIST" / "raw" / f"t10k-{name}-ubyte"
+    if change:
+        path.write_bytes(change(path.read_bytes()))
+    else:
+        path.unlink()
+    text = r"(?s)the files in '.*raw' are missing or damaged .*; delete them and connect to http://127.0.0.1:9/ once"
+    with pytest.raises(ConnectionError, match=text):
         load_dataset("mnist", mnist)
+
+
+def test_mnist_has_two_splits(mnist):
+    assert len(load_dataset("mnist", mnist, split="train")) == 1
+    with pytest.raises(ValueError, match="split: 'val', expected one of test, train"):
+        load_dataset("mnist", mnist, split="val")

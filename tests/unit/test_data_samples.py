@@ -54,9 +54,6 @@ class Files(Dataset):
     def labels(self, index):
         return ("cat",)
 
-    def areas(self, index):
-        return ()
-
 
 def test_whatever_a_reader_raises_is_a_broken_image():
     with pytest.raises(BrokenImage, match="image 'first' cannot be read: it is cut short"):

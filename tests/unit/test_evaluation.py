@@ -22,7 +22,7 @@ import gamlib.evaluation
 from gamlib.boxes import THRESHOLDS
 from gamlib.controls import CONTROLS
 from gamlib.data import Subset
-from gamlib.data.annotated import AnnotatedImages, Annotation, Record
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile
 from gamlib.evaluation import Settings
 from gamlib.evaluation.plan import ROWS, make_plan
 from gamlib.evaluation.results import grid_columns, measures
@@ -260,7 +260,7 @@ def test_another_version_of_a_data_set_has_another_digest(tiny, tmp_path):
 
 
 def one_file(path: Path, box, shape) -> AnnotatedImages:
-    data = AnnotatedImages([Record("one", path, (8, 8), (Annotation("red", box, shape),))])
+    data = AnnotatedImages([ImageFile("one", path, (8, 8), (Annotation("red", box, shape),))])
     data.name, data.classes = "files", {"red": None}
     return data
 

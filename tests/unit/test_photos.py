@@ -8,7 +8,6 @@ import torch
 import gamlib
 from gamlib.data.photos import (
     Photos,
-    accepted_classes,
     class_indices,
     outline_mask,
     outlines,
@@ -40,9 +39,6 @@ def test_classes_are_imagenet_indices_or_none():
         "cat": 285, "coffee": 967, "rocket": None, "motorcycle": 665, "temple": None, "flower": 985,
     }  # fmt: skip
     assert Photos().classes == class_indices()
-    assert accepted_classes()["cat"] == {281, 282, 283, 284, 285}
-    assert accepted_classes()["rocket"] == accepted_classes()["temple"] == frozenset()
-    assert all(index is None or index in accepted_classes()[label] for label, index in class_indices().items())
 
 
 @pytest.mark.parametrize("row", photo_table(), ids=PHOTOS)
@@ -97,9 +93,11 @@ def test_index_past_the_end():
         Photos()[7]
 
 
-def test_model_finds_an_accepted_class_wherever_imagenet_has_one():
+def test_model_finds_the_class_or_a_near_synonym_wherever_imagenet_has_one():
+    # five kinds of cats; coffee mug, espresso and cup; moped and motor scooter
+    synonyms = {"cat": range(281, 286), "coffee": (504, 967, 968), "motorcycle": (665, 670), "flower": (985,)}
     model, photos = gamlib.load_model("efficientnet_lite0"), Photos()
     known = [index for index in range(7) if photos.classes[photos.labels(index)[0]] is not None]
     top = model.logits(torch.stack([model.transform(photos[index].image) for index in known])).argmax(dim=1)
     for index, best in zip(known, top.tolist(), strict=True):
-        assert best in accepted_classes()[photos.labels(index)[0]]
+        assert best in synonyms[photos.labels(index)[0]]

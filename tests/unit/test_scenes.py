@@ -4,10 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gamlib.data.backgrounds import BACKGROUNDS, background_pixels
-from gamlib.data.cutouts import Cutout
+from gamlib.data.cutouts import BACKGROUNDS, Cutout, background_pixels
 from gamlib.data.photos import outline_mask, photo_table
-from gamlib.data.scenes import SIZE, Scenes, area_bounds
+from gamlib.data.scenes import SCENE_SIDE, Scenes, area_bounds
 
 KINDS = ("single", "two", "shared")
 
@@ -73,14 +72,14 @@ def test_areas_of_all_sizes_are_log_uniform():
 def test_boxes_are_tight_around_masks_and_inside_the_scene(kind):
     scenes = Scenes(kind, n=12)
     for index, sample in enumerate(scenes):
-        assert sample.image.size == (SIZE, SIZE) and sample.image.mode == "RGB"
+        assert sample.image.size == (SCENE_SIDE, SCENE_SIDE) and sample.image.mode == "RGB"
         assert tuple(thing.label for thing in sample.objects) == scenes.labels(index)
         for thing, area in zip(sample.objects, scenes.areas(index), strict=True):
-            assert thing.mask.shape == (SIZE, SIZE) and thing.mask.dtype == bool
+            assert thing.mask.shape == (SCENE_SIDE, SCENE_SIDE) and thing.mask.dtype == bool
             assert thing.box == tight(thing.mask)
             x0, y0, x1, y1 = thing.box
-            assert area == (x1 - x0) * (y1 - y0) / SIZE**2
-            assert min(x0, y0) >= 3 and max(x1, y1) <= SIZE - 3
+            assert area == (x1 - x0) * (y1 - y0) / SCENE_SIDE**2
+            assert min(x0, y0) >= 3 and max(x1, y1) <= SCENE_SIDE - 3
 
 
 def test_masks_have_the_area_that_the_shoelace_formula_gives():
@@ -91,16 +90,16 @@ def test_masks_have_the_area_that_the_shoelace_formula_gives():
         expected = shoelace(border) - sum(shoelace(hole) for hole in holes)
         length = np.linalg.norm(border - np.roll(border, 1, axis=0), axis=1).sum()
         # A bias of a tenth of a pixel all along the border would break this.
-        assert abs(int(cutout.mask(SIZE).sum()) - expected) < 0.1 * length
+        assert abs(int(cutout.mask(SCENE_SIDE).sum()) - expected) < 0.1 * length
 
 
 def test_only_the_objects_differ_from_the_background():
     scenes = Scenes(n=2)
     sample, cutout = scenes[0], scenes.plan(0).cutouts[0]
-    flat = np.full((SIZE, SIZE, 3), 7, dtype=np.uint8)
+    flat = np.full((SCENE_SIDE, SCENE_SIDE, 3), 7, dtype=np.uint8)
     pasted = cutout.paste(flat)
-    assert (pasted[cutout.alpha(SIZE) == 0] == 7).all()
-    full = cutout.alpha(SIZE) == 255
+    assert (pasted[cutout.alpha(SCENE_SIDE) == 0] == 7).all()
+    full = cutout.alpha(SCENE_SIDE) == 255
     assert np.array_equal(pasted[full], np.asarray(sample.image)[full])
 
 
