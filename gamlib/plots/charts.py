@@ -7,8 +7,8 @@ spare colours. Where the interval of a mean is known, the columns `low` and `hig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypedDict, Unpack
 
 import matplotlib as mpl
 import numpy as np
@@ -20,14 +20,38 @@ from gamlib.controls import CONTROLS
 from gamlib.methods import METHODS
 from gamlib.plots.figures import STYLE, WIDTH, Picture, color_of, new_figure, title_of
 
-HEIGHT = 3.4  # inches
 # Unlike any method's colour, for readers with any colour vision.
 SPARE = ("#661100", "#332288", "#c9a227", "#882255", "#111111")
 DASHES = ("", (5, 2), (6, 2, 1.5, 2), (1.5, 1.5), (9, 3))
 MARKERS = ("o", "X", "s", "^", "D")
 # seaborn makes its intervals from observations: of a low end, a mean and a high end the median is the mean, and the
 # interval that holds all of them reaches from end to end
-GIVEN = {"estimator": "median", "errorbar": ("pi", 100)}
+GIVEN: dict[str, Any] = {"estimator": "median", "errorbar": ("pi", 100)}
+
+
+class Layout(TypedDict, total=False):
+    """What every chart takes by name.
+
+    Attributes
+    ----------
+    row, column : str
+        Columns of the frame with panels for each of their values, which are the titles of y axes, and of columns.
+    share : str
+        The panels that have one y axis: "all" of them (default), each "row", or "none".
+    titles : mapping
+        Value of `hue` -> what it is called, if not as everywhere.
+    height : float
+        Inches; 3.4 by default.
+    note : str
+        Small print below.
+    """
+
+    row: str
+    column: str
+    share: Literal["all", "row", "none"]
+    titles: Mapping[str, str]
+    height: float
+    note: str
 
 
 def lines(
@@ -37,13 +61,10 @@ def lines(
     hue: str,
     *,
     points: pd.DataFrame | None = None,
-    column: str = "",
     band: str = "",
     spans: Mapping[str, tuple[float, float]] | None = None,
     log_y: bool = False,
-    titles: Mapping[str, str] | None = None,
-    height: float = HEIGHT,
-    note: str = "",
+    **layout: Unpack[Layout],
 ) -> Picture:
     """Each series as a line, from row to row; it breaks where a value is not finite.
 
@@ -54,59 +75,41 @@ def lines(
         Its columns.
     points : DataFrame, optional
         More series with the same columns, drawn as points.
-    column : str
-        A column with a panel for each of its values, each with its own y axis.
     band : str
         An `errorbar` of seaborn, e.g. "sd": the line passes through the mean of the rows with one x.
     spans : mapping, optional
         Name -> (from, to): hatched stretches of x.
     log_y : bool
-    titles : mapping, optional
-        Value of `hue` -> its name in the legend.
-    height : float
-        Inches.
-    note : str
-        Small print below.
+    **layout
+        See Layout.
 
     Examples
     --------
     >>> lines(pd.DataFrame({"x": [0, 1], "y": [0, 2], "curve": "twice"}), "x", "y", "curve")
     Picture(6.2 x 3.4 inches)
     """
-    names = list(pd.concat([frame[hue], *([] if points is None else [points[hue]])]).unique())
-    look = {"x": x, "y": y, "hue": hue, "style": hue, "palette": _palette(names)}
-    how = {"errorbar": band} if band else {"estimator": None, "sort": False}
-    # seaborn joins the neighbours of a NaN, but not those of an infinity
-    frame = frame if band else frame.fillna({y: np.inf})
+    points = frame.iloc[:0] if points is None else points.reset_index(drop=True)
+    names = [*frame[hue].unique(), *points[hue].unique()]
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "style": hue, "palette": _palette(names)}
+    # seaborn would join the neighbours of a value that is not finite: each run between such values is its own line
+    frame = frame.assign(run=(~np.isfinite(frame[y])).cumsum())
+    how: dict[str, Any] = {"errorbar": band} if band else {"estimator": None, "sort": False, "units": "run"}
+    how["dashes"] = dict(zip(names, DASHES, strict=False))
+    dots = {"markers": dict(zip(names, MARKERS, strict=False)), "s": 36, "linewidth": 0, "alpha": 0.8}
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
         for name, (low, high) in (spans or {}).items():
             axes.axvspan(low, high, facecolor="#e8e8e8", hatch="///", linewidth=0, label=name)
-        sns.lineplot(part, **look, **how, dashes=dict(zip(names, DASHES, strict=False)), linewidth=1.8, ax=axes)
-        if points is not None:
-            markers = dict(zip(names, MARKERS, strict=False))
-            sns.scatterplot(
-                points.reset_index(drop=True), **look, markers=markers, s=36, linewidth=0, alpha=0.8, ax=axes
-            )
+        sns.lineplot(part, **look, **how, linewidth=1.8, ax=axes)
+        if len(points):
+            sns.scatterplot(points, **look, **dots, ax=axes)
         if log_y:
             axes.set_yscale("log")
 
-    return _chart(draw, frame, x, y, titles, height, note, column=column, share="none")
+    return _chart(draw, frame, x, y, **layout)
 
 
-def intervals(
-    frame: pd.DataFrame,
-    x: str,
-    y: str,
-    hue: str,
-    *,
-    row: str = "",
-    column: str = "",
-    share: Literal["all", "row"] = "all",
-    titles: Mapping[str, str] | None = None,
-    height: float = HEIGHT,
-    note: str = "",
-) -> Picture:
+def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[Layout]) -> Picture:
     """Means at a few steps, each with its interval, joined; from zero.
 
     Parameters
@@ -115,12 +118,8 @@ def intervals(
         One row a mean; `low` and `high` are NaN where it has no interval.
     x, y, hue : str
         Its columns.
-    row, column : str
-        Columns with panels for each of their values; those of `row` are titles of y axes.
-    share : str
-        Which panels have one y axis.
-    titles, height, note
-        As in `lines`.
+    **layout
+        See Layout.
 
     Examples
     --------
@@ -129,14 +128,15 @@ def intervals(
     Picture(6.2 x 3.4 inches)
     """
     names = list(frame[hue].unique())
-    look = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": _palette(names)}
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": _palette(names), **GIVEN}
     look |= {"linestyles": [":" if name in CONTROLS else "-" for name in names], "markers": list(MARKERS[: len(names)])}
+    look |= {"dodge": 0.2 * (len(names) > 1), "markersize": 4, "linewidth": 1.5, "err_kws": {"linewidth": 1}}
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
-        sns.pointplot(part, **look, **GIVEN, dodge=0.2, markersize=4, linewidth=1.5, err_kws={"linewidth": 1}, ax=axes)
+        sns.pointplot(part, **look, ax=axes)
         axes.set_ylim(0, None)
 
-    return _chart(draw, _observed(frame, y), x, y, titles, height, note, row, column, share)
+    return _chart(draw, _observed(frame, y), x, y, **layout)
 
 
 def bars(
@@ -146,8 +146,7 @@ def bars(
     hue: str,
     *,
     level: tuple[str, float] | None = None,
-    titles: Mapping[str, str] | None = None,
-    note: str = "",
+    **layout: Unpack[Layout],
 ) -> Picture:
     """Bars side by side: in each group one of each series, with its interval, where known, and its value above.
 
@@ -159,8 +158,8 @@ def bars(
         Its columns.
     level : (str, float), optional
         Name and height of a line across all, e.g. a control.
-    titles, note
-        As in `lines`.
+    **layout
+        See Layout.
 
     Examples
     --------
@@ -169,26 +168,24 @@ def bars(
     Picture(6.2 x 3.4 inches)
     """
     names = list(frame[hue].unique())
-    look = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": _palette(names), "saturation": 1, "width": 0.84}
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": _palette(names), **GIVEN}
+    look |= {"saturation": 1, "width": 0.84, "err_kws": {"linewidth": 1, "color": "#333333"}}
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
-        sns.barplot(part, **look, **GIVEN, err_kws={"linewidth": 1, "color": "#333333"}, ax=axes)
+        sns.barplot(part, **look, ax=axes)
         for name, drawn in zip(names, axes.containers, strict=True):
             tops = part[part[hue] == name].groupby(x, sort=False)[y].max()
             for bar, top in zip(drawn, tops, strict=True):
-                at = (bar.get_x() + bar.get_width() / 2, top)
-                label = f"{bar.get_height():.0f}"
-                axes.annotate(label, at, (0, 2), textcoords="offset points", ha="center", fontsize=9)
+                place: Any = {"xy": (bar.get_x() + bar.get_width() / 2, top), "xytext": (0, 2), "ha": "center"}
+                axes.annotate(f"{bar.get_height():.0f}", **place, textcoords="offset points", fontsize=9)
         if level:
             axes.axhline(level[1], color=_palette([level[0]])[level[0]], linestyle="--", linewidth=1.4, label=level[0])
         axes.tick_params(axis="x", length=0)
 
-    return _chart(draw, _observed(frame, y), x, y, titles, HEIGHT, note)
+    return _chart(draw, _observed(frame, y), x, y, **layout)
 
 
-def swarms(
-    frame: pd.DataFrame, x: str, y: str, *, column: str = "", titles: Mapping[str, str] | None = None, note: str = ""
-) -> Picture:
+def swarms(frame: pd.DataFrame, x: str, y: str, **layout: Unpack[Layout]) -> Picture:
     """Each value as a point in the line of its series, and an upright bar at their mean.
 
     Parameters
@@ -196,16 +193,17 @@ def swarms(
     frame : DataFrame
     x, y : str
         Its columns: values and series.
-    column, titles, note
-        As in `lines`.
+    **layout
+        See Layout.
 
     Examples
     --------
     >>> swarms(pd.DataFrame({"rank correlation": [0.1, 0.3], "map": "random_7x7"}), "rank correlation", "map")
     Picture(6.2 x 3.4 inches)
     """
-    look = {"x": x, "y": y, "hue": y, "palette": _palette(list(frame[y].unique())), "legend": False}
-    labels = [_title(name, titles) for name in look["palette"]]
+    palette = _palette(frame[y].unique())
+    look: dict[str, Any] = {"x": x, "y": y, "hue": y, "palette": palette, "legend": False}
+    labels = [title_of(name, layout.get("titles")) for name in palette]
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
         axes.axvline(0, color="#999999", linewidth=0.8, zorder=0)
@@ -213,20 +211,17 @@ def swarms(
         sns.pointplot(part, **look, errorbar=None, linestyle="none", marker="|", markersize=24, ax=axes)
         axes.set_yticks(range(len(labels)), labels)
 
-    return _chart(draw, frame, x, "", titles, HEIGHT, note, column=column)
+    return _chart(draw, frame, x, "", **layout)
 
 
-def _palette(names: Sequence[str]) -> dict[str, str]:
+def _palette(names: Iterable[str]) -> dict[str, str]:
     """The colour of each name."""
+    names = list(names)
     others = [name for name in names if name not in METHODS and name not in CONTROLS]
-    if len(names) > len(DASHES) or len(others) > len(SPARE):
+    if len(names) > len(DASHES):
         raise ValueError(f"hue: got {len(names)} series; at most {len(DASHES)} can be told apart, leave some out")
     spare = dict(zip(others, SPARE, strict=False))
     return {name: spare.get(name) or color_of(name) for name in names}
-
-
-def _title(name: str, titles: Mapping[str, str] | None) -> str:
-    return (titles or {}).get(name, title_of(name))
 
 
 def _observed(frame: pd.DataFrame, y: str) -> pd.DataFrame:
@@ -239,12 +234,13 @@ def _chart(
     frame: pd.DataFrame,
     x: str,
     y: str,
-    titles: Mapping[str, str] | None,
-    height: float,
-    note: str,
+    *,
     row: str = "",
     column: str = "",
     share: Literal["all", "row", "none"] = "all",
+    titles: Mapping[str, str] | None = None,
+    height: float = 3.4,
+    note: str = "",
 ) -> Picture:
     """Each panel drawn with its part of the frame; the legend stands above all, where it covers nothing."""
     figure = new_figure(height, note=note)
@@ -260,19 +256,17 @@ def _chart(
                 part = part[part[name] == value] if name else part
             draw(axes, part.reset_index(drop=True))  # seaborn refuses row labels that occur twice
             keys |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-            if axes.get_legend():
-                axes.get_legend().remove()
-            axes.set_xlabel(x)
-            axes.set_ylabel((below if row else "" if column else y) if number % across == 0 else "")
+            if (own := axes.get_legend()) is not None:
+                own.remove()
+            first = number % across == 0
+            axes.set(xlabel=x, ylabel=(below if row else "" if column else y) if first else "")
             axes.set_title(beside if number < len(over) else "")
-        names = [str(name) for name in frame[x].unique()]
-        if frame[x].dtype.kind not in "fiu" and sum(map(len, names)) > 70 / across:
+        steps = [str(name) for name in frame[x].unique()]
+        if not pd.api.types.is_numeric_dtype(frame[x]) and sum(map(len, steps)) > 70 / across:
             for label in (label for axes in fields[-1] for label in axes.get_xticklabels()):
                 label.set(rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
         if keys:
-            labels = [_title(name, titles) for name in keys]
-            columns = int(WIDTH / (0.65 + 0.09 * max(map(len, labels))))
-            figure.legend(
-                list(keys.values()), labels, loc="outside upper left", ncols=max(1, min(columns, len(labels)))
-            )
+            labels = [title_of(name, titles) for name in keys]
+            fitting = int(WIDTH / (0.65 + 0.09 * max(map(len, labels))))
+            figure.legend(keys.values(), labels, loc="outside upper left", ncols=max(1, min(fitting, len(labels))))
     return Picture(figure)

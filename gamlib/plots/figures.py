@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -33,21 +34,21 @@ STYLE = {
 }
 WIDTH = 6.2  # inches
 # The roles of boxes: apart for readers with any colour vision, and with a dark rim on light and on dark.
-TRUE_BOX = "#2f9bff"
+TRUE_BOX = "#3aa5ff"
 FOUND_BOX = "#6eeb5a"
 GREYS = dict(zip(CONTROLS, sns.color_palette("Greys_d", len(CONTROLS)).as_hex(), strict=True))
 
 
-def title_of(name: str) -> str:
-    """What figures and tables call a method or a control; any other name as it is.
+def title_of(name: str, titles: Mapping[str, str] | None = None) -> str:
+    """What figures and tables call a method or a control; any other name, and what `titles` renames, as given.
 
     Examples
     --------
     >>> title_of("gam"), title_of("constant_box"), title_of("gam_max")
     ('GAM', 'constant box', 'gam_max')
     """
-    known = METHODS | CONTROLS
-    return known[name].title if name in known else name
+    known = {key: each.title for key, each in (METHODS | CONTROLS).items()} | dict(titles or {})
+    return known.get(name, name)
 
 
 def color_of(name: str) -> str:
@@ -78,7 +79,7 @@ class Picture:
         "jpeg" for photographs, "png" for charts.
     """
 
-    def __init__(self, figure: Figure, kind: str = "png"):
+    def __init__(self, figure: Figure, kind: str = "png") -> None:
         self.figure = figure
         self.kind = kind
 

@@ -141,8 +141,8 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
     boxes += [] if panel.found is None else [(panel.found, FOUND_BOX, "-")]
     for (x0, y0, x1, y1), color, dash in boxes:
         # a dark rim, so that it shows on light and on dark
-        rim = [withStroke(linewidth=3.2, foreground="black")]
-        look = {"edgecolor": color, "linestyle": dash, "linewidth": 1.8, "path_effects": rim}
+        rim = [withStroke(linewidth=3, foreground="black")]
+        look = {"edgecolor": color, "linestyle": dash, "linewidth": 2, "path_effects": rim}
         field.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, **look))
 
 
