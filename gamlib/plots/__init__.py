@@ -1,23 +1,19 @@
 """Figures of the book in one style: grids of photographs and maps, charts."""
 
-from gamlib.plots.charts import Series, bars, chart
-from gamlib.plots.figures import STYLE, WIDTH, Picture, new_figure, title_of
-from gamlib.plots.grids import BOX_COLORS, Panel, class_name, draw_panel, grid, overlay, shared_scale
+from gamlib.plots.charts import bars, intervals, lines, swarms
+from gamlib.plots.figures import Picture, color_of, title_of
+from gamlib.plots.grids import Panel, class_name, grid, overlay
 
 __all__ = [
-    "BOX_COLORS",
-    "STYLE",
-    "WIDTH",
     "Panel",
     "Picture",
-    "Series",
     "bars",
-    "chart",
     "class_name",
-    "draw_panel",
+    "color_of",
     "grid",
-    "new_figure",
+    "intervals",
+    "lines",
     "overlay",
-    "shared_scale",
+    "swarms",
     "title_of",
 ]

@@ -1,122 +1,272 @@
-"""Line, point and bar charts in the style of the book's figures (`gamlib.plots.figures`)."""
+"""Charts of tidy tables in the book's theme, drawn by seaborn.
+
+A column's name is the title of its axis, with its unit. The column `hue` tells series apart: methods and controls go
+by their names in METHODS and CONTROLS and have the colour and the title that they have everywhere; other names get
+spare colours. Where the interval of a mean is known, the columns `low` and `high` hold its ends.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypedDict, Unpack
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 
-from gamlib.plots.figures import STYLE, Picture, new_figure
+from gamlib.controls import CONTROLS
+from gamlib.methods import METHODS
+from gamlib.plots.figures import STYLE, WIDTH, Picture, color_of, new_figure, title_of
 
-# Distinct for readers with any colour vision, and apart in grey as well (after Okabe & Ito).
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#555555", "#cc79a7")
-LINES = ("-", "--", "-.", ":", (0, (1, 2)))
+# Unlike any method's colour, for readers with any colour vision.
+SPARE = ("#661100", "#332288", "#c9a227", "#882255", "#111111")
+DASHES = ("", (5, 2), (6, 2, 1.5, 2), (1.5, 1.5), (9, 3))
 MARKERS = ("o", "X", "s", "^", "D")
+# seaborn makes its intervals from observations: of a low end, a mean and a high end the median is the mean, and the
+# interval that holds all of them reaches from end to end
+GIVEN: dict[str, Any] = {"estimator": "median", "errorbar": ("pi", 100)}
 
 
-@dataclass(frozen=True)
-class Series:
-    """One set of values of a chart: x and y of the same length, joined by a line or drawn as points.
+class Layout(TypedDict, total=False):
+    """What every chart takes by name.
 
-    A y that is not finite leaves a gap. label: its name in the legend, "" for none.
+    Attributes
+    ----------
+    row, column : str
+        Columns of the frame with panels for each of their values, which are the titles of y axes, and of columns.
+    share : str
+        The panels that have one y axis: "all" of them (default), each "row", or "none".
+    titles : mapping
+        Value of `hue` -> what it is called, if not as everywhere.
+    height : float
+        Inches; 3.4 by default.
+    note : str
+        Small print below.
     """
 
-    x: Sequence[float]
-    y: Sequence[float]
-    label: str = ""
-    kind: Literal["line", "points"] = "line"
+    row: str
+    column: str
+    share: Literal["all", "row", "none"]
+    titles: Mapping[str, str]
+    height: float
+    note: str
 
 
-def chart(
-    series: Sequence[Series],
-    x_label: str,
-    y_label: str,
+def lines(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    hue: str,
     *,
-    verticals: Mapping[str, float] | None = None,
+    points: pd.DataFrame | None = None,
+    band: str = "",
     spans: Mapping[str, tuple[float, float]] | None = None,
-    diagonal: str = "",
     log_y: bool = False,
-    height: float = 3.4,
-    note: str = "",
+    **layout: Unpack[Layout],
 ) -> Picture:
-    """Series on one pair of axes, each with its own colour and its own line or marker.
+    """Each series as a line, from row to row; it breaks where a value is not finite.
 
-    verticals: name -> x of a line over the whole height. spans: name -> (from, to), hatched stretches of x;
-    a name that begins with "_" stays out of the legend. diagonal: the name of the line y = x, "" for none.
-    height: inches. note: small print below, e.g. the model.
+    Parameters
+    ----------
+    frame : DataFrame
+    x, y, hue : str
+        Its columns.
+    points : DataFrame, optional
+        More series with the same columns, drawn as points.
+    band : str
+        An `errorbar` of seaborn, e.g. "sd": the line passes through the mean of the rows with one x.
+    spans : mapping, optional
+        Name -> (from, to): hatched stretches of x.
+    log_y : bool
+    **layout
+        See Layout.
 
-    >>> chart([Series([0, 1], [0, 2], "twice")], "x", "y")
+    Examples
+    --------
+    >>> lines(pd.DataFrame({"x": [0, 1], "y": [0, 2], "curve": "twice"}), "x", "y", "curve")
     Picture(6.2 x 3.4 inches)
     """
-    figure = new_figure(height + 0.2 * bool(note))
-    with mpl.rc_context(STYLE):
-        axes = figure.subplots()
+    points = frame.iloc[:0] if points is None else points.reset_index(drop=True)
+    names = [*frame[hue].unique(), *points[hue].unique()]
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "style": hue, "palette": _palette(names)}
+    # seaborn would join the neighbours of a value that is not finite: each run between such values is its own line
+    frame = frame.assign(run=(~np.isfinite(frame[y])).cumsum())
+    how: dict[str, Any] = {"errorbar": band} if band else {"estimator": None, "sort": False, "units": "run"}
+    how["dashes"] = dict(zip(names, DASHES, strict=False))
+    dots = {"markers": dict(zip(names, MARKERS, strict=False)), "s": 36, "linewidth": 0, "alpha": 0.8}
+
+    def draw(axes: Axes, part: pd.DataFrame) -> None:
         for name, (low, high) in (spans or {}).items():
-            axes.axvspan(low, high, facecolor="#e8e8e8", edgecolor="#8a8a8a", hatch="///", linewidth=0, label=name)
-        for number, one in enumerate(series):
-            style = {"color": COLORS[number % len(COLORS)], "label": one.label or None}
-            if one.kind == "line":
-                axes.plot(one.x, one.y, linestyle=LINES[number % len(LINES)], linewidth=1.8, **style)
-            else:
-                axes.scatter(one.x, one.y, marker=MARKERS[number % len(MARKERS)], s=34, linewidth=0, alpha=0.8, **style)
-        for number, (name, x) in enumerate((verticals or {}).items()):
-            axes.axvline(x, color="black", linestyle=LINES[(number + 1) % len(LINES)], linewidth=1.2, label=name)
-        if diagonal:
-            axes.axline((axes.get_xlim()[0],) * 2, slope=1, color="black", linewidth=1.2, label=diagonal)
+            axes.axvspan(low, high, facecolor="#e8e8e8", hatch="///", linewidth=0, label=name)
+        sns.lineplot(part, **look, **how, linewidth=1.8, ax=axes)
+        if len(points):
+            sns.scatterplot(points, **look, **dots, ax=axes)
         if log_y:
             axes.set_yscale("log")
-        axes.set(xlabel=x_label, ylabel=y_label)
-        _legend(axes)
-        if note:
-            figure.supxlabel(note, fontsize=9, color="#555555")
-    return Picture(figure)
+
+    return _chart(draw, frame, x, y, **layout)
+
+
+def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[Layout]) -> Picture:
+    """Means at a few steps, each with its interval, joined; from zero.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a mean; `low` and `high` are NaN where it has no interval.
+    x, y, hue : str
+        Its columns.
+    **layout
+        See Layout.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"n": [1, 2], "box IoU (%)": [50, 60], "low": [45, 53], "high": [54, 64], "method": "gam"})
+    >>> intervals(frame, "n", "box IoU (%)", "method")
+    Picture(6.2 x 3.4 inches)
+    """
+    names = list(frame[hue].unique())
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": _palette(names), **GIVEN}
+    look |= {"linestyles": [":" if name in CONTROLS else "-" for name in names], "markers": list(MARKERS[: len(names)])}
+    look |= {"dodge": 0.2 * (len(names) > 1), "markersize": 4, "linewidth": 1.5, "err_kws": {"linewidth": 1}}
+
+    def draw(axes: Axes, part: pd.DataFrame) -> None:
+        sns.pointplot(part, **look, ax=axes)
+        axes.set_ylim(0, None)
+
+    return _chart(draw, _observed(frame, y), x, y, **layout)
 
 
 def bars(
-    groups: Sequence[str],
-    heights: Mapping[str, Sequence[float]],
-    y_label: str,
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    hue: str,
     *,
     level: tuple[str, float] | None = None,
+    **layout: Unpack[Layout],
+) -> Picture:
+    """Bars side by side: in each group one of each series, with its interval, where known, and its value above.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a bar.
+    x, y, hue : str
+        Its columns.
+    level : (str, float), optional
+        Name and height of a line across all, e.g. a control.
+    **layout
+        See Layout.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"n": [1, 2], "box IoU (%)": [50.0, 60.0], "method": "gam"})
+    >>> bars(frame, "n", "box IoU (%)", "method", level=("constant_box", 30.0))
+    Picture(6.2 x 3.4 inches)
+    """
+    names = list(frame[hue].unique())
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": _palette(names), **GIVEN}
+    look |= {"saturation": 1, "width": 0.84, "err_kws": {"linewidth": 1, "color": "#333333"}}
+
+    def draw(axes: Axes, part: pd.DataFrame) -> None:
+        sns.barplot(part, **look, ax=axes)
+        for name, drawn in zip(names, axes.containers, strict=True):
+            tops = part[part[hue] == name].groupby(x, sort=False)[y].max()
+            for bar, top in zip(drawn, tops, strict=True):
+                place: Any = {"xy": (bar.get_x() + bar.get_width() / 2, top), "xytext": (0, 2), "ha": "center"}
+                axes.annotate(f"{bar.get_height():.0f}", **place, textcoords="offset points", fontsize=9)
+        if level:
+            axes.axhline(level[1], color=_palette([level[0]])[level[0]], linestyle="--", linewidth=1.4, label=level[0])
+        axes.tick_params(axis="x", length=0)
+
+    return _chart(draw, _observed(frame, y), x, y, **layout)
+
+
+def swarms(frame: pd.DataFrame, x: str, y: str, **layout: Unpack[Layout]) -> Picture:
+    """Each value as a point in the line of its series, and an upright bar at their mean.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    x, y : str
+        Its columns: values and series.
+    **layout
+        See Layout.
+
+    Examples
+    --------
+    >>> swarms(pd.DataFrame({"rank correlation": [0.1, 0.3], "map": "random_7x7"}), "rank correlation", "map")
+    Picture(6.2 x 3.4 inches)
+    """
+    palette = _palette(frame[y].unique())
+    look: dict[str, Any] = {"x": x, "y": y, "hue": y, "palette": palette, "legend": False}
+    labels = [title_of(name, layout.get("titles")) for name in palette]
+
+    def draw(axes: Axes, part: pd.DataFrame) -> None:
+        axes.axvline(0, color="#999999", linewidth=0.8, zorder=0)
+        sns.swarmplot(part, **look, size=4.5, alpha=0.75, ax=axes)
+        sns.pointplot(part, **look, errorbar=None, linestyle="none", marker="|", markersize=24, ax=axes)
+        axes.set_yticks(range(len(labels)), labels)
+
+    return _chart(draw, frame, x, "", **layout)
+
+
+def _palette(names: Iterable[str]) -> dict[str, str]:
+    """The colour of each name."""
+    names = list(names)
+    others = [name for name in names if name not in METHODS and name not in CONTROLS]
+    if len(names) > len(DASHES):
+        raise ValueError(f"hue: got {len(names)} series; at most {len(DASHES)} can be told apart, leave some out")
+    spare = dict(zip(others, SPARE, strict=False))
+    return {name: spare.get(name) or color_of(name) for name in names}
+
+
+def _observed(frame: pd.DataFrame, y: str) -> pd.DataFrame:
+    """Each mean followed by the ends of its interval, as observations (GIVEN)."""
+    return pd.concat([frame, *(frame.assign(**{y: frame[end]}) for end in ("low", "high") if end in frame)])
+
+
+def _chart(
+    draw: Callable[[Axes, pd.DataFrame], None],
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    row: str = "",
+    column: str = "",
+    share: Literal["all", "row", "none"] = "all",
+    titles: Mapping[str, str] | None = None,
     height: float = 3.4,
     note: str = "",
 ) -> Picture:
-    """Bars side by side, from zero: in each group one of each name, with its value above it.
-
-    groups: names below the axis. heights: name -> one value a group. level: name and y of a line across all,
-    e.g. a control. height: inches. note: small print below.
-
-    >>> bars(["n = 1", "n = 2"], {"GAM": [50.0, 60.0], "Grad-CAM": [50.0, 40.0]}, "box IoU (%)")
-    Picture(6.2 x 3.4 inches)
-    """
-    figure = new_figure(height + 0.2 * bool(note))
-    width = 0.84 / len(heights)
+    """Each panel drawn with its part of the frame; the legend stands above all, where it covers nothing."""
+    figure = new_figure(height, note=note)
+    down, over = (list(frame[name].unique()) if name else [""] for name in (row, column))
+    lines = -(-len(over) // 3)  # more than three side by side cannot be read on a phone
+    across = -(-len(over) // lines)
+    keys = {}
     with mpl.rc_context(STYLE):
-        axes = figure.subplots()
-        for number, (name, values) in enumerate(heights.items()):
-            at = np.arange(len(groups)) + (number - (len(heights) - 1) / 2) * width
-            drawn = axes.bar(at, values, width * 0.92, color=COLORS[number % len(COLORS)], label=name)
-            axes.bar_label(drawn, fmt="%.0f", fontsize=9, padding=1)
-        if level:
-            axes.axhline(level[1], color="black", linestyle="--", linewidth=1.2, label=level[0])
-        axes.set_xticks(range(len(groups)), groups)
-        axes.set_ylabel(y_label)
-        axes.tick_params(axis="x", length=0)
-        _legend(axes)
-        if note:
-            figure.supxlabel(note, fontsize=9, color="#555555")
+        fields = figure.subplots(len(down) * lines, across, sharex=True, sharey=share, squeeze=False)
+        for number, (below, beside) in enumerate((r, c) for r in down for c in over):
+            axes, part = fields.flat[number], frame
+            for name, value in ((row, below), (column, beside)):
+                part = part[part[name] == value] if name else part
+            draw(axes, part.reset_index(drop=True))  # seaborn refuses row labels that occur twice
+            keys |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+            if (own := axes.get_legend()) is not None:
+                own.remove()
+            first = number % across == 0
+            axes.set(xlabel=x, ylabel=(below if row else "" if column else y) if first else "")
+            axes.set_title(beside if number < len(over) else "")
+        steps = [str(name) for name in frame[x].unique()]
+        if not pd.api.types.is_numeric_dtype(frame[x]) and sum(map(len, steps)) > 70 / across:
+            for label in (label for axes in fields[-1] for label in axes.get_xticklabels()):
+                label.set(rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
+        if keys:
+            labels = [title_of(name, titles) for name in keys]
+            fitting = int(WIDTH / (0.65 + 0.09 * max(map(len, labels))))
+            figure.legend(keys.values(), labels, loc="outside upper left", ncols=max(1, min(fitting, len(labels))))
     return Picture(figure)
-
-
-def _legend(axes: Axes) -> None:
-    """Names above the axes, where no value can lie under them."""
-    named = axes.get_legend_handles_labels()[1]
-    if named:
-        columns = 2 if max(map(len, named)) > 16 or len(named) == 4 else 3
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, frameon=False, borderaxespad=0, handlelength=2.4
-        )

@@ -16,16 +16,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import ipywidgets as widgets
-import numpy as np
+import matplotlib as mpl
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from gamlib.boxes import THRESHOLDS, Box, box_iou, largest_component_box
 from gamlib.maps import min_max, resize
 from gamlib.methods import layer_maps, saliency_maps
-from gamlib.plots.figures import title_of
-from gamlib.plots.grids import BOX_COLORS, overlay
+from gamlib.plots.figures import STYLE, title_of
+from gamlib.plots.grids import Panel, draw_panel
 from gamlib.traces import Trace
 
 # Where 32 bits lose the map, both ends closely, and some of the wide range between.
@@ -39,12 +39,26 @@ def explore_methods(
 ) -> widgets.VBox:
     """Choose a method and a depth n: the maps of all images of a trace, side by side.
 
-    images: (B, 3, H, W) pixels in [0, 1], see Model.pixels. trace: of the same B images, e.g. the two sides of
-    a pair; its layers are the depths to choose from. methods: names in METHODS.
-    Errors: ValueError where there is not one image for each score of the trace, or a method is unknown.
+    Parameters
+    ----------
+    images : Tensor
+        (B, 3, H, W) pixels in [0, 1], see Model.pixels.
+    trace : Trace
+        Of the same B images, e.g. the two sides of a pair; its layers are the depths to choose from.
+    methods : sequence of str
+        Names in METHODS or VARIANTS.
 
-    >>> pair = gamlib.trace(model, x, [gamlib.Cosine([(0, 1)])], layers=3)[0]  # doctest: +SKIP
-    >>> explore_methods(model.pixels(x), pair)                                 # doctest: +SKIP
+    Raises
+    ------
+    ValueError
+        Where there is not one image for each score of the trace, or a method is unknown.
+
+    Examples
+    --------
+    >>> import gamlib
+    >>> trace = gamlib.Trace(torch.ones(1), (gamlib.Layer("L", *torch.rand(2, 1, 8, 7, 7)),), size=(32, 32))
+    >>> explore_methods(torch.rand(1, 3, 32, 32), trace).children[1].options[0]
+    ('GAM', 'gam')
     """
     if len(images) != len(trace.score):
         raise ValueError(f"images: got {len(images)} for a trace of {len(trace.score)}; give the images of the trace")
@@ -54,9 +68,9 @@ def explore_methods(
     depth = widgets.SelectionSlider(options=[(str(n), n) for n in depths], description="Layers n")
 
     def frame(name: str, n: int) -> str:
-        tiles = [_tile(image, saliency) for image, saliency in zip(images, maps[name, n], strict=True)]
+        panels = [Panel(image, saliency) for image, saliency in zip(images, maps[name, n], strict=True)]
         shown = f"{title_of(name)}, n = {n}"
-        return _frame(tiles, f"Maps of {shown}", f"{shown}: {', '.join(layer.name for layer in trace.layers[:n])}.")
+        return _frame(panels, f"Maps of {shown}", f"{shown}: {', '.join(layer.name for layer in trace.layers[:n])}.")
 
     rows = [_switch(depth, _pages([frame(name, n) for n in depths])) for name in methods]
     about = "The maps of the chosen method, over the last n layers. All are on the same scale from 0 to 1."
@@ -68,35 +82,59 @@ def explore_threshold(
 ) -> widgets.VBox:
     """Choose a map and a threshold: the pixels at or above it, the box of their largest region, the true box.
 
-    image: (3, H, W) pixels in [0, 1]. maps: name -> (H, W) in [0, 1]. truth: the true box (x0, y0, x1, y1) in
-    pixels of the map, half-open; None where it is not known. thresholds: in [0, 1].
+    Parameters
+    ----------
+    image : Tensor
+        (3, H, W) pixels in [0, 1].
+    maps : mapping
+        Name -> map (H, W) in [0, 1].
+    truth : box, optional
+        The true box (x0, y0, x1, y1), half-open, in pixels of the map.
+    thresholds : sequence of float
+        In [0, 1].
+
+    Examples
+    --------
+    >>> explorer = explore_threshold(torch.rand(3, 32, 32), {"a ramp": torch.linspace(0, 1, 32).expand(32, 32)})
+    >>> explorer.children[2].options[0]
+    ('0.10', 0.1)
     """
     name = widgets.ToggleButtons(options=list(maps), description="Map")
     threshold = widgets.SelectionSlider(options=[(f"{t:.2f}", t) for t in thresholds], description="Threshold")
+    truths = [] if truth is None else [truth]
 
     def frame(saliency: Tensor, at: float) -> str:
         box = largest_component_box(saliency, at)
-        tile = _tile(image, torch.where(saliency.isfinite(), (saliency >= at).float(), saliency))
-        height, width = saliency.shape[-2:]
-        _draw_boxes(tile, box, truth, SIDE / width, SIDE / height)
+        light = torch.where(saliency.isfinite(), (saliency >= at).float(), saliency)
         caption = f"Threshold {at:.2f}: box {box}" if box else f"Threshold {at:.2f}: no pixel reaches it, no box"
         if truth is not None:
             caption += f", IoU with the true box {box_iou(box, truth):.2f}"
-        return _frame([tile], "Pixels at or above the threshold, with boxes", caption + ".")
+        panel = Panel(image, light, truths=truths, found=box)
+        return _frame([panel], "Pixels at or above the threshold, with boxes", caption + ".")
 
     rows = [_switch(threshold, _pages([frame(saliency, t) for t in thresholds])) for saliency in maps.values()]
-    about = "Light: pixels of the map at or above the threshold. Blue box: around their largest region."
+    about = "Light: pixels of the map at or above the threshold. Green box: around their largest region."
     if truth is not None:
-        about += " Dashed green box: the true one."
+        about += " Blue box: the true one."
     return _explorer(about, [name, threshold], _switch(name, rows))
 
 
 def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCORES) -> widgets.VBox:
     """Choose a score: the map of Grad-CAM++ as published, in 32 bits, beside the closed form without exponential.
 
-    image: (3, H, W) pixels in [0, 1]. trace: of this one image; its activations and gradients stay, its score is
-    replaced. scores: those to choose from; the trace's own is added.
-    Errors: ValueError where the trace is not of one image.
+    Parameters
+    ----------
+    image : Tensor
+        (3, H, W) pixels in [0, 1].
+    trace : Trace
+        Of this one image; its activations and gradients stay, its score is replaced.
+    scores : sequence of float
+        Those to choose from; the trace's own is added.
+
+    Raises
+    ------
+    ValueError
+        Where the trace is not of one image.
     """
     if len(trace.score) != 1:
         raise ValueError(f"trace: got one of {len(trace.score)} images; give one image, e.g. trace[:1]")
@@ -111,7 +149,7 @@ def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCOR
     def frame(value: float) -> tuple[str, str]:
         shifted = replace(trace, score=torch.full_like(trace.score, value))
         saliency = min_max(resize(layer_maps(shifted, "grad_cam_pp", 1)[0], trace.size))[0]
-        picture = _img([_tile(image, saliency)], "Map of Grad-CAM++ in 32 bits at the chosen score")
+        picture = _img([Panel(image, saliency)], "Map of Grad-CAM++ in 32 bits at the chosen score")
         if not bool(saliency.isfinite().all()):
             fate = "not finite: the map is lost"
         else:
@@ -124,7 +162,7 @@ def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCOR
         "Left: Grad-CAM++ as published, in 32 bits, with the score moved and nothing else. Right: its closed form, "
         f"which does not know the score. The limit predicted for this map: s = {limit:.1f}."
     )
-    fixed = widgets.HTML(_img([_tile(image, closed)], "Map of Grad-CAM++ in closed form"))
+    fixed = widgets.HTML(_img([Panel(image, closed)], "Map of Grad-CAM++ in closed form"))
     sides = (_switch(score, _pages(pictures)), fixed)
     for side in sides:
         side.layout = widgets.Layout(width="50%", max_width=f"{SIDE + GAP}px")
@@ -160,56 +198,18 @@ def _pages(sources: Sequence[str]) -> list[widgets.HTML]:
     return [made[source] for source in sources]
 
 
-def _frame(tiles: Sequence[Image.Image], alt: str, caption: str) -> str:
-    return f"{_img(tiles, alt)}<p>{html.escape(caption)}</p>"
+def _frame(panels: Sequence[Panel], alt: str, caption: str) -> str:
+    return f"{_img(panels, alt)}<p>{html.escape(caption)}</p>"
 
 
-def _img(tiles: Sequence[Image.Image], alt: str) -> str:
-    """An HTML picture of tiles side by side, as a small JPEG inside its own address."""
-    sheet = Image.new("RGB", ((SIDE + GAP) * len(tiles) - GAP, SIDE), "white")
-    for number, tile in enumerate(tiles):
-        sheet.paste(tile, (number * (SIDE + GAP), 0))
+def _img(panels: Sequence[Panel], alt: str) -> str:
+    """An HTML picture of panels side by side, as a small JPEG inside its own address."""
+    width = (SIDE + GAP) * len(panels) - GAP
     buffer = io.BytesIO()
-    sheet.save(buffer, format="jpeg", quality=70, optimize=True)
+    with mpl.rc_context(STYLE):
+        figure = Figure((width / 100, SIDE / 100), dpi=100)
+        for number, panel in enumerate(panels):
+            draw_panel(figure.add_axes(((SIDE + GAP) * number / width, 0, SIDE / width, 1)), panel)
+        figure.savefig(buffer, format="jpeg", facecolor="white", pil_kwargs={"quality": 70, "optimize": True})
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img src="data:image/jpeg;base64,{data}" alt="{html.escape(alt)}" style="max-width:100%;height:auto">'
-
-
-def _tile(image: Tensor, saliency: Tensor) -> Image.Image:
-    """A map over its grey photograph, or a field that says that the map is not finite."""
-    if bool(saliency.isfinite().all()):
-        pixels = np.round(overlay(image, saliency) * 255).astype(np.uint8)
-        return Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    tile = Image.new("RGB", (SIDE, SIDE), "#d4d4d4")
-    draw = ImageDraw.Draw(tile)
-    for start in range(-SIDE, SIDE, 12):
-        draw.line((start, SIDE, start + SIDE, 0), fill="#b0b0b0")
-    middle, font = (SIDE / 2, SIDE / 2), ImageFont.load_default(18)
-    draw.rectangle(draw.textbbox(middle, " not finite ", font, anchor="mm"), fill="white")
-    draw.text(middle, "not finite", "black", font, anchor="mm")
-    return tile
-
-
-def _draw_boxes(tile: Image.Image, found: Box | None, truth: Box | None, x_scale: float, y_scale: float) -> None:
-    """The found box solid, the true one dashed; both with a dark rim, so that they show on light and dark."""
-    draw = ImageDraw.Draw(tile)
-    for box, color, dash in ((truth, BOX_COLORS[1], 8), (found, BOX_COLORS[0], None)):
-        if box is None:
-            continue
-        x0, y0, x1, y1 = (round(v * s) for v, s in zip(box, (x_scale, y_scale) * 2, strict=True))
-        x1, y1 = x1 - 1, y1 - 1
-        for width, ink in ((4, "black"), (2, color)):
-            for start, end in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x0, y1), (x1, y1)), ((x0, y0), (x0, y1))):
-                for part in _dashes(start, end, dash):
-                    draw.line(part, fill=ink, width=width)
-
-
-def _dashes(start: tuple[int, int], end: tuple[int, int], dash: int | None) -> list[tuple[float, ...]]:
-    """The line from start to end, or every other piece of it."""
-    if dash is None:
-        return [(*start, *end)]
-    (x0, y0), (x1, y1) = start, end
-    pieces = max(1, round(max(abs(x1 - x0), abs(y1 - y0)) / dash)) | 1  # odd: dashes at both ends
-    at = [i / pieces for i in range(pieces + 1)]
-    point = [(x0 + t * (x1 - x0), y0 + t * (y1 - y0)) for t in at]
-    return [(*point[i], *point[i + 1]) for i in range(0, pieces, 2)]

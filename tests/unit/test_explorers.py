@@ -13,6 +13,7 @@ from ipywidgets.embed import embed_data
 from PIL import Image
 
 from gamlib.boxes import THRESHOLDS, box_iou, largest_component_box
+from gamlib.plots import explorers
 from gamlib.plots.explorers import SCORES, explore_exponent, explore_methods, explore_threshold
 from gamlib.traces import Layer, Trace
 
@@ -86,6 +87,12 @@ def test_every_picture_has_an_alternative_text_and_every_control_a_description()
 def test_methods_wants_the_images_of_the_trace():
     with pytest.raises(ValueError, match="images: got 1 for a trace of 2; give the images of the trace"):
         explore_methods(torch.rand(1, 3, 32, 32), made_trace(2))
+
+
+def test_an_unknown_method_is_refused_before_anything_is_drawn(monkeypatch):
+    monkeypatch.setattr(explorers, "draw_panel", None)
+    with pytest.raises(ValueError, match="method: unknown 'unknown'; accepted: gam, grad_cam, "):
+        explore_methods(torch.rand(2, 3, 32, 32), made_trace(2), ["gam", "unknown"])
 
 
 def ramp() -> torch.Tensor:

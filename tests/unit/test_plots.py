@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import colormaps
+from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
-from gamlib.plots.grids import ALPHA, COLORS, Panel, Picture, class_name, grid, new_figure, shared_scale
+from gamlib.plots.figures import FOUND_BOX, TRUE_BOX, Picture, new_figure
+from gamlib.plots.grids import ALPHA, COLORS, Panel, class_name, grid
 
 
 def first_field(picture: Picture):
@@ -54,22 +56,49 @@ def test_a_map_that_is_not_finite_says_so(value):
 
 
 def test_boxes_are_half_open_and_lie_on_pixel_borders():
-    field = first_field(grid([[Panel(torch.zeros(3, 8, 8), boxes=[(2, 1, 5, 7)])]]))
+    field = first_field(grid([[Panel(torch.zeros(3, 8, 8), truths=[(2, 1, 5, 7)])]]))
     (box,) = field.patches
     # pixel centres are whole numbers, so pixel 2 begins at 1.5
     assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (1.5, 0.5, 3, 6)
+
+
+def test_a_box_has_the_colour_of_its_role_however_many_there_are():
+    first, second, found = (0, 0, 2, 2), (4, 4, 6, 6), (1, 1, 5, 5)
+    panels = [
+        Panel(torch.zeros(3, 8, 8), truths=[first, second], found=found),
+        Panel(torch.zeros(3, 8, 8), found=found),
+    ]
+    fields = grid([panels]).figure.axes
+    drawn = [
+        [(box.get_x() + 0.5, to_hex(box.get_edgecolor()), box.get_linestyle()) for box in field.patches]
+        for field in fields
+    ]
+    assert drawn == [
+        [(0, TRUE_BOX, "-"), (4, TRUE_BOX, "--"), (1, FOUND_BOX, "-")],
+        [(1, FOUND_BOX, "-")],
+    ]
+
+
+# light as received -> light as seen without one kind of cones (Machado et al. 2009, severity 1)
+BLIND = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_true_and_found_boxes_differ_for_colour_blind_readers(kind):
+    light = np.array([to_rgb(TRUE_BOX), to_rgb(FOUND_BOX)]) ** 2.2
+    true, found = (light @ np.array(BLIND[kind]).T).clip(0, 1) ** (1 / 2.2)
+    # an eighth of the way from black to white is seen at once
+    assert np.linalg.norm(true - found) > np.sqrt(3) / 8
 
 
 def test_headings_stand_above_titles():
     picture = grid([[Panel(torch.zeros(3, 2, 2), title="cat")]], rows=["row"], columns=["image"])
     assert first_field(picture).get_title() == "image\ncat"
     assert first_field(picture).get_ylabel() == "row"
-
-
-def test_shared_scale_keeps_the_ratio_of_two_maps():
-    first, second = shared_scale(torch.tensor([[1.0, 4.0]]), torch.tensor([[2.0, 0.0]]))
-    assert first.tolist() == [[0.25, 1.0]] and second.tolist() == [[0.5, 0.0]]
-    assert shared_scale(torch.zeros(1, 1))[0].tolist() == [[0.0]]
 
 
 def test_photographs_are_shown_as_jpeg_and_charts_as_png():
@@ -100,6 +129,16 @@ def test_a_picture_is_saved_in_the_format_of_its_suffix(tmp_path):
 def test_labels_that_do_not_fit_are_refused(panels, labels, message):
     with pytest.raises(ValueError, match=message):
         grid(panels, **labels)
+
+
+def test_a_long_note_is_wrapped_and_makes_room_for_itself():
+    short, long = (new_figure(1.0, 4.0, note=note) for note in ("a network", "word " * 20))
+    assert long.get_size_inches()[1] - short.get_size_inches()[1] == pytest.approx(0.18)
+    assert long.texts[0].get_text().count("\n") == 1
+
+
+def test_a_panel_without_anything_is_an_empty_field():
+    assert not first_field(grid([[Panel()]])).images
 
 
 def test_a_class_without_a_name_is_its_number():
