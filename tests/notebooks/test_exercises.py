@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import json
-import operator
 import os
 import re
 import shutil
@@ -28,11 +27,14 @@ PROJECT = Project(ROOT)
 NAMES = exercise_names(PROJECT)
 SOLVED = {exercise: read_notebook(PROJECT.source(name)) for exercise, name in NAMES.items()}
 STUDENT = {exercise: student_edition(notebook) for exercise, notebook in SOLVED.items()}
-SOURCE = operator.itemgetter("source")
 
 
 def tagged(notebook: dict, tag: str) -> list[str]:
     return [cell["source"] for cell in notebook["cells"] if tag in tags(cell)]
+
+
+def text_of(notebook: dict) -> str:
+    return "\n".join(cell["source"] for cell in notebook["cells"])
 
 
 def gam(*arguments: object) -> tuple[int, str]:
@@ -59,7 +61,7 @@ def test_every_exercise_has_its_parts_in_order(exercise):
     positions = list(order.values())
     assert None not in positions and positions == sorted(positions)
     assert f"from gambook.exercises.checks import {exercise}\n" in tagged(SOLVED[exercise], "check")[0]
-    assert "{solution-start} " + exercise in "".join(map(SOURCE, SOLVED[exercise]["cells"]))
+    assert "{solution-start} " + exercise in text_of(SOLVED[exercise])
 
 
 @pytest.mark.parametrize("exercise", NAMES)
@@ -79,7 +81,7 @@ def test_the_solution_fills_in_the_stub_and_the_check_asks_for_its_functions(exe
 @pytest.mark.parametrize("exercise", NAMES)
 def test_students_get_neither_solution_nor_outputs(exercise):
     notebook = STUDENT[exercise]
-    text = "\n".join(map(SOURCE, notebook["cells"]))
+    text = text_of(notebook)
     assert not tagged(notebook, "solution")
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all((cell["outputs"], cell["execution_count"]) == ([], None) for cell in code)
@@ -88,7 +90,7 @@ def test_students_get_neither_solution_nor_outputs(exercise):
         # a line like `network(x)` in the setup is no leak; those that carry a solution are longer
         if line not in shared and len(line.strip()) > 30:
             assert line.strip() not in text
-    whole = "\n".join(map(SOURCE, SOLVED[exercise]["cells"]))
+    whole = text_of(SOLVED[exercise])
     prose = whole[whole.index("{solution-start}") : whole.index(tagged(SOLVED[exercise], "solution")[0])]
     for sentence in re.findall(r"[A-Z][^.\n]{30,}\.", prose):
         assert sentence not in text
@@ -99,7 +101,7 @@ def test_students_keep_stub_and_check_and_know_their_exercise(exercise):
     for tag in ("parameters", "stub", "check"):
         assert tagged(STUDENT[exercise], tag) == tagged(SOLVED[exercise], tag) != []
     assert STUDENT[exercise]["metadata"]["gamlib"] == {"exercise": exercise}
-    assert "## Your task" in "\n".join(map(SOURCE, STUDENT[exercise]["cells"]))
+    assert "## Your task" in text_of(STUDENT[exercise])
 
 
 def to_the_check(notebook: dict) -> tuple[str, dict]:
@@ -159,7 +161,7 @@ def test_teachers_get_solutions_and_outputs_without_the_directives_of_the_pages(
         for edition in (teacher, STUDENT[exercise]):
             prose = "\n".join(cell["source"] for cell in edition["cells"] if cell["cell_type"] == "markdown")
             assert not re.search(r"```\{|:::", prose)
-        assert "## A solution" in "\n".join(map(SOURCE, teacher["cells"]))
+        assert "## A solution" in text_of(teacher)
         assert tagged(teacher, "solution") == tagged(SOLVED[exercise], "solution")
         assert all(cell["outputs"] == [cell["id"]] for cell in teacher["cells"] if cell["cell_type"] == "code")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ IMAGES = torch.tensor(
 MAPS = torch.zeros(2, 4, 4)
 MAPS[0, :2, :2] = torch.tensor([[0.5, 0.5], [0.5, 1]])
 MAPS[1, 1, 1], MAPS[1, 3, 3] = 0.5, 1
+WHOLE = torch.ones(2, 4, 4)
 WEIGHTS = torch.tensor([[1.0, 1, 0, 0], [1, 1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 0]])
 # Numbers on paper are rounded.
 PAPER = 2e-3
@@ -40,48 +41,35 @@ def ex06(by_hand: Function, average_drop: Function, increase_in_confidence: Func
     def numbers(key: str, count: int) -> Tensor:
         given = tensor(entry(by_hand, key, ["before", "after", "adp", "pic"])).double().flatten()
         if len(given) != count:
-            raise Miss(
-                f"{key}: expected {'one number' if count == 1 else 'the scores of two images'}, got {len(given)}"
-            )
+            raise Miss(f"{key}: expected {'one number' if count == 1 else 'two numbers'}, got {len(given)}")
         return given
 
     def scores() -> None:
-        for key, maps, where in (("before", torch.ones(2, 4, 4), "whole image"), ("after", MAPS, "image times map")):
+        for key, maps, where in (("before", WHOLE, "whole image"), ("after", MAPS, "image times map")):
             for number, (given, *case) in enumerate(zip(numbers(key, 2), IMAGES, maps, strict=True), start=1):
-                if not close(given, _score(*case), PAPER):
-                    hint = foreseen(WRONG_SCORES, [given], [case], PAPER)
-                    hint = hint or "write down the product of every pixel, then add them up"
-                    raise Miss(f"the score of image {number} on the {where} is not {given:g}; {hint}")
+                what = f"the score of image {number} on the {where}"
+                _expect(what, given, SCORE, case, "write down the product of every pixel, then add them up")
 
-    def measure(key: str, answer: Answer) -> Callable[[], None]:
-        def test() -> None:
-            (given,), case = numbers(key, 1), [_score(IMAGES, one) for one in (torch.ones(2, 4, 4), MAPS)]
-            if not close(given, answer.right(*case), PAPER):
-                hint = foreseen(answer.mistakes, [given], [case], PAPER)
-                raise Miss(
-                    hint or f"{key.upper()} is not {given:g} for these scores; write down one image's share first"
-                )
-
-        return test
+    def measure(key: str, answer: Answer) -> None:
+        case = [_score(IMAGES, WHOLE), _score(IMAGES, MAPS)]
+        _expect(key.upper(), numbers(key, 1)[0], answer, case, "write down one image's share first")
 
     yield "by hand: scores", 2, scores
-    yield "by hand: ADP", 1, measure("adp", ADP)
-    yield "by hand: PIC", 1, measure("pic", PIC)
+    yield "by hand: ADP", 1, lambda: measure("adp", ADP)
+    yield "by hand: PIC", 1, lambda: measure("pic", PIC)
     yield "average_drop", 2, ADP.test(average_drop, cases)
     yield "increase_in_confidence", 2, PIC.test(increase_in_confidence, cases)
 
 
+def _expect(what: str, given: Tensor, answer: Answer, case: Sequence[Tensor], otherwise: str) -> None:
+    """Raise Miss unless a number on paper is the right one."""
+    if not close(given, answer.right(*case), PAPER):
+        hint = foreseen(answer.mistakes, [given], [case], PAPER) or otherwise
+        raise Miss(f"{what} is not {given:g}; {hint}")
+
+
 def _score(image: Tensor, saliency: Tensor) -> Tensor:
     return (WEIGHTS * image * saliency).sum(dim=(-2, -1))
-
-
-WRONG_SCORES: dict[str, Function] = {
-    "that is the sum of the pixels; the score weighs each of them": lambda x, m: (x * m).sum(),
-    "a pixel with a negative weight counts, too": lambda x, m: (WEIGHTS.relu() * x * m).sum(),
-    "the map is more than a mask of 0 and 1: each pixel is multiplied by its value": lambda x, m: _score(x, m > 0),
-    "the image is missing: the network sees the image times the map": lambda x, m: _score(torch.ones_like(x), m),
-    "the map is applied twice": lambda x, m: _score(x, m**2),
-}
 
 
 def _adp(before: Tensor, after: Tensor) -> Tensor:
@@ -92,6 +80,17 @@ def _pic(before: Tensor, after: Tensor) -> Tensor:
     return 100 * (after > before).float().mean()
 
 
+SCORE = Answer(
+    "the score",
+    right=_score,
+    mistakes={
+        "that is the sum of the pixels; the score weighs each of them": lambda x, m: (x * m).sum(),
+        "a pixel with a negative weight counts, too": lambda x, m: (WEIGHTS.relu() * x * m).sum(),
+        "the map is more than a mask of 0 and 1: each pixel is multiplied by its value": lambda x, m: _score(x, m > 0),
+        "the image is missing: the network sees the image times the map": lambda x, m: _score(torch.ones_like(x), m),
+        "the map is applied twice": lambda x, m: _score(x, m**2),
+    },
+)
 ADP = Answer(
     "ADP, one number,",
     right=_adp,
