@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -154,9 +155,9 @@ def _run(
     message = run_confined(source, target, folder / "errors.txt", limit)
     if message is None:
         return "timeout", [], [f"stopped after {limit:g} s"]
-    executed, records = whole(target) or {"cells": [], "metadata": {}}, whole(record)
-    if records is None:
-        failure = executed["metadata"].get("gamlib", {}).get("failure", {}).get("message")
+    executed, records = whole(target), whole(record)
+    if records is None or executed is None:
+        failure = executed and executed["metadata"].get("gamlib", {}).get("failure", {}).get("message")
         return "error", [], [failure or message or "the kernel ended before the check"]
     parts = [part for one in records if one["exercise"] == exercise_of(solved) for part in one["parts"]]
     if wrong := impossible(parts, worth):
@@ -183,7 +184,7 @@ def _prepared(submission: Mapping, solved: Mapping, record: Path, seed: int) -> 
     return {"cells": cells, "metadata": solved["metadata"], "nbformat": 4, "nbformat_minor": 5}
 
 
-def whole(path: Path) -> dict | list | None:
+def whole(path: Path) -> Any:
     """The JSON in a file; None where there is none, or its writer was killed while writing."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

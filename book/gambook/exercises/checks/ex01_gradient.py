@@ -18,11 +18,11 @@ def ex01(gradient_by_hook: Function, gradient_by_autograd: Function, seed: int =
     cases = [(network, network[3], x, target), (network, network[1], x, target)]
 
     def nothing_left() -> None:
-        for function in (gradient_by_hook, gradient_by_autograd):
+        for name, function in (("hook", gradient_by_hook), ("autograd", gradient_by_autograd)):
             network, x, target = _network(seed)
             call(function, network, network[3], x, target)
             if any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in network.modules()):
-                raise Miss(f"`{function.__name__}` leaves its hook on the layer; the next forward would call it again")
+                raise Miss(f"`gradient_by_{name}` leaves its hook on the layer; the next forward would call it again")
         if any(parameter.grad is not None for parameter in network.parameters()):
             raise Miss(
                 "`gradient_by_autograd` leaves a .grad in the weights; which call of torch gives a gradient back "

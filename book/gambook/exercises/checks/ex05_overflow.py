@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, call, check, foreseen, tensor
-from gamlib import METHODS
 from gamlib.maps import min_max
+from gamlib.methods import METHODS
 
 # ln of the largest float32
 LARGEST = math.log(torch.finfo(torch.float32).max)

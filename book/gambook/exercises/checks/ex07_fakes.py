@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from gambook.exercises.checks.scoring import Function, Miss, Parts, call, check, tensor
-from gamlib import gam, trace_class
 from gamlib.maps import min_max, resize
+from gamlib.methods import METHODS
 from gamlib.models import Model, Preprocess
+from gamlib.traces import trace_class
 
 
 @check
@@ -90,7 +91,7 @@ def _network(seed: int) -> tuple[Model, Tensor]:
 
 
 def _honest(model: Model, x: Tensor) -> Tensor:
-    return gam(trace_class(model, x, target=3, layers=1), n=1)
+    return METHODS["gam"](trace_class(model, x, target=3, layers=1), n=1)
 
 
 def _edges(model: Model, x: Tensor) -> Tensor:

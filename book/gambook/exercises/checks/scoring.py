@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ class Record:
 _records: dict[str, Record] = {}
 
 
-def check(parts: Callable[..., Parts]) -> Callable[..., Record]:
+def check(parts: FunctionType) -> Callable[..., Record]:
     """Make a check of the generator of its parts; `report` keeps the record that a call returns.
 
     A stub that is still to be written ends the check with its NotImplementedError, after the other parts have been
@@ -73,7 +74,7 @@ def check(parts: Callable[..., Parts]) -> Callable[..., Record]:
 
     Parameters
     ----------
-    parts : callable
+    parts : generator function
         Takes the reader's functions and a seed; yields (name, points, test). Its name is the exercise.
 
     Examples
@@ -93,14 +94,13 @@ def check(parts: Callable[..., Parts]) -> Callable[..., Record]:
     def run(*functions: Function, seed: int = 0) -> Record:
         found, unwritten = [], []
         for name, points, test in parts(*functions, seed=seed):
+            hint = ""
             try:
                 test()
-                found.append(Part(name, points, points))
-            except Miss as miss:
-                found.append(Part(name, points, 0, str(miss)))
-            except NotImplementedError as error:
-                unwritten.append(error)
-                found.append(Part(name, points, 0, str(error)))
+            except (Miss, NotImplementedError) as error:
+                hint = str(error)
+                unwritten += [error] if isinstance(error, NotImplementedError) else []
+            found.append(Part(name, points, 0 if hint else points, hint))
         earned, points = sum(part.earned for part in found), sum(part.points for part in found)
         record = _records[exercise] = Record(exercise, seed, earned, points, tuple(found))
         if unwritten:
