@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -91,11 +92,11 @@ def test_what_is_written_counts_beside_a_stub(capsys):
 
 # One function of the reader's, and what is foreseen for it.
 FORESEEN = [
-    ("ex01", "gradient_by_hook", ex01_gradient.GRADIENT),
-    ("ex01", "gradient_by_autograd", ex01_gradient.GRADIENT),
+    ("ex01", "gradient_by_hook", ex01_gradient.LAYER_GRADIENT),
+    ("ex01", "gradient_by_autograd", ex01_gradient.LAYER_GRADIENT),
     ("ex02", "gam_without", ex02_relus.SWITCHED),
-    ("ex03", "cosine_gradient", ex03_cosine.GRADIENT),
-    ("ex03", "is_negative", ex03_cosine.SIGNS),
+    ("ex03", "cosine_gradient", ex03_cosine.COSINE_GRADIENT),
+    ("ex03", "is_negative", ex03_cosine.NEGATIVE),
     ("ex04", "grad_cam_map", ex04_equality.GRAD_CAM),
     ("ex05", "closed_form", ex05_overflow.CLOSED_FORM),
     ("ex06", "average_drop", ex06_measures.ADP),
@@ -464,7 +465,7 @@ def test_each_slip_on_paper_gets_its_hint(key, answer, hint):
 def test_the_check_has_the_tensors_of_the_exercise_and_the_numbers_on_paper_are_theirs():
     setup = next(text for text in all_code("ex06") if "weights =" in text)
     images, maps, weights = written(setup + "\n\ndef tensors():\n    return images, maps, weights", "tensors")()
-    for own, given in ((ex06_measures.IMAGES, images), (ex06_measures.MAPS, maps), (ex06_measures.WEIGHTS, weights)):
+    for own, given in ((ex06_measures.PIXELS, images), (ex06_measures.MAPS, maps), (ex06_measures.WEIGHTS, weights)):
         assert torch.equal(own, given)
     before, after = ((weights * some).sum(dim=(1, 2)) for some in (images, images * maps))
     assert (before.tolist(), after.tolist()) == (BY_HAND["before"], BY_HAND["after"])
@@ -561,3 +562,15 @@ def test_the_record_reads_as_a_table():
         "  right   2/2  equal_for_sure",
         "  right   2/2  counterexample",
     ]
+
+
+def test_an_exercise_of_your_own_is_checked_as_the_page_says():
+    page = (EXERCISES.parents[1] / "book" / "exercises.md").read_text()
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "@check" in block]
+    ex09 = written(code, "ex09")
+    assert [ex09(square).parts[0].hint for square in (lambda x: x * x, lambda x: x + x, lambda x: 0)] == [
+        "",
+        "this is the double: multiply x by itself",
+        "expected the square with shape (3,), got ()",
+    ]
+    assert worth(ex09) == {"square": 2}

@@ -29,8 +29,8 @@ def ex01(gradient_by_hook: Function, gradient_by_autograd: Function, seed: int =
                 "instead of storing it?"
             )
 
-    yield "gradient_by_hook", 2, GRADIENT.test(gradient_by_hook, cases)
-    yield "gradient_by_autograd", 2, GRADIENT.test(gradient_by_autograd, cases)
+    yield "gradient_by_hook", 2, LAYER_GRADIENT.test(gradient_by_hook, cases)
+    yield "gradient_by_autograd", 2, LAYER_GRADIENT.test(gradient_by_autograd, cases)
     yield "nothing left behind", 1, nothing_left
 
 
@@ -70,7 +70,7 @@ def _gradient(
     return answer
 
 
-GRADIENT = Answer(
+LAYER_GRADIENT = Answer(
     "the gradient",
     right=_gradient(),
     mistakes={

@@ -16,8 +16,8 @@ def ex03(cosine_gradient: Function, is_negative: Function, seed: int = 0) -> Par
     for _ in range(2):
         h, g = torch.rand(3, 6, generator=generator) + 0.05, 4 * torch.rand(3, 6, generator=generator)
         cases.append((h, g))
-    yield "cosine_gradient", 3, GRADIENT.test(cosine_gradient, cases)
-    yield "is_negative", 2, SIGNS.test(is_negative, [(h[:2], g[:2]) for h, g in cases])
+    yield "cosine_gradient", 3, COSINE_GRADIENT.test(cosine_gradient, cases)
+    yield "is_negative", 2, NEGATIVE.test(is_negative, [(h[:2], g[:2]) for h, g in cases])
 
 
 def _length(v: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def _over_the_batch(h: Tensor, g: Tensor) -> Tensor:
     return g / (h.norm() * g.norm()) - s * h / h.norm() ** 2
 
 
-GRADIENT = Answer(
+COSINE_GRADIENT = Answer(
     "the gradient (B, D)",
     right=_gradient,
     mistakes={
@@ -64,7 +64,7 @@ GRADIENT = Answer(
         "negative entries are clipped; they are what this chapter is about": lambda h, g: _gradient(h, g).relu(),
     },
 )  # fmt: skip
-SIGNS = Answer(
+NEGATIVE = Answer(
     "the table of signs",
     right=lambda h, g: _gradient(h, g) < 0,
     mistakes={

@@ -12,9 +12,9 @@ from gamlib.maps import min_max
 from gamlib.methods import METHODS
 
 # ln of the largest float32
-LARGEST = math.log(torch.finfo(torch.float32).max)
+LN_MAX = math.log(torch.finfo(torch.float32).max)
 # How far on either side of a limit a map is tried.
-WIDTH = 0.05
+MARGIN = 0.05
 
 
 @check
@@ -43,12 +43,12 @@ def ex05(closed_form: Function, limit: Function, seed: int = 0) -> Parts:
             raise Miss("your limit is not a finite number")
         if (s > 1000).any():
             raise Miss("this is a number of the map's size; asked for is the score, which stands in the exponent")
-        if hint := foreseen(WRONG_LIMITS, [s], [(_closed(a, flat),)], WIDTH / LARGEST):
+        if hint := foreseen(WRONG_LIMITS, [s], [(_closed(a, flat),)], MARGIN / LN_MAX):
             raise Miss(hint)
-        for shift, alive, where in ((-WIDTH, True, "below"), (WIDTH, False, "above")):
+        for shift, alive, where in ((-MARGIN, True, "below"), (MARGIN, False, "above")):
             maps = METHODS["grad_cam_pp"].formula(a, flat, (s + shift).float())
             if (maps.isfinite().flatten(1).all(dim=1) != alive).any():
-                raise Miss(f"{WIDTH} {where} your limit a map is {'already lost' if alive else 'still finite'}")
+                raise Miss(f"{MARGIN} {where} your limit a map is {'already lost' if alive else 'still finite'}")
 
     yield "closed_form", 4, finite
     yield "limit", 3, edge
@@ -60,16 +60,16 @@ def _peak(maps: Tensor) -> Tensor:
 
 # What typical slips make of the limit of these maps (B, h, w) in closed form.
 WRONG_LIMITS: dict[str, Function] = {
-    "there e^s itself ends; the map holds other numbers than e^s": lambda maps: torch.full((len(maps),), LARGEST),
+    "there e^s itself ends; the map holds other numbers than e^s": lambda maps: torch.full((len(maps),), LN_MAX),
     "that is where float64 ends; the maps are computed in float32": lambda maps: torch.full((len(maps),), 709.78),
-    "a map of larger numbers is lost at a smaller score, not at a larger one": lambda maps: LARGEST + _peak(maps).log(),
-    "compare like with like: 88.72 is a logarithm": lambda maps: LARGEST - _peak(maps),
-    "this divides an exponent; what is a division there?": lambda maps: LARGEST / _peak(maps),
-    "e is the base of the exponential; take the logarithm to the same base": lambda maps: LARGEST - _peak(maps).log10(),
+    "a map of larger numbers is lost at a smaller score, not at a larger one": lambda maps: LN_MAX + _peak(maps).log(),
+    "compare like with like: 88.72 is a logarithm": lambda maps: LN_MAX - _peak(maps),
+    "this divides an exponent; what is a division there?": lambda maps: LN_MAX / _peak(maps),
+    "e is the base of the exponential; take the logarithm to the same base": lambda maps: LN_MAX - _peak(maps).log10(),
     "the mean of a map is still finite when its first pixel is lost":
-        lambda maps: LARGEST - maps.mean(dim=(1, 2)).log(),
+        lambda maps: LN_MAX - maps.mean(dim=(1, 2)).log(),
     "all images have one limit here; each map is lost at a score of its own":
-        lambda maps: LARGEST - maps.max().log().repeat(len(maps)),
+        lambda maps: LN_MAX - maps.max().log().repeat(len(maps)),
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, check, close, entry, foreseen, tensor
 
 # The images of the exercise, their maps, and the weights of its network, (2, 4, 4) and (4, 4).
-IMAGES = torch.tensor(
+PIXELS = torch.tensor(
     [
         [[1.0, 1, 0, 0], [1, 3, 0, 0], [0, 0, 2, 0], [0, 0, 0, 0]],
         [[1.0, 0, 0, 0], [0, 4, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]],
@@ -46,12 +46,12 @@ def ex06(by_hand: Function, average_drop: Function, increase_in_confidence: Func
 
     def scores() -> None:
         for key, maps, where in (("before", WHOLE, "whole image"), ("after", MAPS, "image times map")):
-            for number, (given, *case) in enumerate(zip(numbers(key, 2), IMAGES, maps, strict=True), start=1):
+            for number, (given, *case) in enumerate(zip(numbers(key, 2), PIXELS, maps, strict=True), start=1):
                 what = f"the score of image {number} on the {where}"
                 _expect(what, given, SCORE, case, "write down the product of every pixel, then add them up")
 
     def measure(key: str, answer: Answer) -> None:
-        case = [_score(IMAGES, WHOLE), _score(IMAGES, MAPS)]
+        case = [_score(PIXELS, WHOLE), _score(PIXELS, MAPS)]
         _expect(key.upper(), numbers(key, 1)[0], answer, case, "write down one image's share first")
 
     yield "by hand: scores", 2, scores
