@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
-from gambook.exercises.editions import exercise_names, read, student_edition
+from gambook.exercises.editions import exercise_names, read_notebook, student_edition
 from gambook.publish.project import Project
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href"}
@@ -102,7 +102,7 @@ def test_students_can_save_every_exercise_without_its_solution(book, project, pa
     names = exercise_names(project).values()
     assert linked == [f"student/{name.split('/')[1]}.ipynb" for name in names]
     for link, name in zip(linked, names, strict=True):
-        assert read(book.html / link) == student_edition(read(project.source(name))), name
+        assert read_notebook(book.html / link) == student_edition(read_notebook(project.source(name))), name
 
 
 def test_no_dead_button_without_an_address(root, pages):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,10 +14,20 @@ import papermill
 import pytest
 import torch
 from gambook.exercises import checks
-from gambook.exercises.checks import CHECKS, cosine, equality, explosion, gradients, measures, relus
+from gambook.exercises.checks import (
+    CHECKS,
+    ex01_gradient,
+    ex02_relus,
+    ex03_cosine,
+    ex04_equality,
+    ex05_overflow,
+    ex06_measures,
+    worth,
+)
 
 import gamlib
 from gamlib import sanity
+from gamlib.metrics import average_drop, increase_in_confidence
 
 EXERCISES = Path(__file__).resolve().parents[2] / "notebooks" / "exercises"
 
@@ -26,6 +38,7 @@ def cells(exercise: str, tag: str) -> list[str]:
     return ["".join(cell["source"]) for cell in found if tag in cell["metadata"].get("tags", [])]
 
 
+@functools.cache
 def defined(exercise: str, tag: str) -> SimpleNamespace:
     """What the cells with this tag define."""
     names = {"torch": torch, "gamlib": gamlib, "sanity": sanity, "papermill": papermill, "pd": pd}
@@ -51,6 +64,15 @@ def test_the_solution_gets_all_points(exercise, seed):
     record = check(exercise, defined(exercise, "solution"), seed)
     assert hints(record) == ""
     assert (record.earned, record.seed) == (record.points, seed)
+    assert {part.name: part.points for part in record.parts} == worth(CHECKS[exercise])
+
+
+def test_what_each_exercise_is_worth_is_known_before_its_check_runs():
+    points = [sum(worth(check).values()) for check in CHECKS.values()]
+    assert dict(zip(CHECKS, points, strict=True)) == {
+        "ex01": 5, "ex02": 7, "ex03": 5, "ex04": 6, "ex05": 7, "ex06": 8, "ex07": 7, "ex08": 6,
+    }  # fmt: skip
+    assert worth(CHECKS["ex08"]) == {"rerun": 3, "unknown names are refused": 3}
 
 
 @pytest.mark.parametrize("exercise", CHECKS)
@@ -68,22 +90,17 @@ def test_what_is_written_counts_beside_a_stub(capsys):
     assert (entry["earned"], entry["points"]) == (3, 5)
 
 
-@pytest.mark.parametrize("exercise", checks.CHECKS)
-def test_points_are_those_of_the_check(exercise):
-    assert check(exercise, defined(exercise, "solution")).points == checks.POINTS[exercise]
-
-
-# One function of the reader's, the mistakes foreseen for it, and what they are called with.
+# One function of the reader's, and what is foreseen for it.
 FORESEEN = [
-    ("ex01", "gradient_by_hook", gradients.GRADIENT_MISTAKES),
-    ("ex01", "gradient_by_autograd", gradients.GRADIENT_MISTAKES),
-    ("ex02", "gam_without", relus.SWITCH_MISTAKES),
-    ("ex03", "cosine_gradient", cosine.COSINE_MISTAKES),
-    ("ex03", "is_negative", cosine.SIGN_MISTAKES),
-    ("ex04", "grad_cam_map", equality.GRAD_CAM_MISTAKES),
-    ("ex05", "mended", explosion.MENDED_MISTAKES),
-    ("ex06", "average_drop", measures.ADP_MISTAKES),
-    ("ex06", "increase_in_confidence", measures.PIC_MISTAKES),
+    ("ex01", "gradient_by_hook", ex01_gradient.LAYER_GRADIENT),
+    ("ex01", "gradient_by_autograd", ex01_gradient.LAYER_GRADIENT),
+    ("ex02", "gam_without", ex02_relus.SWITCHED),
+    ("ex03", "cosine_gradient", ex03_cosine.COSINE_GRADIENT),
+    ("ex03", "is_negative", ex03_cosine.NEGATIVE),
+    ("ex04", "grad_cam_map", ex04_equality.GRAD_CAM),
+    ("ex05", "closed_form", ex05_overflow.CLOSED_FORM),
+    ("ex06", "average_drop", ex06_measures.ADP),
+    ("ex06", "increase_in_confidence", ex06_measures.PIC),
 ]
 
 
@@ -104,13 +121,11 @@ def test_fakes_count_once_gam_passes():
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(
-    ("exercise", "function", "mistake"),
-    [(exercise, function, mistake) for exercise, function, mistakes in FORESEEN for mistake in mistakes],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ("exercise", "function", "hint", "wrong"),
+    [(*one, hint, wrong) for *one, answer in FORESEEN for hint, wrong in answer.mistakes.items()],
 )
-def test_each_foreseen_mistake_gets_its_own_hint(exercise, function, mistake, seed):
-    record = check(exercise, defined(exercise, "solution"), seed, **{function: mistake.answer})
-    assert hints(record) == mistake.hint
+def test_each_foreseen_mistake_gets_its_own_hint(exercise, function, hint, wrong, seed):
+    assert hints(check(exercise, defined(exercise, "solution"), seed, **{function: wrong})) == hint
 
 
 def written(source: str, name: str):
@@ -229,32 +244,32 @@ def counterexample():
     ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), torch.nan)", "not a finite number"),
     ("ex05", "limit", """
 def limit(a, g):
-    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
+    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).amax(dim=(1, 2))
     return 88.72 + peak.log()
 """, "lost at a smaller score, not at a larger"),
     ("ex05", "limit", """
 def limit(a, g):
-    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
+    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).amax(dim=(1, 2))
     return 88.72 - peak
 """, "88.72 is a logarithm"),
     ("ex05", "limit", """
 def limit(a, g):
-    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
+    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).amax(dim=(1, 2))
     return 88.72 / peak
 """, "what is a division there"),
     ("ex05", "limit", """
 def limit(a, g):
-    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).amax(dim=(1, 2))
+    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).amax(dim=(1, 2))
     return 88.72 - peak.log10()
 """, "the logarithm to the same base"),
     ("ex05", "limit", """
 def limit(a, g):
-    peak = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).max()
+    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).max()
     return (88.72 - peak.log()).repeat(2)
 """, "all images have one limit"),
     ("ex05", "limit", """
 def limit(a, g):
-    mean = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2)).mean(dim=(1, 2))
+    mean = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).mean(dim=(1, 2))
     return 88.72 - mean.log()
 """, "the mean of a map is still finite"),
     ("ex04", "equal_for_sure", """
@@ -262,15 +277,15 @@ def equal_for_sure(a, g):
     one = (g.mean(dim=(2, 3), keepdim=True) * a).sum(dim=1).relu()
     return torch.isclose(one, (a.relu() * g.relu()).sum(dim=1), atol=1e-6).flatten(1).all(dim=1)
 """, "equal by luck"),
-    ("ex05", "mended", """
-def mended(a, g):
+    ("ex05", "closed_form", """
+def closed_form(a, g):
     alpha = (g > 0) / (2 + g.relu() * a.sum(dim=(2, 3), keepdim=True))
     weights = (alpha / alpha.sum(dim=(2, 3), keepdim=True) * g.relu()).sum(dim=(2, 3), keepdim=True)
     return (weights * a).sum(dim=1).relu()
 """, "its weight is 0 and not 0/0"),
-    ("ex05", "mended", """
-def mended(a, g):
-    return torch.e * gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(len(a)))
+    ("ex05", "closed_form", """
+def closed_form(a, g):
+    return torch.e * gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(len(a)))
 """, "right up to a factor"),
     ("ex06", "average_drop", """
 def average_drop(before, after):
@@ -337,7 +352,7 @@ def equal_for_sure(a, g):
     ("ex04", "counterexample", "def counterexample():\n    return [[[[[1, 1]]]], [[[[1, 0]]]]]"),
     ("ex05", "limit", """
 def limit(a, g):
-    maps = gamlib.methods.FORMULAS["grad_cam_pp_stable"](a, g, torch.zeros(2))
+    maps = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2))
     return [88.72 - float(one.max().log()) for one in maps]
 """),
     ("ex06", "average_drop", """
@@ -380,20 +395,20 @@ def test_each_wrong_prediction_gets_its_hint(key, answer, hint):
 def test_a_missing_prediction_costs_its_own_point():
     some = {key: answer for key, answer in RIGHT_PREDICTIONS.items() if key != "c"}
     record = check("ex02", defined("ex02", "solution"), predict=lambda: some)
-    assert hints(record) == "`predict` has no answer 'c'; its keys: a, b, d, e"
+    assert hints(record) == "there is no answer 'c'; your keys: a, b, d, e"
     assert record.earned == record.points - 1
 
 
 def test_predictions_without_keys_get_a_hint():
     record = check("ex02", defined("ex02", "solution"), predict=lambda: ["same"] * 5)
-    assert "`predict` returns a list; expected a dict with the keys a to e" in hints(record)
+    assert "your function returns a list; expected a dict with the keys a, b, c, d, e" in hints(record)
 
 
 @pytest.mark.parametrize(
     ("answer", "hint", "earned"),
     [
-        ({"before": [4, 5], "after": [4.5, 2], "pic": 50}, "`by_hand` has no answer 'adp'; its keys: before, after", 7),
-        ([4, 5], "`by_hand` returns a list; expected a dict with the keys before, after, adp, pic", 4),
+        ({"before": [4, 5], "after": [4.5, 2], "pic": 50}, "there is no answer 'adp'; your keys: before, after", 7),
+        ([4, 5], "your function returns a list; expected a dict with the keys before, after, adp, pic", 4),
         ({"before": [4, float("nan")], "after": [4.5, 2], "adp": float("nan"), "pic": 50}, "is not nan", 5),
     ],
 )
@@ -403,49 +418,58 @@ def test_numbers_on_paper_count_one_by_one(answer, hint, earned):
     assert record.earned == earned
 
 
+BY_HAND = {"before": [4.0, 5.0], "after": [4.5, 2.0], "adp": 30.0, "pic": 50.0}
+
+
 @pytest.mark.parametrize(
     ("key", "answer", "hint"),
     [
-        ("before", [8.0, 5.0], "the score of image 1 on the whole image is not 8"),
-        ("after", [4.5, 3.0], "the score of image 2 on image times map is not 3"),
-        ("before", [4.0], "expected the scores of two images, got 1"),
-        *[("adp", wrong, hint) for wrong, hint in measures.ADP_HINTS.items()],
-        *[("pic", wrong, hint) for wrong, hint in measures.PIC_HINTS.items()],
-        ("adp", 42.0, "ADP is not 42"),
-        ("adp", [30.0, 30.0], "adp: expected one number"),
+        ("before", [8.0, 5.0], "the score of image 1 on the whole image is not 8; that is the sum of the pixels"),
+        ("before", [6.0, 5.0], "a pixel with a negative weight counts, too"),
+        ("before", [4.0, 6.0], "the score of image 2 on the whole image is not 6; that is the sum of the pixels"),
+        ("before", [7.0, 5.0], "the score of image 1 on the whole image is not 7; write down the product"),
+        ("before", [4.0], "before: expected two numbers, got 1"),
+        ("after", [6.0, 2.0], "the map is more than a mask of 0 and 1"),
+        ("after", [2.5, 2.0], "the image is missing"),
+        ("after", [3.75, 2.0], "the map is applied twice"),
+        ("after", [4.5, 4.0], "the map is more than a mask of 0 and 1"),
+        ("after", [4.5, 3.0], "the score of image 2 on the image times map is not 3; that is the sum of the pixels"),
+        ("after", [4.5, 0.5], "the image is missing"),
+        ("after", [4.5, 1.0], "the map is applied twice"),
+        ("adp", 23.75, "ADP is not 23.75; an increase counts as a negative drop here"),
+        ("adp", 36.25, "an increase counts as a drop"),
+        ("adp", 0.3, "ADP is a percentage"),
+        ("adp", 75.0, "the drop is taken relative to the masked score"),
+        ("adp", 60.0, "this is the sum over the images, or the drop of one of them"),
+        ("adp", 150.0, "this is a drop in units of the score"),
+        ("adp", 1.5, "this is the mean drop in units of the score"),
+        ("adp", 33.3, "this divides the summed drops by the summed scores"),
+        ("adp", 5.56, "before and after are swapped"),
+        ("adp", 6.25, "this averages the rises"),
+        ("adp", 42.0, "ADP is not 42; write down one image's share first"),
+        ("adp", [30.0, 30.0], "adp: expected one number, got 2"),
+        ("pic", 0.5, "PIC is a percentage"),
+        ("pic", 1.0, "PIC is a percentage of the images, not their number"),
+        ("pic", 6.25, "PIC asks how many images rise, not by how much"),
+        ("pic", 100.0, "this is 100 whatever the scores are"),
+        ("pic", 0.0, "no image counts here"),
         ("pic", "half", "returns a str"),
     ],
 )
 def test_each_slip_on_paper_gets_its_hint(key, answer, hint):
-    numbers = {"before": [4.0, 5.0], "after": [4.5, 2.0], "adp": 30.0, "pic": 50.0}
-    record = check("ex06", defined("ex06", "solution"), by_hand=lambda: numbers | {key: answer})
+    record = check("ex06", defined("ex06", "solution"), by_hand=lambda: BY_HAND | {key: answer})
     assert hint in hints(record)
+    assert hints(record).count(" | ") == 0
 
 
-def test_the_numbers_on_paper_are_those_of_the_images():
-    """The exercise's own tensors, worked out by code instead of by hand."""
+def test_the_check_has_the_tensors_of_the_exercise_and_the_numbers_on_paper_are_theirs():
     setup = next(text for text in all_code("ex06") if "weights =" in text)
-    given = written(setup + "\n\ndef tensors():\n    return images, maps, weights", "tensors")()
-    images, maps, weights = given
-    slips = {
-        measures.UNWEIGHTED: (images, images * maps),
-        measures.ONLY_POSITIVE: (weights.relu() * images, weights.relu() * images * maps),
-        measures.BINARY: (weights * images, weights * images * (maps > 0)),
-        measures.MAP_ALONE: (weights * images, weights * maps),
-        measures.TWICE: (weights * images, weights * images * maps**2),
-    }
-    for (key, number, value), hint in measures.SCORE_HINTS.items():
-        slip = slips[hint][("before", "after").index(key)].sum(dim=(1, 2))
-        assert (float(slip[number - 1]), hint) == (value, hint)
+    images, maps, weights = written(setup + "\n\ndef tensors():\n    return images, maps, weights", "tensors")()
+    for own, given in ((ex06_measures.PIXELS, images), (ex06_measures.MAPS, maps), (ex06_measures.WEIGHTS, weights)):
+        assert torch.equal(own, given)
     before, after = ((weights * some).sum(dim=(1, 2)) for some in (images, images * maps))
-    assert (before.tolist(), after.tolist()) == ([4.0, 5.0], [4.5, 2.0])
-    assert gamlib_measures(before, after) == (30.0, 50.0)
-
-
-def gamlib_measures(before, after) -> tuple[float, float]:
-    from gamlib.metrics import average_drop, increase_in_confidence
-
-    return average_drop(before, after), increase_in_confidence(before, after)
+    assert (before.tolist(), after.tolist()) == (BY_HAND["before"], BY_HAND["after"])
+    assert (average_drop(before, after), increase_in_confidence(before, after)) == (BY_HAND["adp"], BY_HAND["pic"])
 
 
 def all_code(exercise: str) -> list[str]:
@@ -528,7 +552,9 @@ def test_the_report_is_written_for_a_machine(tmp_path, capsys):
 
 
 def test_the_record_reads_as_a_table():
-    record = check("ex04", defined("ex04", "solution"), grad_cam_map=equality.GRAD_CAM_MISTAKES[0].answer)
+    record = check(
+        "ex04", defined("ex04", "solution"), grad_cam_map=lambda a, g: (g.mean(dim=(2, 3), keepdim=True) * a).sum(dim=1)
+    )
     assert repr(record).splitlines() == [
         "ex04: 4 of 6 points",
         "  not yet 0/2  grad_cam_map",
@@ -536,3 +562,15 @@ def test_the_record_reads_as_a_table():
         "  right   2/2  equal_for_sure",
         "  right   2/2  counterexample",
     ]
+
+
+def test_an_exercise_of_your_own_is_checked_as_the_page_says():
+    page = (EXERCISES.parents[1] / "book" / "exercises.md").read_text()
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "@check" in block]
+    ex09 = written(code, "ex09")
+    assert [ex09(square).parts[0].hint for square in (lambda x: x * x, lambda x: x + x, lambda x: 0)] == [
+        "",
+        "this is the double: multiply x by itself",
+        "expected the square with shape (3,), got ()",
+    ]
+    assert worth(ex09) == {"square": 2}

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import click
@@ -60,32 +57,24 @@ def teacher(out: Path | None, jobs: int) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV; default: FOLDER/grades.csv.")
 def grade(folder: Path, time_limit: float, seed: int, jobs: int, out: Path | None) -> None:
     """Run every notebook below FOLDER and grade it. This runs the students' code, with your rights, on this machine."""
+    import pandas as pd
+
     if out and not out.parent.is_dir():
         raise click.ClickException(f"--out: no folder '{out.parent}'; create it first")
     grades = grade_folder(find_project(Path.cwd()), folder, time_limit, seed, jobs)
     out = out or folder / "grades.csv"
-    out.write_text(to_csv(grades))
+    pd.DataFrame(grades).to_csv(out, index=False)
     click.echo(to_table(grades))
     click.echo(out, file=sys.stderr)
-
-
-def to_csv(grades: Sequence[Grade]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(Grade)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(grade) for grade in grades)
-    return buffer.getvalue()
 
 
 def to_table(grades: Sequence[Grade]) -> str:
     """The grades for the eyes: one line each, no wider than a terminal."""
     width = max(len("submission"), *(len(grade.submission) for grade in grades))
+    room = max(24, shutil.get_terminal_size((120, 24)).columns - width - 32)
     lines = [f"{'submission':{width}s}  exercise  status      points  missed, or what failed"]
     for grade in grades:
         score = f"{grade.points}/{grade.out_of}" if grade.out_of else "0"
-        what = grade.missed if grade.status == "graded" else grade.detail
-        room = max(24, shutil.get_terminal_size((120, 24)).columns - width - 32)
-        lines.append(
-            f"{grade.submission:{width}s}  {grade.exercise or '-':8s}  {grade.status:10s}  {score:6s}  {what[:room]}"
-        )
+        what = (grade.missed if grade.status == "graded" else grade.detail)[:room]
+        lines.append(f"{grade.submission:{width}s}  {grade.exercise or '-':8s}  {grade.status:10s}  {score:6s}  {what}")
     return "\n".join(lines)

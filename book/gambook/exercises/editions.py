@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import copy
 import json
 import re
 from collections.abc import Mapping
@@ -11,8 +9,6 @@ from pathlib import Path
 
 from gambook.publish.build import merged
 from gambook.publish.project import Project, Refused
-
-FOLDER = "exercises"
 
 
 def exercise_names(project: Project) -> dict[str, str]:
@@ -22,79 +18,30 @@ def exercise_names(project: Project) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name in project.names():
-        if name.startswith(f"{FOLDER}/"):
-            exercise = exercise_of(read(project.source(name)))
+        if name.startswith("exercises/"):
+            exercise = exercise_of(read_notebook(project.source(name)))
             if exercise is None or exercise in found:
                 raise Refused(f"{name}: metadata.gamlib.exercise is {exercise!r}; each exercise has one notebook")
             found[exercise] = name
     return dict(sorted(found.items()))
 
 
-def read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_notebook(path: Path) -> dict:
+    """A notebook's JSON, the source of each cell as one string."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+    return notebook
 
 
 def exercise_of(notebook: Mapping) -> str | None:
-    """What a notebook says which exercise it is."""
+    """Which exercise a notebook says it is."""
     return notebook["metadata"].get("gamlib", {}).get("exercise")
 
 
 def tags(cell: Mapping) -> list[str]:
+    """Tags of a cell."""
     return cell["metadata"].get("tags", [])
-
-
-def source(cell: Mapping) -> str:
-    return "".join(cell["source"])
-
-
-def readable(path: Path) -> dict:
-    """The notebook, in the shape that Papermill needs; ValueError where it is none, or not one for Python."""
-    try:
-        notebook = read(path)
-        [(cell["cell_type"], source(cell), [*tags(cell)]) for cell in notebook["cells"]]
-        exercise_of(notebook)
-        kernel = notebook["metadata"].get("kernelspec", {})
-        language = kernel.get("language") or (
-            "python" if str(kernel.get("name", "python")).startswith("python") else ""
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a notebook: {type(error).__name__}: {error}") from error
-    if language != "python":
-        raise ValueError(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")
-    return notebook
-
-
-def recognise(notebook: dict, path: Path, solved: dict[str, dict]) -> str:
-    """Which exercise it is: what its metadata says; the name of the file only where they say nothing."""
-    named = exercise_of(notebook) or path.name[:4]
-    if named not in list(solved):
-        raise ValueError(f"not one of the exercises: {named!r}; accepted: {', '.join(solved)}")
-    return named
-
-
-def last_check(submission: dict) -> int:
-    """Position of the last check cell; the number of cells where there is none."""
-    numbers = [number for number, cell in enumerate(submission["cells"]) if "check" in tags(cell)]
-    return numbers[-1] if numbers else len(submission["cells"])
-
-
-def check_cells(solved: dict) -> list[str]:
-    return [source(cell) for cell in solved["cells"] if "check" in tags(cell)]
-
-
-def below_check(submission: dict, solved: dict) -> list[str]:
-    """Functions that the check asks for and that the submission defines below it."""
-    text = "\n".join(map(source, submission["cells"][last_check(submission) :]))
-    return [name for name in asked_for(solved) if re.search(rf"^def {name}\(", text, re.M)]
-
-
-def asked_for(solved: dict) -> list[str]:
-    """Names of the student's that the check cells read, sorted."""
-    nodes = [node for text in check_cells(solved) for node in ast.walk(ast.parse(text))]
-    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    own |= {alias.asname or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
-    return sorted(read - own - {"seed"})
 
 
 def student_edition(solved: Mapping) -> dict:
@@ -102,36 +49,31 @@ def student_edition(solved: Mapping) -> dict:
 
     What marks the exercise on the page of the book becomes a heading.
     """
-    notebook = copy.deepcopy(dict(solved))
-    notebook["metadata"] = {key: notebook["metadata"][key] for key in ("gamlib", "kernelspec", "language_info")}
-    notebook["metadata"]["gamlib"] = {"exercise": exercise_of(solved)}
     cells, inside = [], False
-    for cell in notebook["cells"]:
-        text = source(cell)
-        if cell["cell_type"] == "markdown" and "{solution-start}" in text:
-            inside = True
+    for cell in solved["cells"]:
+        inside = inside or "{solution-start}" in cell["source"]
         if not inside and "solution" not in tags(cell):
-            cells.append(cell)
-        if cell["cell_type"] == "markdown" and "{solution-end}" in text:
-            inside = False
-    for cell in cells:
-        # the description of a figure tells what is asked
-        cell["metadata"].pop("mystnb", None)
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-        else:
-            cell["source"] = _plain(source(cell)).splitlines(keepends=True)
-    notebook["cells"] = [cell for cell in cells if source(cell)]
-    return notebook
+            # the description of a figure tells what is asked
+            metadata = {key: value for key, value in cell["metadata"].items() if key != "mystnb"}
+            emptied = {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
+            cells.append(cell | {"metadata": metadata} | emptied)
+        inside = inside and "{solution-end}" not in cell["source"]
+    metadata = {key: solved["metadata"][key] for key in ("kernelspec", "language_info")}
+    return _plain({**solved, "cells": cells, "metadata": metadata | {"gamlib": {"exercise": exercise_of(solved)}}})
 
 
-def _plain(text: str) -> str:
-    """Markdown that Jupyter shows as it is meant: without the directives of the book's pages."""
-    text = re.sub(r"```\{exercise-start\}[^\n]*\n(?::[^\n]*\n)*```\n*", "## Your task\n\n", text)
-    text = re.sub(r"```\{solution-start\}[^\n]*\n(?::[^\n]*\n)*```\n*", "## A solution\n\n", text)
-    text = re.sub(r"```\{(exercise|solution)-end\}\n```\n*", "", text)
-    text = re.sub(r":::\{admonition\} ([^\n]*)\n(?::[^\n]*\n)*\n*(.*?)\n:::", r"## \1\n\n\2", text, flags=re.S)
-    return re.sub(r" ?\{cite\}`[^`]*`", "", text)
+def _plain(notebook: dict) -> dict:
+    """A notebook as Jupyter shows it as it is meant: without the directives of the book's pages."""
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            text = re.sub(r"```\{exercise-start\}[^\n]*\n(?::[^\n]*\n)*```\n*", "## Your task\n\n", text)
+            text = re.sub(r"```\{solution-start\}[^\n]*\n(?::[^\n]*\n)*```\n*", "## A solution\n\n", text)
+            text = re.sub(r"```\{(exercise|solution)-end\}\n```\n*", "", text)
+            text = re.sub(r":::\{admonition\} ([^\n]*)\n(?::[^\n]*\n)*\n*(.*?)\n:::", r"## \1\n\n\2", text, flags=re.S)
+            text = re.sub(r" ?\{cite\}`[^`]*`", "", text)
+        cell["source"] = text
+    return notebook | {"cells": [cell for cell in notebook["cells"] if cell["source"]]}
 
 
 def write_student(project: Project, folder: Path, force: bool = False) -> tuple[list[Path], list[Path]]:
@@ -139,30 +81,31 @@ def write_student(project: Project, folder: Path, force: bool = False) -> tuple[
 
     A notebook that is there and differs is somebody's work: it is kept unless force is given.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     written, kept = [], []
     for name in exercise_names(project).values():
-        path = folder / Path(name).with_suffix(".ipynb").name
-        text = json.dumps(student_edition(read(project.source(name))), indent=1, ensure_ascii=False) + "\n"
-        if path.exists() and not force and path.read_bytes() != text.encode():
+        path = folder / f"{Path(name).name}.ipynb"
+        edition = _bytes(student_edition(read_notebook(project.source(name))))
+        if path.exists() and not force and path.read_bytes() != edition:
             kept.append(path)
-            continue
-        path.write_text(text)
-        written.append(path)
+        else:
+            written.append(_write(path, edition))
     return written, kept
 
 
 def write_teacher(project: Project, profile: str, folder: Path) -> list[Path]:
     """Write the solved and executed notebooks into `folder`; they have to be run before. Other files stay."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name in exercise_names(project).values():
-        path = folder / Path(name).with_suffix(".ipynb").name
-        notebook = json.loads(merged(project.source(name), project.executed(profile, name)))
-        for cell in notebook["cells"]:
-            if cell["cell_type"] == "markdown":
-                cell["source"] = _plain(source(cell)).splitlines(keepends=True)
-        notebook["cells"] = [cell for cell in notebook["cells"] if source(cell)]
-        path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
-        written.append(path)
-    return written
+    editions = {
+        folder / f"{Path(name).name}.ipynb": json.loads(merged(project.source(name), project.executed(profile, name)))
+        for name in exercise_names(project).values()
+    }
+    return [_write(path, _bytes(_plain(edition))) for path, edition in editions.items()]
+
+
+def _bytes(notebook: Mapping) -> bytes:
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path

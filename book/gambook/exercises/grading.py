@@ -6,40 +6,37 @@ keep accidents apart; they are no wall against malice.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import secrets
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from gambook.exercises.confined import run_confined
-from gambook.exercises.editions import (
-    asked_for,
-    below_check,
-    check_cells,
-    exercise_names,
-    last_check,
-    read,
-    readable,
-    recognise,
-    source,
-    tags,
-)
+import psutil
+
+from gambook.exercises.editions import exercise_names, exercise_of, read_notebook, tags
 from gambook.publish.project import Project, Refused
+from gambook.publish.run import kernel_environment
 
-# What the student's cells have imported or changed of gamlib is thrown away before the check is imported anew.
-FRESH = """import sys as _sys
+# Between the submission and the check: what the student's cells have changed of ours is thrown away and imported anew;
+# a function that was renamed or left out costs its own points, and not those of the others.
+BETWEEN = """import sys as _sys
 
-for _name in [name for name in _sys.modules if name.split(".")[0] == "gamlib"]:
+for _name in [name for name in _sys.modules if name.split(".")[0] in ("gamlib", "gambook")]:
     del _sys.modules[_name]
 seed = {seed}
-"""
-# A function that was renamed or left out costs its own points, and not those of the others.
-ABSENT = """
+
+
 def _absent(name):
     def stub(*arguments, **options):
         raise NotImplementedError(name + " is still to be written: nothing has this name")
@@ -50,10 +47,12 @@ def _absent(name):
 for _name in {names!r}:
     globals().setdefault(_name, _absent(_name))
 """
-WRITE = """from gambook.exercises.checks import report as _report
+AFTER = """from gambook.exercises.checks import report as _report
 
 _report({path!r})
 """
+# Every process of a submission inherits this variable, and is found by it however it has detached itself.
+MARK = "GAMLIB_SUBMISSION"
 
 
 @dataclass(frozen=True)
@@ -75,129 +74,176 @@ class Grade:
 
 
 def grade_folder(project: Project, folder: Path, limit: float, seed: int, workers: int) -> list[Grade]:
-    """Grade every notebook below `folder`, sorted by path. limit: seconds for each. seed: of the checks' inputs."""
+    """Grade every notebook below `folder`, sorted by path; Refused where there is none.
+
+    limit: seconds for each. seed: of the checks' inputs. workers: submissions at a time.
+    """
+    # the command line does not wait for torch
+    from gambook.exercises.checks import CHECKS, worth
+
     if not folder.is_dir():
         raise Refused(f"{folder} is not a folder: give the one that holds the submissions")
-    paths = sorted(p for p in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    paths = sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
     if not paths:
         raise Refused(f"{folder} holds no notebook (*.ipynb)")
-    solved = {exercise: read(project.source(name)) for exercise, name in exercise_names(project).items()}
+    names = exercise_names(project)
+    solved = {exercise: read_notebook(project.source(name)) for exercise, name in names.items()}
+    worths = {exercise: worth(CHECKS[exercise]) for exercise in names}
+    # archives from other systems leave bytes in names that no text file can hold
+    shown = [os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace") for path in paths]
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda path: grade(path, _name(path, folder), solved, limit, seed), paths))
+        return list(pool.map(lambda path, name: _grade(path, name, solved, worths, limit, seed), paths, shown))
 
 
-def _name(path: Path, folder: Path) -> str:
-    """Path below the folder; archives from other systems leave bytes in names that no text file can hold."""
-    return os.fsencode(path.relative_to(folder).as_posix()).decode(errors="replace")
-
-
-def grade(path: Path, name: str, solved: dict[str, dict], limit: float, seed: int) -> Grade:
+def _grade(
+    path: Path, name: str, solved: Mapping[str, dict], worths: Mapping[str, dict], limit: float, seed: int
+) -> Grade:
     """Grade one submission; whatever is wrong with it is told in its row."""
     try:
-        notebook = readable(path)
-        exercise = recognise(notebook, path, solved)
-    except (ValueError, OSError) as error:
-        return Grade(name, "", "unreadable", 0, 0, "", _line(str(error)), 0.0)
-    start = time.perf_counter()
+        notebook = _readable(path)
+        exercise = exercise_of(notebook) or path.name[:4]
+        if exercise not in list(solved):
+            raise Refused(f"not one of the exercises: {exercise!r}; accepted: {', '.join(solved)}")
+    except (Refused, OSError) as error:
+        return Grade(name, "", "unreadable", 0, 0, "", _line([str(error)]), 0.0)
+    start, points = time.perf_counter(), worths[exercise]
     with tempfile.TemporaryDirectory(prefix="gam-grade-", ignore_cleanup_errors=True) as folder:
-        status, records, detail = _run(notebook, solved[exercise], exercise, Path(folder), limit, seed)
-    seconds = round(time.perf_counter() - start, 1)
-    out_of = sum(part["points"] for part in records) or _points(exercise)
-    hints = [f"{part['name']}: {part['hint']}" for part in records if part["hint"]]
-    below = below_check(notebook, solved[exercise])
-    if below:
-        hints.insert(0, f"defined below the check, where nothing is run: {', '.join(below)}")
-    missed = "; ".join(part["name"] for part in records if not part["earned"])
-    points = sum(part["earned"] for part in records)
-    detail = _line("; ".join([detail, *hints] if detail else hints))
-    return Grade(name, exercise, status, points, out_of, missed, detail, seconds)
+        status, parts, told = _run(notebook, solved[exercise], points, Path(folder), limit, seed)
+    below = "\n".join(cell["source"] for cell in notebook["cells"][_last_check(notebook) :])
+    if late := [one for one in _asked_for(solved[exercise]) if re.search(rf"^def {one}\(", below, re.M)]:
+        told.append(f"defined below the check, where nothing is run: {', '.join(late)}")
+    told += [f"{part['name']}: {part['hint']}" for part in parts if part["hint"]]
+    missed = "; ".join(part["name"] for part in parts if not part["earned"])
+    earned, seconds = sum(part["earned"] for part in parts), round(time.perf_counter() - start, 1)
+    return Grade(name, exercise, status, earned, sum(points.values()), missed, _line(told), seconds)
 
 
-def _points(exercise: str) -> int:
-    """What an exercise is worth whose check has not run."""
-    # the command line does not wait for torch
-    from gambook.exercises.checks import POINTS
+def _readable(path: Path) -> dict:
+    """The notebook, once it has the shape that Papermill needs and is for Python."""
+    try:
+        notebook = read_notebook(path)
+        [(cell["cell_type"], *tags(cell)) for cell in notebook["cells"]]
+        exercise_of(notebook)
+        kernel = notebook["metadata"].get("kernelspec", {})
+        python = kernel.get("language") == "python" or str(kernel.get("name", "python")).startswith("python")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise Refused(f"not a notebook: {type(error).__name__}: {error}") from error
+    if not python:
+        raise Refused(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")
+    return notebook
 
-    return POINTS[exercise]
+
+def _last_check(notebook: Mapping) -> int:
+    """Position of the last check cell; the number of cells where there is none."""
+    return max((n for n, cell in enumerate(notebook["cells"]) if "check" in tags(cell)), default=len(notebook["cells"]))
+
+
+def _asked_for(solved: Mapping) -> list[str]:
+    """Functions that the exercise asks for: those of its stub."""
+    text = "\n".join(cell["source"] for cell in solved["cells"] if "stub" in tags(cell))
+    return sorted(re.findall(r"^def (\w+)\(", text, re.M))
 
 
 def _run(
-    submission: dict, solved: dict, exercise: str, folder: Path, limit: float, seed: int
-) -> tuple[str, list[dict], str]:
-    """Status, the parts of the record, and a line on what went wrong."""
+    submission: Mapping, solved: Mapping, worth: Mapping[str, int], folder: Path, limit: float, seed: int
+) -> tuple[str, list[dict], list[str]]:
+    """Status, the parts of the record, and what went wrong."""
+    source, target = folder / "work" / "submission.ipynb", folder / "executed.ipynb"
     record = folder / f"{secrets.token_hex(8)}.json"
-    work = folder / "work"
-    work.mkdir()
-    prepared = _prepared(submission, solved, record, seed)
-    (work / "submission.ipynb").write_text(json.dumps(prepared))
-    job = {"source": str(work / "submission.ipynb"), "target": str(folder / "executed.ipynb"), "parameters": {}}
-    message = run_confined(job, folder / "errors.txt", limit)
+    source.parent.mkdir()
+    source.write_text(json.dumps(_prepared(submission, solved, record, seed)))
+    message = run_confined(source, target, folder / "errors.txt", limit)
     if message is None:
-        return "timeout", [], f"stopped after {limit:g} s"
-    executed = whole(Path(job["target"])) or {"cells": []}
-    entries = whole(record)
-    if entries is None:
-        failure = executed.get("metadata", {}).get("gamlib", {}).get("failure", {}).get("message")
-        return "error", [], failure or message or "the kernel ended before the check"
-    parts = [part for entry in entries if entry["exercise"] == exercise for part in entry["parts"]]
-    wrong = impossible(parts)
-    if wrong:
-        return "error", [], wrong
-    errors = [line for line in map(_error, executed["cells"]) if line]
-    return ("error" if errors or not parts else "graded"), parts, "; ".join(errors)
+        return "timeout", [], [f"stopped after {limit:g} s"]
+    executed, records = whole(target), whole(record)
+    if records is None or executed is None:
+        failure = executed and executed["metadata"].get("gamlib", {}).get("failure", {}).get("message")
+        return "error", [], [failure or message or "the kernel ended before the check"]
+    parts = [part for one in records if one["exercise"] == exercise_of(solved) for part in one["parts"]]
+    if wrong := impossible(parts, worth):
+        return "error", [], [wrong]
+    outputs = [output for cell in executed["cells"] for output in cell.get("outputs", [])]
+    errors = [f"{one['ename']}: {one['evalue']}" for one in outputs if one["output_type"] == "error"]
+    # a stub that was called is no error
+    errors = [error for error in errors if "is still to be written" not in error]
+    return ("error" if errors or not parts else "graded"), parts, errors
 
 
-def whole(path: Path) -> dict | list | None:
-    """The JSON in a file; None where there is none, or its writer was killed while writing."""
-    try:
-        return read(path)
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def impossible(parts: Sequence[Mapping]) -> str | None:
-    """What is wrong with a record that no check can have written: each part has all of its points or none."""
-    for part in parts:
-        if part["earned"] not in (0, part["points"]):
-            return (
-                f"the record is not the check's: part '{part['name']}' has {part['earned']} of {part['points']} points"
-            )
-    return None
-
-
-def _prepared(submission: dict, solved: dict, record: Path, seed: int) -> dict:
+def _prepared(submission: Mapping, solved: Mapping, record: Path, seed: int) -> dict:
     """The submission's code above its last check cell, and behind it the original check, on gamlib loaded anew.
 
     A cell that fails does not keep the next ones from running, so that each function counts by itself.
     """
-    cells = [
-        _code(f"student-{number}", source(cell), ["student"])
-        for number, cell in enumerate(submission["cells"][: last_check(submission)])
-        if cell["cell_type"] == "code" and "check" not in tags(cell)
-    ]
-    cells.append(_code("fresh", FRESH.format(seed=seed), []))
-    cells.append(_code("absent", ABSENT.format(names=asked_for(solved)), []))
-    cells += [_code(f"check-{number}", text, []) for number, text in enumerate(check_cells(solved))]
-    cells.append(_code("record", WRITE.format(path=str(record)), []))
+    above = submission["cells"][: _last_check(submission)]
+    texts = [cell["source"] for cell in above if cell["cell_type"] == "code" and "check" not in tags(cell)]
+    texts.append(BETWEEN.format(seed=seed, names=_asked_for(solved)))
+    texts += [cell["source"] for cell in solved["cells"] if "check" in tags(cell)]
+    texts.append(AFTER.format(path=str(record)))
+    code = {"cell_type": "code", "metadata": {"tags": ["raises-exception"]}, "outputs": [], "execution_count": None}
+    cells = [code | {"id": f"cell-{number}", "source": text} for number, text in enumerate(texts)]
     return {"cells": cells, "metadata": solved["metadata"], "nbformat": 4, "nbformat_minor": 5}
 
 
-def _code(name: str, text: str, own: list[str]) -> dict:
-    metadata = {"tags": [*own, "raises-exception"]}
-    return {
-        "cell_type": "code", "id": name, "metadata": metadata, "source": text, "outputs": [], "execution_count": None,
-    }  # fmt: skip
+def whole(path: Path) -> Any:
+    """The JSON in a file; None where there is none, or its writer was killed while writing."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
-def _error(cell: dict) -> str:
-    """Name and text of an error in one of the student's cells; a stub that was called is none."""
-    if "student" not in tags(cell) and not cell["id"].startswith("check"):
+def impossible(parts: Sequence[Mapping], worth: Mapping[str, int]) -> str:
+    """What is wrong with a record that a check of parts of this worth cannot have written; empty where nothing is."""
+    found = [(part["name"], part["earned"]) for part in parts]
+    if [name for name, _ in found] in ([], [*worth]) and all(earned in (0, worth[name]) for name, earned in found):
         return ""
-    found = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
-    return "".join(
-        f"{output['ename']}: {output['evalue']}" for output in found if "is still to be written" not in output["evalue"]
-    )
+    return f"the record is not the check's: {', '.join(f'{name} {earned}' for name, earned in found)}"
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())[:1000]
+def _line(texts: Sequence[str]) -> str:
+    return " ".join("; ".join(texts).split())[:1000]
+
+
+def run_confined(source: Path, target: Path, errors: Path, limit: float) -> str | None:
+    """Run execute.py on a notebook, in a process group of its own; its last words, or None where the time was up.
+
+    errors: file for what it says. limit: seconds. Nothing that the notebook has started is left afterwards: the
+    kernel is in a group of its own, and what it starts may be in any, so all are ended by their mark.
+    """
+    job, mark = {"source": str(source), "target": str(target), "parameters": {}}, secrets.token_hex(16)
+    with errors.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gambook.publish.execute"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            text=True,
+            env=kernel_environment(Path.cwd()) | {MARK: mark},
+            start_new_session=True,
+        )
+        try:
+            process.communicate(json.dumps(job), timeout=limit)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            _end_marked(mark)
+            process.wait()
+    return (errors.read_text(errors="replace").strip().splitlines() or [""])[-1]
+
+
+def _end_marked(mark: str) -> None:
+    """Kill every process that carries this mark, again until none is left."""
+
+    def marked(process: psutil.Process) -> bool:
+        try:
+            return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark
+        except psutil.Error:
+            return False
+
+    while found := list(filter(marked, psutil.process_iter())):
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(found, timeout=5)

@@ -1,0 +1,79 @@
+"""Exercise 3: Equation 5, the gradient of the cosine, and the signs of its entries."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gambook.exercises.checks.scoring import Answer, Function, Parts, check
+
+
+@check
+def ex03(cosine_gradient: Function, is_negative: Function, seed: int = 0) -> Parts:
+    """Check Eq. 5 and the rule for the sign of its entries: both (h (B, D), g (B, D)) -> (B, D)."""
+    generator = torch.Generator().manual_seed(1000 * seed + 3)
+    cases = []
+    for _ in range(2):
+        h, g = torch.rand(3, 6, generator=generator) + 0.05, 4 * torch.rand(3, 6, generator=generator)
+        cases.append((h, g))
+    yield "cosine_gradient", 3, COSINE_GRADIENT.test(cosine_gradient, cases)
+    yield "is_negative", 2, NEGATIVE.test(is_negative, [(h[:2], g[:2]) for h, g in cases])
+
+
+def _length(v: Tensor) -> Tensor:
+    return v.norm(dim=1, keepdim=True)
+
+
+def _cosine(h: Tensor, g: Tensor) -> Tensor:
+    return torch.cosine_similarity(h, g, dim=1)[:, None]
+
+
+def _gradient(h: Tensor, g: Tensor) -> Tensor:
+    h = h.clone().requires_grad_()
+    return torch.autograd.grad(_cosine(h, g).sum(), h)[0]
+
+
+def _first(h: Tensor, g: Tensor) -> Tensor:
+    """First term of Eq. 5."""
+    return g / (_length(h) * _length(g))
+
+
+def _over_the_batch(h: Tensor, g: Tensor) -> Tensor:
+    s = (h * g).sum() / (h.norm() * g.norm())
+    return g / (h.norm() * g.norm()) - s * h / h.norm() ** 2
+
+
+COSINE_GRADIENT = Answer(
+    "the gradient (B, D)",
+    right=_gradient,
+    mistakes={
+        "this is the gradient of the dot product; the cosine also divides by two lengths": lambda h, g: g,
+        "the second term of Eq. 5 is missing: the length of h depends on h, too": _first,
+        "check the sign between the two terms: a longer h makes the quotient smaller":
+            lambda h, g: _first(h, g) + _cosine(h, g) * h / _length(h) ** 2,
+        "the second term lacks a factor that is 1 only for equal directions":
+            lambda h, g: _first(h, g) - h / _length(h) ** 2,
+        "the second term is off by a length: compare the units of both terms when h doubles":
+            lambda h, g: _first(h, g) - _cosine(h, g) * h / _length(h),
+        "the second term divides by the wrong embedding's length":
+            lambda h, g: _first(h, g) - _cosine(h, g) * h / _length(g) ** 2,
+        "the second term holds the dot product where Eq. 5 has the cosine s":
+            lambda h, g: _first(h, g) - (h * g).sum(1, keepdim=True) * h / _length(h) ** 2,
+        "this is the gradient in g; asked for is the one in h": lambda h, g: _gradient(g, h),
+        "the lengths are taken over the whole batch; each row is a pair of its own": _over_the_batch,
+        "negative entries are clipped; they are what this chapter is about": lambda h, g: _gradient(h, g).relu(),
+    },
+)  # fmt: skip
+NEGATIVE = Answer(
+    "the table of signs",
+    right=lambda h, g: _gradient(h, g) < 0,
+    mistakes={
+        "this marks the positive entries; turn the comparison round": lambda h, g: _gradient(h, g) > 0,
+        "this compares bare entries: neither length nor cosine comes in, yet Eq. 5 holds both": lambda h, g: g < h,
+        "this compares directions but leaves s out; for s below 1 the bar is lower":
+            lambda h, g: g / _length(g) < h / _length(h),
+        "the two embeddings have different lengths; put both entries on one scale first":
+            lambda h, g: g < _cosine(h, g) * h,
+        "no entry is marked; that holds for the dot product, not for the cosine": lambda h, g: h < 0,
+    },
+)  # fmt: skip

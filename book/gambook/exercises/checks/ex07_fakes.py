@@ -1,0 +1,106 @@
+"""Exercise 7: a sanity check that tells an honest method from fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gambook.exercises.checks.scoring import Function, Miss, Parts, call, check, tensor
+from gamlib.maps import min_max, resize
+from gamlib.methods import METHODS
+from gamlib.models import Model, Preprocess
+from gamlib.traces import trace_class
+
+
+@check
+def ex07(passes: Function, seed: int = 0) -> Parts:
+    """Check passes(method, model, x, names, seed) -> bool on an honest method and on three fake ones."""
+
+    def judge(method: Function) -> tuple[bool, bool]:
+        """Whether the method passes, and whether the weights are the old ones afterwards."""
+        model, x = _network(seed)
+        before = {name: value.clone() for name, value in model.module.state_dict().items()}
+        answer = tensor(call(passes, method, model, x, ["0", "2", "6"], seed))
+        if answer.numel() != 1:
+            raise Miss(f"expected one True or False for the method, got shape {tuple(answer.shape)}")
+        return bool(answer), all(map(torch.equal, before.values(), model.module.state_dict().values()))
+
+    def honest(hint: str) -> None:
+        if not judge(_honest)[0]:
+            raise Miss(hint)
+
+    def refuses(method: Function, hint: str) -> Callable[[], None]:
+        def test() -> None:
+            # a check that refuses everything has not seen through anything
+            honest("counts once GAM passes")
+            if judge(method)[0]:
+                raise Miss(hint)
+
+        return test
+
+    def restores() -> None:
+        if not judge(_honest)[1]:
+            raise Miss(
+                "the network has other weights after your check; they are given back only where the `with` block ends"
+            )
+
+    yield (
+        "GAM passes",
+        1,
+        lambda: honest(
+            "GAM fails your check, though its maps do change with the weights: compare maps before and inside `redrawn`"
+        ),
+    )
+    yield (
+        "edges of the image fail",
+        1,
+        refuses(
+            _edges,
+            "an edge filter that never looks at the network passes; are you comparing maps of one and the same image?",
+        ),
+    )
+    yield (
+        "edges with a trace of GAM fail",
+        2,
+        refuses(
+            lambda model, x: 0.99 * _edges(model, x) + 0.01 * _honest(model, x),
+            "a map that changes by a hundredth passes: ask how alike the maps are, not whether they are equal",
+        ),
+    )
+    yield (
+        "noise fails",
+        2,
+        refuses(
+            _noise(seed),
+            "noise passes, since no two of its maps are alike; call the method twice with the trained weights, too",
+        ),
+    )
+    yield "weights come back", 1, restores
+
+
+def _network(seed: int) -> tuple[Model, Tensor]:
+    """Random weights stand for the trained ones: eight smooth images of 32 x 32, maps of 16 x 16."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1000 * seed + 8)
+        trunk = [nn.Conv2d(3, 16, 5, padding=2), nn.ReLU(), nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.ReLU()]
+        net = nn.Sequential(*trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10))
+        x = 2 * resize(torch.rand(24, 8, 8), (32, 32)).unflatten(0, (8, 3)) - 1
+    return Model(net, ["3"], net[:6], net[6], Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3)), x
+
+
+def _honest(model: Model, x: Tensor) -> Tensor:
+    return METHODS["gam"](trace_class(model, x, target=3, layers=1), n=1)
+
+
+def _edges(model: Model, x: Tensor) -> Tensor:
+    """How fast the grey image changes: (B, H, W) in [0, 1]. The network takes no part."""
+    down, across = torch.gradient(model.pixels(x).mean(dim=1), dim=(1, 2))
+    return min_max((down**2 + across**2).sqrt())
+
+
+def _noise(seed: int) -> Function:
+    """Another random map at every call: it changes with the weights, and without."""
+    generator = torch.Generator().manual_seed(1000 * seed + 9)
+    return lambda model, x: torch.rand(len(x), *x.shape[-2:], generator=generator)
