@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -116,7 +117,7 @@ def grid(
             field.set_title(f"{label}\n{title}" if title else label)
         if any(panel is not None and panel.saliency is not None for row in panels for panel in row):
             _colour_bar(figure, fields, shrink=min(1, 2.4 / sum(heights)))
-        figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
+        figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
     return Picture(figure, "jpeg")
 
 
@@ -130,7 +131,7 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
     field.set_box_aspect(1)
     field.set_title(panel.title)
     if panel.saliency is not None and not bool(panel.saliency.isfinite().all()):
-        whole = {"transform": field.transAxes}
+        whole: dict[str, Any] = {"transform": field.transAxes}
         field.add_patch(Rectangle((0, 0), 1, 1, facecolor="#d4d4d4", hatch="///", linewidth=0, **whole))
         label = field.text(0.5, 0.5, "not finite", ha="center", va="center", fontsize=10, **whole)
         label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 2})
@@ -142,8 +143,10 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
     for (x0, y0, x1, y1), color, dash in boxes:
         # a dark rim, so that it shows on light and on dark
         rim = [withStroke(linewidth=3, foreground="black")]
-        look = {"edgecolor": color, "linestyle": dash, "linewidth": 2, "path_effects": rim}
-        field.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, **look))
+        corner, width, height = (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0
+        field.add_patch(
+            Rectangle(corner, width, height, fill=False, ec=color, linestyle=dash, linewidth=2, path_effects=rim)
+        )
 
 
 def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
@@ -185,7 +188,7 @@ def _colour_bar(figure: Figure, fields: np.ndarray, shrink: float) -> None:
     bar.outline.set_visible(False)
 
 
-def _pixels(image: Tensor | Image.Image) -> np.ndarray:
+def _pixels(image: Any) -> np.ndarray:
     """(H, W, 3) float64 in [0, 1]."""
     if isinstance(image, Image.Image):
         return np.asarray(image.convert("RGB")) / 255

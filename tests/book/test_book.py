@@ -81,7 +81,9 @@ def test_figure_notebooks_have_pictures(project, pages):
 
 def test_each_notebook_page_says_how_it_was_made(project, pages):
     for name in project.book_notebooks():
-        assert re.search(r"How this page was made:</em> profile embedded · .* · \d+ s", pages[f"notebooks/{name}"]), name
+        assert re.search(r"How this page was made:</em> profile embedded · .* · \d+ s", pages[f"notebooks/{name}"]), (
+            name
+        )
 
 
 def test_pages_load_nothing_from_the_network(book, pages):

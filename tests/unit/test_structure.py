@@ -35,17 +35,21 @@ def test_no_module_imports_itself_through_others():
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)  # CycleError names the circle
 
 
+def defined(tree: ast.Module) -> list[str]:
+    """Names that a module binds at its top, but for those it imports."""
+    found = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            found += [
+                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+            ]
+    return found
+
+
 def test_a_public_name_stands_in_one_module():
-    homes = defaultdict(list)
+    homes = defaultdict(set)
     for module, tree in TREES.items():
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                homes[node.name].append(module)
-            elif isinstance(node, ast.Assign | ast.AnnAssign):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    each = target.elts if isinstance(target, ast.Tuple) else [target]
-                    for name in each:
-                        homes[name.id].append(module)
+        for name in defined(tree):
+            homes[name].add(module)
     several = {name: modules for name, modules in homes.items() if len(modules) > 1 and not name.startswith("_")}
     assert several == {}

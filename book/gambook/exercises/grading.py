@@ -218,7 +218,7 @@ def run_confined(source: Path, target: Path, errors: Path, limit: float) -> str 
             stdout=subprocess.DEVNULL,
             stderr=file,
             text=True,
-            env=kernel_environment(Path.cwd()) | {MARK: mark},
+            env=kernel_environment() | {MARK: mark},
             start_new_session=True,
         )
         try:
