@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import io
 import json
 import os
@@ -27,7 +26,9 @@ import torch
 import gamlib
 from gamlib.data import Dataset, Subset
 from gamlib.models import Model
+from gamlib.sources import files_digest, network_state
 
+SOURCES = (".py", ".csv", ".json")
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
 
 Skipped = dict[str, Any]
@@ -148,15 +149,14 @@ def dataset_digest(dataset: Dataset) -> str:
 def sources_digest() -> str:
     """The sources of gamlib with their data files, and the versions of the libraries below."""
     root = Path(gamlib.__file__).parent
-    files = (path for path in sorted(root.rglob("*")) if path.suffix in (".py", ".csv", ".json"))
-    contents = {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return digest([contents, {name: version(name) for name in LIBRARIES}])
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.suffix in SOURCES}
+    return digest([files_digest(files), {name: version(name) for name in LIBRARIES}])
 
 
 def factory_digest(model_name: str) -> str:
-    """The source file of a "package.module:factory"; empty for a network of gamlib's own."""
+    """What a "package.module:factory" is made of; empty for a network of gamlib's own."""
     module, colon, _ = model_name.partition(":")
-    return _file_digest(importlib.import_module(module)) if colon else ""
+    return digest(network_state(module)) if colon else ""
 
 
 def _file_digest(module: Any) -> str:

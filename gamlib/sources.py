@@ -1,0 +1,89 @@
+"""The source files behind a result: a module with all that it imports, and an own network with its checkpoints.
+
+Imports are read from the code, so nothing is run and no list of modules is kept by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import resolve_name
+from pathlib import Path
+
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".npz", ".pkl")
+
+
+def files_digest(files: Mapping[str, Path]) -> str:
+    """SHA-256 over the contents of files and the names that stand for them, as hexadecimal text."""
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def imports(code: str, package: str = "") -> set[str]:
+    """Dotted names that Python code may import, inside functions too; `package` is what relative ones start from.
+
+    Examples
+    --------
+    >>> sorted(imports("from . import a", "b")), sorted(imports("import a.b"))
+    (['b', 'b.a'], ['a.b'])
+    """
+    try:
+        tree = ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", code, flags=re.MULTILINE))
+    except SyntaxError:  # it will say so when it runs
+        return set()
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def imported_files(names: Iterable[str], roots: Sequence[Path], within: str = "") -> dict[str, Path]:
+    """Module -> file, of the named modules that lie below one of the roots and of all that these import from there.
+
+    within: package whose modules alone count; "" for any.
+    """
+    found: dict[str, Path] = {}
+    waiting, seen = set(names), set()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        if within and not f"{name}.".startswith(f"{within}."):
+            continue
+        places = [root.joinpath(*name.split(".")) for root in roots]
+        files = (file for place in places for file in (place / "__init__.py", place.with_suffix(".py")))
+        parent = name.rpartition(".")[0]
+        if file := next((file for file in files if file.is_file()), None):
+            found[name] = file
+            waiting |= imports(file.read_text(), name if file.name == "__init__.py" else parent) - seen
+        # to import a.b is to import a, too
+        waiting |= {parent} - seen - {""}
+    return found
+
+
+def network_state(module: str) -> object:
+    """State of an own network: its modules by content, the checkpoints in its package by size and time."""
+    given = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), os.getcwd()]
+    # a package installed in place is on the path, but not in a folder of this Python
+    installed = (place for place in sys.path if not place.startswith((sys.prefix, sys.base_prefix)))
+    files = imported_files({module}, [Path(place) for place in [*given, *installed] if place])
+    if module not in files:
+        return None
+    file = files[module]
+    above = module.count(".") - (file.name != "__init__.py")
+    beside = file.parents[above].rglob("*") if above >= 0 else file.parent.glob("*")
+    return files_digest(files), {str(path): file_state(path) for path in sorted(beside) if path.suffix in CHECKPOINTS}
+
+
+def file_state(file: Path) -> tuple[int, int]:
+    """Size and time of change: what tells a large file from another version of it, unread."""
+    return file.stat().st_size, file.stat().st_mtime_ns
