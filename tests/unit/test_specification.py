@@ -11,13 +11,12 @@ import pandas as pd
 import pytest
 import torch
 from gambook.claims import curve as module
-from gambook.claims import differences
 from gambook.claims import ledger as verdicts
 from gambook.claims.charts import combination_counts, combinations
-from gambook.claims.choices import AGGREGATES, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map
-from gambook.claims.curve import CUTS, specification
+from gambook.claims.curve import AGGREGATES, CUTS, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map, specification
 from gambook.claims.ledger import ledger
 from gambook.claims.paper import load_claims
+from gambook.claims.protocol import Protocol
 from torch.nn.functional import cosine_similarity, interpolate
 
 import gamlib
@@ -124,9 +123,10 @@ def quick():
     claims = load_claims()
     claims = claims[claims["id"].isin(DRAWN)].reset_index(drop=True)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "load_claims", lambda: claims)
         patch.setattr(verdicts, "load_claims", lambda: claims)
-        patch.setattr(differences, "bootstrap", functools.partial(statistics.bootstrap, resamples=40))
-        patch.setattr(differences, "resample", functools.partial(statistics.resample, resamples=40))
+        patch.setattr(verdicts, "bootstrap", functools.partial(statistics.bootstrap, resamples=40))
+        patch.setattr(verdicts, "resample", functools.partial(statistics.resample, resamples=40))
         yield
 
 
@@ -143,7 +143,7 @@ def runs(quick, tiny, tmp_path_factory):
     out, name, batches = tmp_path_factory.mktemp("curve"), "tiny_evaluation:brink", []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiny, "brink", lambda: tiny.network(gain=4.65), raising=False)
-        patch.setattr(module, "evaluations", lambda *_: [*strata, two])
+        patch.setattr(Protocol, "evaluations", lambda _: [*strata, two])
         net = cached_model(name, "default", "cpu", 0).module
         hook = net[0].register_forward_hook(lambda _m, _i, output: batches.append(len(output)))
         curve = specification("embedded", name, out, masked=8)

@@ -1,52 +1,75 @@
 """The specification curve: the same claims under every choice that the paper leaves open (Simonsohn et al. 2020).
 
-Localisation takes the full grid of choices: how a map is resized, whether it is normalised before or after that,
-how two layers are joined, how the threshold is chosen. Each is made after the trace, so one forward serves all.
-ADP and PIC need a masked forward for every map, so there one choice at a time leaves the paper's own.
+Choices lie between a raw layer map and the map of Eq. 1 and 2: how a map is resized, whether it is normalised before or
+after that, how two layers are joined; then how the threshold is chosen, and what is masked with what. (The sum in place
+of the mean of Eq. 2 is none of them: it ranks pixels alike and so cannot change a tuned box.)
+Localisation takes the full grid: each choice is made after the trace, so one forward serves all. ADP and PIC need a
+masked forward for every map, so there one choice at a time leaves the paper's own.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gambook.claims import choices
-from gambook.claims.choices import AGGREGATES, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map, draw, join_layers
 from gambook.claims.ledger import ledger
-from gambook.claims.protocol import Evaluation, evaluations
+from gambook.claims.paper import load_claims
+from gambook.claims.protocol import Evaluation, Protocol
 from gambook.claims.rule import NOT_RUN
 from gamlib.boxes import THRESHOLDS, box_ious
-from gamlib.evaluation import SIDES, Settings
+from gamlib.evaluation import SIDES, Settings, save
 from gamlib.evaluation.batch import Batch, Explained, load_shard, trace_batch
 from gamlib.evaluation.engine import one_thread
 from gamlib.evaluation.measure import masked_embeddings, row_key, scores_after
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import grid_columns
 from gamlib.evaluation.store import digest
-from gamlib.maps import min_max, resize
+from gamlib.maps import aggregate, min_max, resize
 from gamlib.methods import layer_maps
 from gamlib.metrics import FILLS
 from gamlib.models import Model
 from gamlib.traces import Trace
 
+# The first of each is the paper's own, as far as it says.
+RESIZES = ("bicubic", "bicubic, clamped", "bilinear")
+ORDERS = ("after", "before")
+AGGREGATES = ("mean", "mean, normalised", "max", "product")
 CUTS = ("tuned", "0.15")
+
 CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15")
-# Where it is finite the printed Grad-CAM++ equals its closed form, so only the closed form is drawn.
+# What these claims compare. Where it is finite the printed Grad-CAM++ equals its closed form, so only that is drawn.
 STABLE = "grad_cam_pp_stable"
 METHODS = ("gam", "grad_cam", STABLE)
 DEPTHS = (1, 2)
 # What C2 and C3 compare GAM with once images are masked.
 RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
 IOUS = grid_columns("iou", THRESHOLDS)
-# A plan's key does not know how these modules make and join maps.
-SOURCES = [Path(path).read_text() for path in (__file__, choices.__file__)]
+# A plan's key does not know how maps are made and joined here.
+SOURCE = Path(__file__).read_text()
+
+
+class Choice(NamedTuple):
+    """One way to make a map. resize: one of RESIZES; order: NRM "after" or "before" RSZ; join: one of AGGREGATES."""
+
+    resize: str = RESIZES[0]
+    order: str = ORDERS[0]
+    join: str = AGGREGATES[0]
+
+
+# The paper's own choice, and every other that differs from it in one thing.
+SINGLE_CHOICES = (
+    Choice(),
+    *(Choice(resize=name) for name in RESIZES[1:]),
+    *(Choice(order=name) for name in ORDERS[1:]),
+    *(Choice(join=name) for name in AGGREGATES[1:]),
+)
 
 
 def specification(
@@ -54,24 +77,61 @@ def specification(
 ) -> pd.DataFrame:
     """Every signed difference of CLAIMS under every choice, as ledger rows.
 
-    Columns: resize, order, join, cut, fill, side (the choices), and those of `gambook.claims.ledger.ledger`; rows that
-    did not run are left out. masked: images of the first stratum whose masked scores are taken. out: folder of the
-    finished parts; a rerun with the same sources computes only what is missing.
+    Parameters
+    ----------
+    profile, model_name, n_images, seed
+        As in `protocol.Protocol`.
+    out : str or Path
+        Folder of the finished parts; a rerun with the same sources computes only what is missing.
+    masked : int
+        Images of the first stratum whose masked scores are taken.
+
+    Returns
+    -------
+    DataFrame
+        resize, order, join, cut, fill, side (the choices), and the columns of `ledger.ledger`; rows that did not run
+        are left out.
     """
-    kept = [one for one in evaluations(profile, n_images, seed) if one.options.get("kind", "single") == "single"]
-    boxes = [_stored(Path(out), _plan(one, model_name, seed), "boxes", _localisation) for one in kept]
-    results = _completed(pd.concat(boxes, ignore_index=True))
+    found = Protocol(profile, model_name, n_images, seed).evaluations()
+    plans = [_plan(one, model_name, seed) for one in found if one.options.get("kind", "single") == "single"]
+    boxes = [_stored(Path(out), plan, "boxes", _localisation(plan)) for plan in plans]
     parts = []
-    for choice, cell in results.groupby(list(Choice._fields), sort=False):
+    for choice, cell in _completed(pd.concat(boxes, ignore_index=True)).groupby(list(Choice._fields), sort=False):
         for cut in CUTS:
-            fixed = cell if cut == "tuned" else _at_one_threshold(cell, cut)
-            parts.append(_judged(fixed, profile, dict(zip(Choice._fields, choice, strict=True)) | {"cut": cut}, seed))
-    shown = _stored(Path(out), _plan(kept[0], model_name, seed), f"masked{masked}", _Masked(masked))
-    for names, cell in shown.groupby([*Choice._fields, "fill", "side"], sort=False):
-        named = dict(zip([*Choice._fields, "fill", "side"], names, strict=True))
+            other = [] if cut == "tuned" else [column for column in IOUS if not column.endswith(f"_{float(cut):.2f}")]
+            named = dict(zip(Choice._fields, choice, strict=True)) | {"cut": cut}
+            parts.append(_judged(cell.drop(columns=other), profile, named, seed))
+    shown = _stored(Path(out), plans[0], f"masked{masked}", _masked(plans[0], masked))
+    keys = [*Choice._fields, "fill", "side"]
+    for names, cell in shown.groupby(keys, sort=False):
         # the ledger knows the paper's variant by this name
-        parts.append(_judged(cell.rename(columns={"after": "after_black_both"}), profile, named, seed))
+        cell = cell.rename(columns={"after": "after_black_both"})
+        parts.append(_judged(cell, profile, dict(zip(keys, names, strict=True)), seed))
     return pd.concat(parts, ignore_index=True)
+
+
+def chosen_map(raw: Sequence[Tensor], size: tuple[int, int], choice: Choice) -> Tensor:
+    """The map (B, H, W) of the raw layer maps (B, h, w) under a choice; Choice() is the paper's Eq. 1 and 2."""
+    return _join([_draw(one, size, choice.resize, choice.order) for one in raw], choice.join)
+
+
+def _draw(raw: Tensor, size: tuple[int, int], how: str, order: str) -> Tensor:
+    """One raw layer map (B, h, w) as a map (B, H, W).
+
+    Values lie in [0, 1], but for what bicubic interpolation adds at both ends where it comes last.
+    """
+    full = resize(min_max(raw) if order == "before" else raw, size, how.removesuffix(", clamped"))
+    if how.endswith("clamped"):
+        # what bicubic interpolation adds below the range of the raw map
+        full = full.clamp(min=0)
+    return full if order == "before" else min_max(full)
+
+
+def _join(layers: Sequence[Tensor], how: str) -> Tensor:
+    if len(layers) == 1:
+        return layers[0]
+    joined = aggregate(layers, how.removesuffix(", normalised"))
+    return min_max(joined) if how.endswith("normalised") else joined
 
 
 def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
@@ -82,14 +142,11 @@ def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
     return make_plan(model_name, one.load(), settings)
 
 
-def _stored(out: Path, plan: Plan, what: str, compute) -> pd.DataFrame:
+def _stored(out: Path, plan: Plan, what: str, rows: Iterable[dict]) -> pd.DataFrame:
     """A part from its file, or computed and written whole."""
-    path = out / f"{what}-{digest([plan.key, SOURCES])}.parquet"
+    path = out / f"{what}-{digest([plan.key, SOURCE])}.parquet"
     if not path.is_file():
-        frame = pd.DataFrame(list(compute(plan)))
-        out.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(path.with_suffix(f".{os.getpid()}"))
-        os.replace(path.with_suffix(f".{os.getpid()}"), path)
+        save(pd.DataFrame(list(rows)), path)
     return pd.read_parquet(path)
 
 
@@ -97,7 +154,9 @@ def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batc
     model = plan.model()
     with one_thread():
         seen = 0
-        for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name} {plan.percentile}%", disable=None):
+        for index in tqdm(
+            range(len(plan.shards)), desc=f"choices, {plan.name} {plan.settings.percentile}%", disable=None
+        ):
             if limit is not None and seen >= limit:
                 return
             for batch in load_shard(plan, model, index)[0]:
@@ -113,9 +172,9 @@ def _localisation(plan: Plan) -> Iterator[dict]:
             trace = score.trace
             finite = {n: _printed_is_finite(trace, n).tolist() for n in DEPTHS}
             for method, how, order in itertools.product(METHODS, RESIZES, ORDERS):
-                layers = [draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(DEPTHS))]
+                layers = [_draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(DEPTHS))]
                 for n, join in joins:
-                    maps = join_layers(layers[:n], join).numpy()
+                    maps = _join(layers[:n], join).numpy()
                     for row, label in _labelled(score):
                         ious = box_ious(maps[row], batch.items[row].truths[label].boxes)
                         yield (
@@ -140,47 +199,41 @@ def _printed_is_finite(trace: Trace, n: int) -> Tensor:
     return torch.stack(maps).isfinite().all(dim=0).flatten(1).all(dim=1)
 
 
-class _Masked:
+def _masked(plan: Plan, limit: int) -> Iterator[dict]:
     """Scores on explanation maps of the first `limit` images: one choice at a time leaves the paper's own."""
-
-    def __init__(self, limit: int):
-        self.limit = limit
-
-    def __call__(self, plan: Plan) -> Iterator[dict]:
-        for model, batch in _batches(plan, self.limit):
-            for score in trace_batch(plan, model, batch):
-                trace = score.trace
-                wanted = [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
-                raw = {name: layer_maps(trace, *name) for name in wanted}
-                maps = {
-                    (name, choice): chosen_map(raw[name], trace.size, choice)
-                    for name, choice in itertools.product(wanted, SINGLE_CHOICES)
-                }
-                for fill in FILLS:
-                    # another fill, and one side masked, are choices of their own: only the paper's maps take them
-                    shown = maps if fill == FILLS[0] else {key: maps[key] for key in maps if key[1] == Choice()}
-                    for (name, choice), masked in masked_embeddings(model, batch.x, shown, fill).items():
-                        for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
-                            after = scores_after(model, batch, score, masked, side)
-                            finite = maps[name, choice].isfinite().flatten(1).all(dim=1)
-                            for row, label in _labelled(score):
-                                yield (
-                                    row_key(plan, batch, score, row, label, name)
-                                    | {"finite": bool(finite[row]), "after": float(after[row])}
-                                    | choice._asdict() | {"fill": fill, "side": side}
-                                )  # fmt: skip
+    for model, batch in _batches(plan, limit):
+        for score in trace_batch(plan, model, batch):
+            trace = score.trace
+            maps = {
+                (name, choice): chosen_map(raw, trace.size, choice)
+                for name in [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
+                for raw in [layer_maps(trace, *name)]
+                for choice in SINGLE_CHOICES
+            }
+            for fill in FILLS:
+                # another fill, and one side masked, are choices of their own: only the paper's maps take them
+                shown = maps if fill == FILLS[0] else {key: maps[key] for key in maps if key[1] == Choice()}
+                for (name, choice), masked in masked_embeddings(model, batch.x, shown, fill).items():
+                    finite = maps[name, choice].isfinite().flatten(1).all(dim=1)
+                    for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
+                        after = scores_after(model, batch, score, masked, side)
+                        for row, label in _labelled(score):
+                            yield (
+                                row_key(plan, batch, score, row, label, name)
+                                | {"finite": bool(finite[row]), "after": float(after[row])}
+                                | choice._asdict() | {"fill": fill, "side": side}
+                            )  # fmt: skip
 
 
 def _labelled(score: Explained) -> Iterator[tuple[int, str]]:
     return ((row, label) for row, labels in enumerate(score.labels) for label in labels)
 
 
-def _at_one_threshold(results: pd.DataFrame, cut: str) -> pd.DataFrame:
-    return results.drop(columns=[column for column in IOUS if not column.endswith(f"_{float(cut):.2f}")])
-
-
 def _judged(results: pd.DataFrame, profile: str, chosen: dict, seed: int) -> pd.DataFrame:
+    claims = load_claims()
     # masked scores have no boxes and boxes no masked scores: what a difference lacks is "not run" and dropped here
-    rows = ledger(results.drop(columns=list(chosen), errors="ignore"), profile, seed=seed)
-    rows = rows[rows["claim"].isin(CLAIMS) & (rows["verdict"] != NOT_RUN)]
-    return rows.assign(**chosen)
+    rows = ledger(
+        results.drop(columns=list(chosen), errors="ignore"), profile, seed=seed,
+        claims=claims[claims["claim"].isin(CLAIMS)],
+    )  # fmt: skip
+    return rows[rows["verdict"] != NOT_RUN].assign(**chosen)

@@ -15,15 +15,16 @@ C9 takes "box_iou" at the last stage of "cascading", C10 takes "spearman" of "la
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from gambook.claims.differences import Cells, by_cell, difference, gain, judged
-from gambook.claims.paper import load_claims
-from gambook.claims.rule import CONTRADICTED, MIXED, NOT_RUN, REPRODUCED, combine
-from gamlib.evaluation.results import measures
-from gamlib.statistics import bootstrap, cluster_sums
+from gambook.claims.paper import load_claims, relative_gain
+from gambook.claims.rule import CONTRADICTED, MIXED, NOT_RUN, REPRODUCED, combine, judge
+from gamlib.evaluation.results import CELL, ITEM, measures
+from gamlib.statistics import Interval, bootstrap, cluster_sums, resample
 
 # Scenes of two objects are made for class discrimination and decide nothing else.
 TWO_OBJECTS = ("scenes_two", "scenes_shared")
@@ -38,6 +39,9 @@ NEEDS = {
 SANITY = {"C9": ("cascading", "box_iou"), "C10": ("labels", "spearman")}
 MEASURED = ["n", "excluded", "clusters", "agree", "cluster_kind", "mean", "low", "high", "verdict"]
 
+# (percentile, task, "method:n") -> maps, indexed by item
+Cells = dict[tuple[int, str, str], pd.DataFrame]
+
 
 def ledger(
     results: pd.DataFrame | None,
@@ -45,17 +49,33 @@ def ledger(
     gradients: pd.DataFrame | None = None,
     sanity: pd.DataFrame | None = None,
     seed: int = 0,
+    claims: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every signed difference a - b of every claim, for each model and data set that has it.
 
-    Columns: profile, model, dataset, those of `load_claims`, n (rows compared; images and labels), excluded (rows
-    with Y <= 0), clusters, agree (clusters whose own mean lies on the side of zero of the whole), cluster_kind, mean,
-    low, high (percent or percentage points; 95% interval), verdict, needs (what is missing where it is "not run").
     A stratum that a data set with boxes lacks is listed as "not run"; so is, once a model, a difference that no data
     set has.
+
+    Parameters
+    ----------
+    results, gradients, sanity : DataFrame or None
+        As above; None where there are none.
+    profile : str
+        Name for the column.
+    seed : int
+        Of the bootstrap.
+    claims : DataFrame, optional
+        Rows of `load_claims`; default: all.
+
+    Returns
+    -------
+    DataFrame
+        profile, model, dataset, the columns of `load_claims`, n (rows compared; images and labels), excluded (rows with
+        Y <= 0), clusters, agree (clusters whose own mean lies on the side of zero of the whole), cluster_kind, mean,
+        low, high (percent or percentage points; 95% interval), verdict, needs (what is missing where it is "not run").
     """
-    claims = load_claims()
-    data = None if results is None else by_cell(measures(results))
+    claims = load_claims() if claims is None else claims
+    data = {} if results is None else by_cell(measures(results))
     rows = []
     for claim in claims.to_dict("records"):
         if claim["claim"] == "C1":
@@ -63,17 +83,28 @@ def ledger(
         elif claim["claim"] in SANITY:
             found = _sanity_rows(claim, sanity, seed)
         else:
-            found = _result_rows(claim, data, seed)
+            found = _result_rows(claim, data or {"": {}}, seed)
         rows += [{"profile": profile, **claim, **row} for row in found]
     return pd.DataFrame(rows, columns=["profile", "model", "dataset", *claims.columns, *MEASURED, "needs"])
 
 
 def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model")) -> pd.DataFrame:
-    """One verdict a claim from ledger rows: `statistics.combine` over all differences in the claim's list.
+    """One verdict a claim from ledger rows: `rule.combine` over all differences in the claim's list.
 
     A difference that ran on some data set is not held against the claim for the data sets that lack it.
-    by: what else separates verdicts; ("profile",) joins the backbones. Columns: by, claim, title, verdict,
-    listed (differences in the list), ran (of them), reproduced, contradicted (rows), needs.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `ledger`.
+    by : tuple of str
+        What else separates verdicts; ("profile",) joins the backbones.
+
+    Returns
+    -------
+    DataFrame
+        by, claim, title, verdict, listed (differences in the list), ran (of them), reproduced, contradicted (rows),
+        needs.
     """
     found = []
     for keys, group in rows.groupby([*by, "claim", "title"], sort=False):
@@ -89,11 +120,77 @@ def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model"
     return pd.DataFrame(found)
 
 
-def _result_rows(claim: dict, data: dict[str, dict[str, Cells]] | None, seed: int) -> Iterator[dict]:
+def by_cell(scored: pd.DataFrame) -> dict[str, dict[str, Cells]]:
+    """Measures as model -> data set -> cells."""
+    data: dict[str, dict[str, Cells]] = {}
+    for (dataset, percentile, model, task, method, n), cell in scored.groupby(CELL, sort=False):
+        cells = data.setdefault(model, {}).setdefault(dataset, {})
+        cells[percentile, task, f"{method}:{n}"] = cell.set_index(ITEM)
+    return data
+
+
+def difference(cells: Cells, claim: Mapping, seed: int) -> dict | None:
+    """Mean of a - b over the maps that both methods have; None where there is none."""
+    pairs = _joined(cells, claim, claim["metric"], int(claim["subset"]))
+    given = pairs.dropna(subset=["a", "b"])
+    if given.empty:
+        return None
+    return _over_clusters(claim, given["a"] - given["b"], given, seed, excluded=len(pairs) - len(given))
+
+
+# Where no map of b hits its object there is no gain: NaN or infinite, without a warning, and never a verdict.
+@np.errstate(divide="ignore", invalid="ignore")
+def gain(cells: Cells, claim: Mapping, seed: int) -> dict | None:
+    """Relative gain of a over b in the smaller stratum minus that in the larger, strata resampled separately."""
+    gains, samples, of_cluster, rows = [], [], [], 0
+    for position, percentile in enumerate(claim["subset"].split("-")):
+        pairs = _joined(cells, claim, "box_iou", int(percentile)).dropna(subset=["a", "b"])
+        if pairs.empty:
+            return None
+        a, b = (cluster_sums(pairs[side], pairs["cluster"])[0] for side in ("a", "b"))
+        drawn = resample(pairs["cluster"], seed + position)
+        samples.append(np.concatenate([relative_gain(b[i].sum(axis=1), a[i].sum(axis=1)) for i in drawn]))
+        gains.append(relative_gain(b.sum(), a.sum()))
+        of_cluster.append(pd.Series(relative_gain(b, a), index=np.unique(pairs["cluster"])))
+        rows += len(pairs)
+    low, high = np.percentile(samples[0] - samples[1], (2.5, 97.5))
+    kind = pairs["cluster_kind"].iloc[0]
+    # other photographs in each stratum have no difference of their own, but their number counts
+    means = (of_cluster[0] - of_cluster[1]).dropna() if kind == "label" else min(of_cluster, key=len)
+    return judged(claim, Interval(gains[0] - gains[1], float(low), float(high)), kind, means, rows)
+
+
+def judged(
+    claim: Mapping, interval: Interval, kind: str, cluster_means: ArrayLike, n: int, excluded: int = 0
+) -> dict:  # fmt: skip
+    """The ledger's columns from n to verdict of a claim's difference; cluster_means: one value a cluster of `kind`."""
+    verdict = judge(interval, claim["sign"], claim["margin"], kind, cluster_means)
+    agree = int((np.sign(cluster_means) == np.sign(interval.mean)).sum())
+    clusters = {"clusters": len(cluster_means), "agree": agree, "cluster_kind": kind}
+    return {"n": n, "excluded": excluded, **clusters, **interval._asdict(), "verdict": verdict}
+
+
+def _over_clusters(claim: Mapping, diffs: pd.Series, rows: pd.DataFrame, seed: int, excluded: int = 0) -> dict:
+    """`judged` on differences in percentage points, one a row; rows: with cluster and cluster_kind."""
+    sums, counts = cluster_sums(diffs, rows["cluster"])
+    interval = bootstrap(diffs, rows["cluster"], seed)
+    return judged(claim, interval, rows["cluster_kind"].iloc[0], sums / counts, len(diffs), excluded)
+
+
+def _joined(cells: Cells, claim: Mapping, metric: str, percentile: int) -> pd.DataFrame:
+    """Columns a and b of a metric, one row an item that both methods have; no row where one was not run."""
+    a, b = (cells.get((percentile, claim["task"], claim[side])) for side in ("a", "b"))
+    if a is None or b is None or metric not in a:
+        return pd.DataFrame(columns=["a", "b", "cluster", "cluster_kind"])
+    both = a[[metric, "cluster", "cluster_kind"]].rename(columns={metric: "a"})
+    return both.join(b[metric].rename("b"), how="inner")
+
+
+def _result_rows(claim: Mapping, data: dict[str, dict[str, Cells]], seed: int) -> Iterator[dict]:
     """Rows of one claim from the per-map results."""
     needs = _needs(claim)
     compare = gain if claim["metric"] == "gain" else difference
-    for model, datasets in (data or {"": {}}).items():
+    for model, datasets in data.items():
         found = []
         for dataset, cells in datasets.items():
             if dataset in TWO_OBJECTS and claim["metric"] != "discrimination":
@@ -106,42 +203,31 @@ def _result_rows(claim: dict, data: dict[str, dict[str, Cells]] | None, seed: in
         yield from found or [_not_run(model, "", needs)]
 
 
-def _gradient_rows(claim: dict, gradients: pd.DataFrame | None) -> Iterator[dict]:
+def _gradient_rows(claim: Mapping, gradients: pd.DataFrame | None) -> Iterator[dict]:
     """C1 is exact: what is claimed of a task holds of every sample or it does not. The interval is the range."""
-    of_task = None if gradients is None else gradients[gradients["task"] == claim["task"]]
-    if of_task is None or of_task.empty:
+    of_task = pd.DataFrame() if gradients is None else gradients[gradients["task"] == claim["task"]]
+    if of_task.empty:
         yield _not_run("", "", _needs(claim))
         return
     for (model, dataset), part in of_task.groupby(["model", "dataset"], sort=False):
         share = 100 * part["share_negative"]
         holds = share > 0 if claim["sign"] > 0 else share == 0
-        yield {
-            "model": model,
-            "dataset": dataset,
-            "n": len(part),
-            "excluded": 0,
-            "clusters": len(part),
-            "mean": share.mean(),
-            "low": share.min(),
-            "high": share.max(),
-            "verdict": REPRODUCED if holds.all() else MIXED if holds.any() else CONTRADICTED,
-            "needs": "",
-        }
+        verdict = REPRODUCED if holds.all() else MIXED if holds.any() else CONTRADICTED
+        counted = {"n": len(part), "excluded": 0, "clusters": len(part), "verdict": verdict, "needs": ""}
+        interval = Interval(share.mean(), share.min(), share.max())
+        yield {"model": model, "dataset": dataset, **counted, **interval._asdict()}
 
 
-def _sanity_rows(claim: dict, sanity: pd.DataFrame | None, seed: int) -> Iterator[dict]:
+def _sanity_rows(claim: Mapping, sanity: pd.DataFrame | None, seed: int) -> Iterator[dict]:
     """C9 and C10: baseline - value of the test that decides the claim, in percentage points."""
     test, metric = SANITY[claim["claim"]]
-    part = None if sanity is None else sanity[(sanity["test"] == test) & (sanity["metric"] == metric)]
-    if part is None or part.empty:
+    asked = pd.DataFrame() if sanity is None else sanity[(sanity["test"] == test) & (sanity["metric"] == metric)]
+    if asked.empty:
         yield _not_run("", "", _needs(claim))
         return
-    for (model, dataset), rows in part.groupby(["model", "dataset"], sort=False):
+    for (model, dataset), rows in asked.groupby(["model", "dataset"], sort=False):
         last = rows[rows["stage"] == rows["stage"].max()]
-        diffs = 100 * (last["baseline"] - last["value"])
-        sums, counts = cluster_sums(diffs, last["cluster"])
-        interval = bootstrap(diffs, last["cluster"], seed)
-        row = judged(claim, interval, last["cluster_kind"].iloc[0], sums / counts, len(last), 0)
+        row = _over_clusters(claim, 100 * (last["baseline"] - last["value"]), last, seed)
         yield {"model": model, "dataset": dataset, "needs": "", **row}
 
 
@@ -149,7 +235,7 @@ def _not_run(model: str, dataset: str, needs: str) -> dict:
     return {"model": model, "dataset": dataset, "verdict": NOT_RUN, "needs": needs}
 
 
-def _needs(claim: dict) -> str:
+def _needs(claim: Mapping) -> str:
     if claim["claim"] == "C1":
         return f"needs the last layer's gradients under {claim['task']} (gradients.csv)"
     if claim["claim"] in SANITY:

@@ -1,44 +1,51 @@
-"""The page of verdicts: its tables as HTML that fits a phone, from ledger rows of this run and of committed ones."""
+"""The page of verdicts: ledgers just made or committed, all claims at a glance, and each claim to unfold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
+from IPython.display import HTML
+from markupsafe import Markup
 
-from gambook.claims.rule import CONTRADICTED, EQUIVALENT, FEWEST, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
-from gambook.claims.runs import Run, statements
+from gambook.claims.ledger import claim_verdicts
+from gambook.claims.notes import difference_name, measure_name, signed
+from gambook.claims.paper import statements
+from gambook.claims.rule import CONTRADICTED, EQUIVALENT, FEWEST, MIXED, NOT_RUN, REPRODUCED, UNDECIDED, combine
 from gambook.claims.tables import CSS as TABLE_CSS
-from gamlib.plots import title_of
+from gambook.claims.tables import shown
 
-# A sign and a ground for each verdict; the word always stands beside them.
-SIGNS = {REPRODUCED: "✓", CONTRADICTED: "✗", MIXED: "±", EQUIVALENT: "=", UNDECIDED: "?", NOT_RUN: "–"}
-GROUNDS = {
-    REPRODUCED: "#bfe5d5",
-    CONTRADICTED: "#f8cfb5",
-    MIXED: "#f4e6a6",
-    EQUIVALENT: "#cfe0f2",
-    UNDECIDED: "#e4e4e4",
-    NOT_RUN: "#ffffff",
+# Columns of committed tables that hold words even where they look like numbers or are empty.
+MAYBE_EMPTY = ("needs", "model", "dataset", "a", "b", "paper_rows", "cluster_kind")
+TEXT = (*MAYBE_EMPTY, "id", "claim", "subset", "cut")
+
+
+class Look(NamedTuple):
+    """How a verdict is shown, apart for readers with any colour vision; the word always stands beside."""
+
+    sign: str
+    color: str
+    marker: str
+
+
+LOOKS = {
+    REPRODUCED: Look("✓", "#009e73", "o"),
+    CONTRADICTED: Look("✗", "#d55e00", "X"),
+    MIXED: Look("±", "#f0e442", "P"),
+    EQUIVALENT: Look("=", "#0072b2", "s"),
+    UNDECIDED: Look("?", "#8a8a8a", "D"),
+    NOT_RUN: Look("–", "transparent", "."),
 }
-VARIANTS = {
-    "gam_layer": "GAM, one layer alone",
-    "gam_max": "GAM, maximum",
-    "gam_product": "GAM, product",
-    "gam_weighted": "GAM, weighted",
-}
-MEASURES = {
-    "box_iou": "box IoU",
-    "mask_iou": "mask IoU",
-    "nonfinite": "maps not finite",
-    "gain": "gain in box IoU",
-    "area": "area above threshold",
-    "mass_box": "mass in the box",
-    "discrimination": "mass on own minus other object",
-    "share_negative": "negative entries",
-    "spearman": "rank correlation",
-}
+# the class of a verdict is its first word
+GROUNDS = "".join(
+    f".gam-{word.split()[0]} {{background: color-mix(in srgb, {look.color} 28%, transparent)}}\n"
+    for word, look in LOOKS.items()
+)
+CSS = f"{TABLE_CSS}<style>\n{GROUNDS}</style>"
 STRATA = {
     "10": "smallest 10%",
     "25": "smallest 25%",
@@ -46,112 +53,129 @@ STRATA = {
     "25-100": "smallest 25% minus all",
 }
 KINDS = {"label": "objects", "pair": "clusters"}
-CSS = f"""{TABLE_CSS}<style>
-.gam-claim {{border: 1px solid #8888; border-radius: 4px; margin: 0.4em 0; padding: 0.3em 0.7em}}
-.gam-claim summary {{cursor: pointer}}
-.gam-verdicts td {{text-align: left}}
-.gam-verdicts .narrow {{white-space: normal; max-width: 7em}}
-.gam-verdict {{color: #111; padding: 0.05em 0.45em; border-radius: 3px; border: 1px solid #888; white-space: nowrap}}
-.gam-verdicts .wide {{white-space: normal; min-width: 13em}}
-{"".join(f".gam-{word.replace(' ', '-')} {{background: {ground}}}" for word, ground in GROUNDS.items())}
-</style>"""
 
 
-class Page:
-    """HTML that shows itself in a notebook."""
+@dataclass(frozen=True)
+class Run:
+    """The ledger rows of one profile and backbone; `committed` where they come from book/results."""
 
-    def __init__(self, html: str):
-        self.html = html
+    profile: str
+    model: str
+    rows: pd.DataFrame
+    committed: bool
 
-    def _repr_html_(self) -> str:
-        return CSS + self.html
+    @property
+    def label(self) -> str:
+        return f"{self.profile}, {self.model.removeprefix('efficientnet_')}"
 
-    def __repr__(self) -> str:
-        return f"Page({len(self.html)} characters)"
+    @property
+    def head(self) -> str:
+        return f"{self.label}\n{'committed' if self.committed else 'this run'}"
+
+    def verdicts(self) -> pd.DataFrame:
+        """One row a claim, indexed by its id: those of `claim_verdicts`, joined over the run's networks.
+
+        rows: the ledger rows that ran, one for each difference and data set.
+        """
+        found = claim_verdicts(self.rows, by=()).set_index("claim")
+        return found.assign(rows=self.rows[self.rows["verdict"] != NOT_RUN].groupby("claim").size())
 
 
-def badge(verdict: str) -> str:
-    """The verdict as a word with its sign on its ground."""
-    return f'<span class="gam-verdict gam-{verdict.replace(" ", "-")}">{SIGNS[verdict]} {verdict}</span>'
+def read_reference(folder: str | Path, name: str) -> dict[str, pd.DataFrame]:
+    """The committed table of each profile that has it: <folder>/<profile>/<name>.csv, as profile -> rows."""
+    found = {}
+    for path in sorted(Path(folder).glob(f"*/{name}.csv")):
+        rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
+        # what is empty text in a ledger reads back as missing
+        found[path.parent.name] = rows.fillna(dict.fromkeys(MAYBE_EMPTY, ""))
+    return found
 
 
-def overview(runs: Sequence[Run]) -> Page:
+def committed_runs(ledgers: Mapping[str, pd.DataFrame]) -> list[Run]:
+    """A Run for each profile and backbone of committed ledgers. Rows of other networks (LeNet-5) belong to each."""
+    found = []
+    for profile, rows in ledgers.items():
+        backbones = sorted(set(rows.loc[rows["claim"] == "C4", "model"]) - {""})
+        for model in backbones:
+            own = rows[(rows["model"] == model) | ~rows["model"].isin(backbones)]
+            found.append(Run(profile, model, own, committed=True))
+    return found
+
+
+def overview(runs: Sequence[Run]) -> HTML:
     """Claims as rows, runs as columns; each cell the verdict, and how many of the claim's rows are for and against."""
-    heads = _heads(runs)
-    verdicts = [run.verdicts() for run in runs]
-    lines = []
-    for claim, title in _claims(runs):
-        cells = "".join(f'<td class="narrow">{_summary(found, claim)}</td>' for found in verdicts)
-        lines.append(f'<tr><th><a href="#claim-{claim.lower()}">{claim}</a> {escape(title)}</th>{cells}</tr>')
-    return Page(_table(f"<tr><th>claim</th>{heads}</tr>", lines))
+    texts, words = {}, {}
+    for run in runs:
+        # every ledger lists every claim
+        found = run.verdicts().reindex(_claims(runs)).fillna({"verdict": NOT_RUN})
+        texts[run.head], words[run.head] = [], list(found["verdict"])
+        for row in found.to_dict("records"):
+            ran = f"\n{row['reproduced']:.0f} for, {row['contradicted']:.0f} against, of {row['rows']:.0f}"
+            texts[run.head].append(signed_word(row["verdict"]) + ran * (row["verdict"] != NOT_RUN))
+    links = [Markup('<a href="#claim-{}">{}</a> {}').format(c.lower(), c, title) for c, title in _claims(runs).items()]
+    return _verdicts(pd.DataFrame(texts, pd.Index(links, dtype=object)), words, "claim")
 
 
-def _summary(found: pd.DataFrame, claim: str) -> str:
-    if claim not in found.index:
-        return badge(NOT_RUN)
-    row = found.loc[claim]
-    if row["verdict"] == NOT_RUN:
-        return badge(NOT_RUN)
-    ran = f"{row['reproduced']} for, {row['contradicted']} against, of {int(row['rows'])}"
-    return f"{badge(row['verdict'])}<small>{ran}</small>"
-
-
-def claim_blocks(runs: Sequence[Run]) -> Page:
+def claim_blocks(runs: Sequence[Run]) -> HTML:
     """A block to unfold for each claim: what the paper says, then one line a signed difference, one column a run."""
-    says = statements()
-    first = runs[0].verdicts()
-    return Page("".join(_block(claim, title, says[claim], first, runs) for claim, title in _claims(runs)))
+    says, first = statements(), runs[0].verdicts()["verdict"]
+    blocks = []
+    for claim, title in _claims(runs).items():
+        word = first.get(claim, NOT_RUN)
+        listed = pd.concat([run.rows[run.rows["claim"] == claim] for run in runs]).drop_duplicates("id")
+        blocks.append(
+            f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)} '
+            f'<span class="gam-{word.split()[0]}">{signed_word(word)}</span> {escape(runs[0].label)}</summary>'
+            f"<p>The paper: {escape(says[claim])}</p>{_differences(listed, runs).data.removeprefix(CSS)}</details>"
+        )
+    return HTML(CSS + "".join(blocks))
 
 
-def _claims(runs: Sequence[Run]) -> list[tuple[str, str]]:
+def _claims(runs: Sequence[Run]) -> dict[str, str]:
     """Ids and titles in the order of the ledger, which lists every claim."""
-    return list(dict.fromkeys(zip(runs[0].rows["claim"], runs[0].rows["title"], strict=True)))
+    return dict(zip(runs[0].rows["claim"], runs[0].rows["title"], strict=True))
 
 
-def _heads(runs: Sequence[Run]) -> str:
-    kinds = ["committed" if run.committed else "this run" for run in runs]
-    return "".join(f"<th>{escape(run.label)}<small>{kind}</small></th>" for run, kind in zip(runs, kinds, strict=True))
+def _differences(listed: pd.DataFrame, runs: Sequence[Run]) -> HTML:
+    """The table of one claim; listed: a ledger row for each of its differences."""
+    names, texts, words = [], {"claimed": [], "paper": []}, {}
+    for row in listed.to_dict("records"):
+        names.append(
+            f"{difference_name(row)}\n{row['id']} · {row['task']}, {measure_name(row['metric'])}"
+            + (f", {STRATA[row['subset']]}" if row["subset"] in STRATA else "")
+        )
+        value = "" if pd.isna(row["paper_value"]) else f"{signed(row['paper_value'])}\n{row['paper_rows']}"
+        texts["claimed"].append({1: "above 0", -1: "below 0", 0: "0"}[int(row["sign"])])
+        texts["paper"].append(value.replace("; ", "\n"))
+        for run in runs:
+            rows = run.rows[run.rows["id"] == row["id"]].to_dict("records")
+            # what several data sets lack alike is said once
+            lines = dict.fromkeys(_measured(one, run.committed) for one in rows)
+            texts.setdefault(run.head, []).append("\n".join(lines))
+            words.setdefault(run.head, []).append(combine([one["verdict"] for one in rows]))
+    return _verdicts(pd.DataFrame(texts, names), words, "difference")
 
 
-def _block(claim: str, title: str, says: str, first: pd.DataFrame, runs: Sequence[Run]) -> str:
-    word = first.loc[claim, "verdict"] if claim in first.index else NOT_RUN
-    heads = _heads(runs)
-    listed = pd.concat([run.rows[run.rows["claim"] == claim] for run in runs]).drop_duplicates("id")
-    lines = [_difference_line(row, runs) for row in listed.to_dict("records")]
-    table = _table(f"<tr><th>difference</th><th>claimed</th><th>paper</th>{heads}</tr>", lines)
-    return (
-        f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)} '
-        f"{badge(word)} {escape(runs[0].label)}"
-        f"</summary><p>The paper: {escape(says)}</p>{table}</details>"
-    )
+def _verdicts(frame: pd.DataFrame, words: Mapping[str, Sequence[str]], head: str) -> HTML:
+    """A table whose columns of verdicts have their colours."""
+    classes = pd.DataFrame("", index=frame.index, columns=frame.columns)
+    for name, found in words.items():
+        classes[name] = [f"wrapped gam-{word.split()[0]}" for word in found]
+    table = shown(frame.rename_axis(columns=head), classes, kind="text")
+    return HTML(CSS + table.data.removeprefix(TABLE_CSS))
 
 
-def _difference_line(row: dict, runs: Sequence[Run]) -> str:
-    where = f"{row['id']} · {row['task']}, {measure_name(row['metric'])}{_stratum(row['subset'])}"
-    claimed = {1: "above 0", -1: "below 0", 0: "0"}[int(row["sign"])]
-    value = row["paper_value"]
-    paper = "" if pd.isna(value) else f'<span title="{escape(row["paper_rows"])}">{signed(value)}</span>'
-    cells = "".join(f'<td class="wide">{_cell(run, row["id"])}</td>' for run in runs)
-    name = f"{escape(difference_name(row))}<small>{escape(where)}</small>"
-    return f"<tr><th>{name}</th><td>{claimed}</td><td>{paper}</td>{cells}</tr>"
+def _measured(row: Mapping, committed: bool) -> str:
+    """One difference on one data set."""
+    if row["verdict"] == NOT_RUN:
+        return signed_word(NOT_RUN) + ("" if committed else f"\n{row['needs']}")
+    mean = f"{signed(row['mean'])} [{signed(row['low'])}, {signed(row['high'])}]"
+    excluded = f", {int(row['excluded'])} excluded" if row["excluded"] else ""
+    counted = f"{int(row['n'])} maps, {int(row['clusters'])} {KINDS.get(row['cluster_kind'], 'images')}{excluded}"
+    return f"{mean} {signed_word(row['verdict'])}\n{row['dataset']}: {counted}{_held_back(row)}"
 
 
-def _cell(run: Run, claim_id: str) -> str:
-    texts = []
-    for row in run.rows[run.rows["id"] == claim_id].to_dict("records"):
-        if row["verdict"] == NOT_RUN:
-            needs = "" if run.committed else f"<small>{escape(row['needs'])}</small>"
-            texts.append(badge(NOT_RUN) + needs)
-            continue
-        kind = KINDS.get(row["cluster_kind"], "images")
-        excluded = f", {int(row['excluded'])} excluded" if row["excluded"] else ""
-        counted = f"{row['dataset']}: {int(row['n'])} maps, {int(row['clusters'])} {kind}{excluded}"
-        texts.append(f"{interval_text(row)} {badge(row['verdict'])}<small>{escape(counted + _held_back(row))}</small>")
-    # what several data sets lack alike is said once
-    return "".join(dict.fromkeys(texts))
-
-
-def _held_back(row: dict) -> str:
+def _held_back(row: Mapping) -> str:
     """Why an interval that is clear of zero decides nothing."""
     kind = row["cluster_kind"]
     if row["verdict"] != UNDECIDED or kind not in FEWEST or row["low"] <= 0 <= row["high"]:
@@ -161,52 +185,6 @@ def _held_back(row: dict) -> str:
     return f"; {int(row['agree'])} of {int(row['clusters'])} agree in sign" if kind == "label" else ""
 
 
-def interval_text(row) -> str:
-    """Mean with its interval, in percentage points.
-
-    >>> interval_text({"mean": 3.04, "low": -1, "high": 7})
-    '+3.0 [−1.0, +7.0]'
-    """
-    return f"{signed(row['mean'])} [{signed(row['low'])}, {signed(row['high'])}]"
-
-
-def signed(value: float) -> str:
-    """A difference with its sign and one decimal, e.g. "+3.0"."""
-    return f"{value:+.1f}".replace("-", "−")
-
-
-def frame_page(frame: pd.DataFrame) -> Page:
-    """A small table as it is, its column names as heads."""
-    heads = "".join(f"<th>{escape(str(name))}</th>" for name in frame)
-    lines = [
-        f"<tr><th>{escape(str(first))}</th>" + "".join(f"<td>{escape(str(value))}</td>" for value in rest) + "</tr>"
-        for first, *rest in frame.itertuples(index=False)
-    ]
-    return Page(_table(f"<tr>{heads}</tr>", lines))
-
-
-def difference_name(row) -> str:
-    """What is subtracted from what: "GAM (2) − Grad-CAM (1)"."""
-    return f"{_side(row['a'])} − {_side(row['b'])}" if row["b"] else _side(row["a"])
-
-
-def _side(name: str) -> str:
-    method, _, n = name.partition(":")
-    return f"{VARIANTS.get(method) or title_of(method)} ({n})" if n else name
-
-
-def measure_name(metric: str) -> str:
-    """A measure's name for readers: "ADP, both masked" for "adp_black_both"."""
-    if metric in MEASURES:
-        return MEASURES[metric]
-    kind, fill, side = metric.split("_")
-    return f"{kind.upper()}, {side} masked" + ("" if fill == "black" else f", {fill}")
-
-
-def _stratum(subset: str) -> str:
-    return f", {STRATA[subset]}" if subset in STRATA else ""
-
-
-def _table(head: str, lines: Sequence[str]) -> str:
-    content = f"<thead>{head}</thead><tbody>{''.join(lines)}</tbody>"
-    return f'<div class="gam-table gam-verdicts" tabindex="0"><table>{content}</table></div>'
+def signed_word(verdict: str) -> str:
+    """The verdict with its sign: "✓ reproduced"."""
+    return f"{LOOKS[verdict].sign} {verdict}"

@@ -1,4 +1,4 @@
-"""What the paper prints, as data: its two tables, and its claims as lists of signed differences."""
+"""What the paper prints and says, as data: its two tables, and its claims as lists of signed differences."""
 
 from __future__ import annotations
 
@@ -8,34 +8,25 @@ from importlib.resources import files
 import pandas as pd
 
 TASKS = {"class": "Classification", "cosine": "Similarity (cos)", "dot": "Similarity (dot)"}
-BASE = ["task", "dataset", "area_percentile", "metric", "model", "method"]
 
 
 def load_table(number: int) -> pd.DataFrame:
-    """Table 1 (ADP, PIC) or Table 2 (IoU %) as printed, one row a number.
+    """Table 1 (ADP, PIC) or Table 2 (IoU) as printed, in percent, one row a number.
 
-    Columns: task, dataset, area_percentile, metric (Table 1), model (Table 2), method, n, value,
-    printed_improvement_percent. Error: ValueError for another number.
+    Parameters
+    ----------
+    number : int
+        1 or 2; ValueError for another.
+
+    Returns
+    -------
+    DataFrame
+        task, dataset, area_percentile, metric (Table 1), model (Table 2), method, n, value,
+        printed_improvement_percent.
     """
     if number not in (1, 2):
         raise ValueError(f"table: got {number}; the paper has tables 1 and 2")
     return pd.read_csv(files("gambook.claims") / f"table{number}.csv")
-
-
-def improvements(number: int) -> pd.DataFrame:
-    """The relative improvement of n = 2 over n = 1, recomputed with n = 1 as the base throughout.
-
-    The printed column divides by the value of n = 1 in some rows and of n = 2 in others. Columns: the row's keys,
-    value_1, value_2, printed, recomputed; both in percent, positive where n = 2 is better.
-    """
-    table = load_table(number)
-    keys = [key for key in BASE if key in table]
-    wide = table.pivot(index=keys, columns="n", values="value").set_axis(["value_1", "value_2"], axis=1)
-    wide["printed"] = table[table["n"] == 2].set_index(keys)["printed_improvement_percent"]
-    wide = wide.reset_index()
-    better = wide["metric"].map({"ADP": -1, "PIC": 1}) if number == 1 else 1
-    wide["recomputed"] = better * relative_gain(wide["value_1"], wide["value_2"])
-    return wide
 
 
 def relative_gain(one, two):
@@ -46,16 +37,24 @@ def relative_gain(one, two):
 def load_claims() -> pd.DataFrame:
     """Every claim as signed differences a - b, one row each, with the paper's own value of the difference.
 
-    Columns: id ("C4.2"), claim ("C4"), title, task, subset (area percentile; "10-25" for a difference of two
-    strata), a, b ("method:n"), metric (a column of `evaluation.results.measures`, or one of C1, C6, C9, C10's own),
-    sign (+1: a - b > 0 is claimed, -1: < 0, 0: no difference), margin (percentage points), source (section);
-    paper_value: the mean of the paper's printed differences (NaN where it prints none), paper_rows: each of them.
+    Returns
+    -------
+    DataFrame
+        id ("C4.2"), claim ("C4"), title, task, subset (area percentile; "10-25" for a difference of two strata), a, b
+        ("method:n"), metric (a column of `evaluation.results.measures`, or one of C1, C6, C9, C10's own), sign (+1:
+        a - b > 0 is claimed, -1: < 0, 0: no difference), margin (percentage points), source (section); paper_value:
+        the mean of the paper's printed differences (NaN where it prints none), paper_rows: each of them.
     """
     claims = pd.read_csv(files("gambook.claims") / "claims.csv", dtype={"subset": str}, keep_default_na=False)
     found = [_paper_rows(claim) for claim in claims.itertuples()]
     claims["paper_value"] = [sum(rows.values()) / len(rows) if rows else float("nan") for rows in found]
     claims["paper_rows"] = ["; ".join(f"{key} {value:+.2f}" for key, value in rows.items()) for rows in found]
     return claims
+
+
+def statements() -> pd.Series:
+    """What the paper says, in our words: claim -> sentence."""
+    return pd.read_csv(files("gambook.claims") / "statements.csv", index_col="claim")["says"]
 
 
 def _paper_rows(claim) -> dict[str, float]:
@@ -77,12 +76,12 @@ def _printed() -> dict[tuple[str, str, int, str], dict[str, float]]:
     The paper does not say how it masked; its ADP and PIC stand beside both images masked, in black.
     """
     task_of = {printed: task for task, printed in TASKS.items()} | {"Segmentation": "class"}
+    one = load_table(1).assign(model="ResNet101")
+    one["metric"] = one["metric"].str.lower() + "_black_both"
+    two = load_table(2)
+    two["metric"] = two["task"].map({"Segmentation": "mask_iou"}).fillna("box_iou")
     cells: dict[tuple[str, str, int, str], dict[str, float]] = {}
-    for row in load_table(1).assign(model="ResNet101").itertuples():
-        key = (f"{row.metric.lower()}_black_both", task_of[row.task], row.area_percentile, f"{row.method}:{row.n}")
-        cells.setdefault(key, {})[f"{row.dataset} {row.model}"] = row.value
-    for row in load_table(2).itertuples():
-        metric = "mask_iou" if row.task == "Segmentation" else "box_iou"
-        key = (metric, task_of[row.task], row.area_percentile, f"{row.method}:{row.n}")
+    for row in pd.concat([one, two]).itertuples():
+        key = (row.metric, task_of[row.task], row.area_percentile, f"{row.method}:{row.n}")
         cells.setdefault(key, {})[f"{row.dataset} {row.model}"] = row.value
     return cells

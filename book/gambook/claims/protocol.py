@@ -7,15 +7,15 @@ both; it finds the shards of either that are there already.
 
 from __future__ import annotations
 
-import builtins
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from gambook.claims.tables import METHODS
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset, load_dataset, smallest_objects
 from gamlib.evaluation import TASKS, Settings, evaluate
@@ -29,33 +29,32 @@ PROFILES = ("embedded", "open", "paper")
 PARTS = ("boxes", "masking", "all")
 STRATA = (100, 25, 10)
 
-# The columns of the tables, the paper's three and the closed form of the third.
-METHODS = ("gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable")
 # (names, depths), each one `evaluate`: Table 1; Table 2 with the single layer of C13; C11 and C16
 MASKING = ((*METHODS, *CONTROLS), (1, 2))
 BOXES = ((*METHODS, "gam_layer", *CONTROLS), (1, 2))
 DEPTHS = (("gam", *VARIANTS), (2, 3, 4))
-
-# The reader's own copies, with the parameter that names their folder and the networks that the paper pairs them with.
-OWN_COPIES = {
-    "imagenet_val": "imagenet_root",
-    "chestx_ray8": "chest_root",
-    "coco": "coco_root",
-    "voc2012": "voc_root",
-}
-IMAGENET_NETWORKS = ("densenet201", "resnet101")
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """One data set in one stratum.
 
-    options: for load_dataset. tasks: scores. fills: of the masked images, () where the stratum has boxes only.
-    model: the network that goes with the data set, None for the one that the chapter was given.
-    checkpoint: whether that network's weights are the reader's, <weights_root>/<model>.pth.
-    depths: whether more layers and other aggregations are evaluated, too.
-    least_probability: below it the top-1 class is explained; 0 where each label is asked for by name, as with several
-    objects in one image.
+    Parameters
+    ----------
+    dataset, options
+        For `load_dataset`.
+    percentile : int
+        Of the objects' sizes.
+    tasks, fills : tuple of str
+        Scores, and what masks the images; no fill where the stratum has boxes only.
+    model : str, optional
+        The network that goes with the data set; default: the one that the chapter was given.
+    checkpoint : bool
+        Whether that network's weights are the reader's, <weights_root>/<model>.pth.
+    depths : bool
+        Whether more layers and other aggregations are evaluated, too.
+    least_probability : float
+        Below it the top-1 class is explained; 0 where each label is asked for by name.
     """
 
     dataset: str
@@ -72,140 +71,170 @@ class Evaluation:
         return load_dataset(self.dataset, **self.options)
 
 
-def evaluations(
-    profile: str, n_images: int = 48, seed: int = 0, roots: Mapping[str, str] | None = None
-) -> list[Evaluation]:
-    """The evaluations of a profile, in the order of the tables.
+# What is asked of one class at a time, by name.
+BY_NAME: dict[str, Any] = {"tasks": ("class",), "least_probability": 0}
+# The reader's own copies, by the parameter that names their folder, with the networks that the paper pairs them with.
+OWN_COPIES = {
+    "imagenet_root": [
+        Evaluation("imagenet_val", percentile, fills=FILLS[:1], model=network, depths=percentile == 100)
+        for network in ("densenet201", "resnet101")
+        for percentile in STRATA
+    ],
+    "chest_root": [Evaluation("chestx_ray8", model="chexnet", **BY_NAME)],
+    "coco_root": [
+        Evaluation("coco", percentile, model="tresnet_l_coco", checkpoint=True, **BY_NAME) for percentile in STRATA
+    ],
+    "voc_root": [
+        Evaluation("voc2012", percentile, options={"masks": True}, model="tresnet_xl_voc", checkpoint=True, **BY_NAME)
+        for percentile in STRATA
+    ],
+}
 
-    n_images: scenes a stratum (embedded; the other profiles take all images they have); with a multiple of 24 each
-        label is equally frequent in both folds. seed: of the scenes.
-    roots: parameter of OWN_COPIES -> folder; a data set without one is left out, and `missing` lists it.
-    Error: ValueError for an unknown profile.
 
-    >>> [(e.dataset, e.percentile) for e in evaluations("open")]
+@dataclass(frozen=True)
+class Protocol:
+    """The evaluations of a profile with one network.
+
+    Parameters
+    ----------
+    profile : str
+        One of PROFILES; ValueError for another.
+    model : str
+        As in `load_model`, for data sets that have no network of their own.
+    n_images : int
+        Scenes a stratum (embedded; the other profiles take all images they have); with a multiple of 24 each label is
+        equally frequent in both folds.
+    seed : int
+        Of scenes, pairs, folds and random weights.
+    device : str
+    roots : mapping
+        Parameter of OWN_COPIES -> folder; a data set without one is left out. "weights_root" is the folder of the
+        reader's checkpoints.
+
+    Examples
+    --------
+    >>> [(one.dataset, one.percentile) for one in Protocol("open", "efficientnet_lite0").evaluations()]
     [('raccoon', 100)]
     """
-    if profile not in PROFILES:
-        raise ValueError(f"profile: unknown '{profile}'; accepted: {', '.join(PROFILES)}")
-    if profile == "open":
-        # Raccoons fill their photographs: the smallest tenth holds no small objects.
-        return [Evaluation("raccoon", fills=FILLS[:1], depths=True)]
-    if profile == "embedded":
-        single = [
-            Evaluation("scenes", percentile, fills=FILLS if percentile == 100 else FILLS[:1],
-                       options={"kind": "single", "n": n_images, "percentile": percentile, "seed": seed},
-                       depths=percentile == 100)
-            for percentile in STRATA
-        ]  # fmt: skip
-        two = {"kind": "two", "n": n_images, "seed": seed}
-        return [*single, Evaluation("scenes", tasks=("class",), options=two, least_probability=0)]
-    return [one for name, parameter in OWN_COPIES.items() if (roots or {}).get(parameter)
-            for one in _own_copy(name, str(roots[parameter]))]  # fmt: skip
 
+    profile: str
+    model: str
+    n_images: int = 48
+    seed: int = 0
+    device: str = "cpu"
+    roots: Mapping[str, str] = field(default_factory=dict)
 
-def _own_copy(name: str, root: str) -> list[Evaluation]:
-    options = {"root": root}
-    if name == "imagenet_val":
-        cells = [(network, percentile) for network in IMAGENET_NETWORKS for percentile in STRATA]
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile: unknown '{self.profile}'; accepted: {', '.join(PROFILES)}")
+
+    def evaluations(self) -> list[Evaluation]:
+        """In the order of the tables."""
+        if self.profile == "open":
+            # Raccoons fill their photographs: the smallest tenth holds no small objects.
+            return [Evaluation("raccoon", fills=FILLS[:1], depths=True)]
+        if self.profile == "embedded":
+            scenes = {"n": self.n_images, "seed": self.seed}
+            single = [
+                Evaluation("scenes", percentile, fills=FILLS if percentile == 100 else FILLS[:1],
+                           options={"kind": "single", "percentile": percentile, **scenes}, depths=percentile == 100)
+                for percentile in STRATA
+            ]  # fmt: skip
+            two = Evaluation("scenes", options={"kind": "two", **scenes}, **BY_NAME)
+            return [*single, two]
         return [
-            Evaluation(name, p, fills=FILLS[:1], options=options, model=network, depths=p == 100)
-            for network, p in cells
-        ]
-    if name == "chestx_ray8":
-        return [Evaluation(name, tasks=("class",), options=options, model="chexnet", least_probability=0)]
-    network = {"coco": "tresnet_l_coco", "voc2012": "tresnet_xl_voc"}[name]
-    options |= {"masks": True} if name == "voc2012" else {}
-    return [
-        Evaluation(name, p, ("class",), options=options, model=network, checkpoint=True, least_probability=0)
-        for p in STRATA
-    ]
-
-
-def run(
-    profile: str,
-    model: str,
-    out: str | Path,
-    part: str = "all",
-    n_images: int = 48,
-    seed: int = 0,
-    device: str = "cpu",
-    roots: Mapping[str, str] | None = None,
-    map: Callable[..., Any] | str = builtins.map,
-) -> pd.DataFrame:
-    """The per-map results of a profile, as gamlib.evaluation.results describes them.
-
-    attrs: "skipped" names broken images; "dropped" counts, for each data set, the annotations that were left out, by
-        reason.
-    part: "boxes", "masking" or "all". out: folder; shards lie in <out>/shards and are shared by all chapters that
-    name it. roots: as in `evaluations`; "weights_root" is the folder of the reader's checkpoints. map: as in
-    `evaluate`. A stratum without boxes is left out, and so are pairs where no class has two images.
-    Errors: those of `evaluations`, `load_dataset` and `evaluate`, ValueError for an unknown part and
-    FileNotFoundError for a missing checkpoint. Every data set is opened before the first is evaluated.
-    """
-    if part not in PARTS:
-        raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
-    opened: dict[tuple, Dataset] = {}
-    ready = []
-    for one in evaluations(profile, n_images, seed, roots):
-        weights = _weights(one, roots)
-        source = (one.dataset, *sorted(one.options.items()))
-        if source not in opened:
-            opened[source] = one.load()
-        ready.append((one, opened[source], weights))
-    frames, skipped, dropped = [], [], {}
-    for one, data, weights in ready:
-        wanted = [(*MASKING, one.fills)] if part != "boxes" and one.fills else []
-        wanted += [(*BOXES, ())] if part != "masking" else []
-        wanted += [(*DEPTHS, ())] if part != "masking" and one.depths else []
-        name = one.model or model
-        # a network of your own may have fewer layers
-        layers = len(network(one, model, device, seed, roots).layers)
-        tasks = _possible(one, data)
-        parts = [
-            evaluate(
-                name, data,
-                Settings(tasks, names, [n for n in depths if n <= layers], fills, seed=seed, weights=weights,
-                         device=device, percentile=one.percentile, least_probability=one.least_probability),
-                Path(out) / "shards", map,
-            )
-            for names, depths, fills in wanted if tasks
+            replace(one, options={"root": str(self.roots[parameter]), **one.options})
+            for parameter, own in OWN_COPIES.items() if self.roots.get(parameter)
+            for one in own
         ]  # fmt: skip
-        if parts:
-            dropped[one.dataset] = getattr(data, "dropped", {})
-            skipped += [{"dataset": one.dataset, "model": name} | entry for entry in parts[0].attrs["skipped"]]
-            frames += parts
-    for frame in frames:
-        frame.attrs = {}
-    results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
-    # what several lists have is kept from the first, which alone may have masked scores
-    results = results.drop_duplicates(KEY, ignore_index=True)
-    results.attrs = {"skipped": skipped, "dropped": dropped}
-    return results
+
+    def network(self, one: Evaluation) -> Model:
+        """The network of an evaluation, with the weights that `run` gives it; errors as there."""
+        return cached_model(one.model or self.model, self._weights(one), self.device, self.seed)
+
+    def run(self, part: str, out: str | Path, scheduler: str = "") -> pd.DataFrame:
+        """The per-map results of the profile. Every data set is opened before the first is evaluated.
+
+        A stratum without boxes is left out, and so are pairs where no class has two images.
+
+        Parameters
+        ----------
+        part : str
+            "boxes", "masking" or "all".
+        out : str or Path
+            Folder; shards lie in <out>/shards and are shared by all chapters that name it.
+        scheduler : str
+            Address of a Dask scheduler; empty: this process.
+
+        Returns
+        -------
+        DataFrame
+            As gamlib.evaluation.results describes it. attrs: "skipped" names broken images; "dropped" counts, for each
+            data set, the annotations that were left out, by reason.
+
+        Raises
+        ------
+        ValueError
+            For an unknown part, and as in `load_dataset` and `evaluate`.
+        FileNotFoundError
+            For a missing checkpoint.
+        """
+        if part not in PARTS:
+            raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
+        opened: dict[tuple, Dataset] = {}
+        ready = []
+        for one in self.evaluations():
+            weights, source = self._weights(one), (one.dataset, *sorted(one.options.items()))
+            opened[source] = opened[source] if source in opened else one.load()
+            ready.append((one, opened[source], weights))
+        frames, skipped, dropped = [], [], {}
+        for one, data, weights in ready:
+            tasks, layers = possible_tasks(one, data), len(self.network(one).layers)
+            for methods, depths, fills in _lists(one, part):
+                # a network of your own may have fewer layers
+                depths = [n for n in depths if n <= layers]
+                if not tasks or not depths:
+                    continue
+                settings = Settings(
+                    tasks, methods, depths, fills, seed=self.seed, weights=weights, device=self.device,
+                    percentile=one.percentile, least_probability=one.least_probability,
+                )  # fmt: skip
+                frame = evaluate(one.model or self.model, data, settings, Path(out) / "shards", scheduler or map)
+                named = {"dataset": one.dataset, "model": one.model or self.model}
+                skipped += [named | entry for entry in frame.attrs["skipped"] if named | entry not in skipped]
+                dropped[one.dataset] = getattr(data, "dropped", {})
+                frames.append(frame)
+        for frame in frames:
+            frame.attrs = {}
+        results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
+        # what several lists have is kept from the first, which alone may have masked scores
+        results = results.drop_duplicates(KEY, ignore_index=True)
+        results.attrs = {"skipped": skipped, "dropped": dropped}
+        return results
+
+    def _weights(self, one: Evaluation) -> str:
+        """Either "default" or the path of the reader's checkpoint."""
+        if not one.checkpoint:
+            return "default"
+        folder = self.roots.get("weights_root", "")
+        path = Path(folder) / f"{one.model}.pth"
+        if not path.is_file():
+            given = f"no file '{path}'" if folder else "not given"
+            raise FileNotFoundError(
+                f"weights_root: {given}; the evaluation of {one.dataset} needs the folder with {path.name}, see the "
+                "chapter on data and weights"
+            )
+        return str(path)
 
 
-def network(
-    one: Evaluation, model: str, device: str = "cpu", seed: int = 0, roots: Mapping[str, str] | None = None
-) -> Model:
-    """The network of an evaluation, with the weights that `run` gives it; parameters and errors as there."""
-    return cached_model(one.model or model, _weights(one, roots), device, seed)
+def _lists(one: Evaluation, part: str) -> list[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
+    """(methods, depths, fills) of each `evaluate` of a part."""
+    masking = [(*MASKING, one.fills)] if one.fills and part != "boxes" else []
+    boxes = [(*BOXES, ()), *([(*DEPTHS, ())] if one.depths else [])] if part != "masking" else []
+    return [*masking, *boxes]
 
 
-def _weights(one: Evaluation, roots: Mapping[str, str] | None) -> str:
-    """Either "default" or the path of the reader's checkpoint."""
-    if not one.checkpoint:
-        return "default"
-    folder = (roots or {}).get("weights_root", "")
-    path = Path(folder) / f"{one.model}.pth"
-    if not path.is_file():
-        given = f"no file '{path}'" if folder else "not given"
-        raise FileNotFoundError(
-            f"weights_root: {given}; the evaluation of {one.dataset} needs the folder with {path.name}, see the "
-            "chapter on data and weights"
-        )
-    return str(path)
-
-
-def _possible(one: Evaluation, data: Dataset) -> tuple[str, ...]:
+def possible_tasks(one: Evaluation, data: Dataset) -> tuple[str, ...]:
     """The tasks that the images of a stratum allow: none without boxes to sort by, no pairs where no class has two."""
     indices: Sequence[int] = range(len(data))
     if one.percentile != 100 and data.percentile is None:

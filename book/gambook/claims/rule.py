@@ -23,8 +23,17 @@ FEWEST = {"label": 5, "pair": 10}
 def decide(interval: Interval, sign: int, margin: float = 0.5) -> str:
     """The verdict on one difference from its interval alone.
 
-    sign: +1 or -1, the side claimed; 0 claims that there is no difference beyond the margin.
+    Parameters
+    ----------
+    interval : Interval
+        Of the difference, in percentage points.
+    sign : int
+        +1 or -1, the side claimed; 0 claims that there is no difference beyond the margin.
+    margin : float
+        An interval wholly within it is "equivalent".
 
+    Examples
+    --------
     >>> decide(Interval(4, 2, 6), sign=+1), decide(Interval(4, 2, 6), sign=-1), decide(Interval(4, -1, 9), sign=+1)
     ('reproduced', 'contradicted', 'undecided')
     """
@@ -44,8 +53,14 @@ def decide(interval: Interval, sign: int, margin: float = 0.5) -> str:
 def judge(interval: Interval, sign: int, margin: float, kind: str, cluster_means: ArrayLike) -> str:
     """`decide`, held back where the clusters are too few or, being objects, do not agree.
 
-    kind: "pair" (independent photographs or pairs) or "label" (source objects). cluster_means: (C,), the
-    difference in each cluster.
+    Parameters
+    ----------
+    interval, sign, margin
+        As in `decide`.
+    kind : str
+        "pair" (independent photographs or pairs) or "label" (source objects).
+    cluster_means : array of shape (C,)
+        The difference in each cluster.
     """
     means = np.asarray(cluster_means, float)
     if len(means) < FEWEST[kind]:
@@ -63,6 +78,8 @@ def combine(verdicts: Sequence[str]) -> str:
     reproduced, contradicted, equivalent: all are so. mixed: some reproduced, some contradicted. not run: nothing
     was run. undecided: anything else, a list that was run in part only included.
 
+    Examples
+    --------
     >>> combine(["reproduced", "contradicted"]), combine(["reproduced", "not run"])
     ('mixed', 'undecided')
     """

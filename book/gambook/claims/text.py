@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from gambook.claims.notes import controls_ahead, joined
-from gambook.claims.pages import measure_name, signed
+from gambook.claims.notes import TEST, controls_ahead, joined, measure_name, signed
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
-from gambook.claims.tables import METHODS, STRATA
+from gambook.claims.tables import DEPTHS, METHODS, STRATA
 from gamlib.controls import CONTROLS
 from gamlib.plots import title_of
 
@@ -23,8 +22,6 @@ SOURCES = {
     "imagenet_val": "ImageNet",
     "chestx_ray8": "X-rays",
 }
-# What a test is.
-TEST = ["dataset", "percentile", "model", "task"]
 # Measures of the tests, and the side on which a method is better.
 BETTER = {
     "box_iou": 1,
@@ -39,6 +36,8 @@ BETTER = {
 def verdict_sentence(verdicts: pd.DataFrame, rows: pd.DataFrame) -> str:
     """All claims in one sentence. verdicts: one row a claim (`claim_verdicts`); rows: the ledger rows behind them.
 
+    Examples
+    --------
     >>> found = pd.DataFrame({"claim": ["C1", "C2"], "verdict": ["reproduced", "mixed"]})
     >>> ran = pd.DataFrame({"claim": "C4", "verdict": "reproduced", "model": ["net"], "dataset": "scenes"})
     >>> verdict_sentence(found, ran)
@@ -52,13 +51,14 @@ def verdict_sentence(verdicts: pd.DataFrame, rows: pd.DataFrame) -> str:
             parts.append(f"{len(claims)} {verb} ({', '.join(claims)})")
     ran = rows[(rows["verdict"] != NOT_RUN) & (rows["claim"] == "C4")]
     names = list(ran["dataset"].unique())
-    where = joined([SOURCES.get(name, name) for name in names]) or "no data set"
     networks = joined([name.replace("efficientnet_l", "EfficientNet-L") for name in sorted(ran["model"].unique())])
     together = " all runs taken together," if len(ran[["model", "dataset"]].drop_duplicates()) > 1 else ""
-    return (
-        f"Of {len(verdicts)} claims of the paper,{together} {joined(parts)}, on {where} with "
-        f"{networks or 'no network'}{_elsewhere(verdicts, rows, names)}."
-    )
+    where = f"on {_sources(names) or 'no data set'} with {networks or 'no network'}{_elsewhere(verdicts, rows, names)}"
+    return f"Of {len(verdicts)} claims of the paper,{together} {joined(parts)}, {where}."
+
+
+def _sources(names: list[str]) -> str:
+    return joined([SOURCES.get(name, name) for name in names])
 
 
 def _elsewhere(verdicts: pd.DataFrame, rows: pd.DataFrame, names: list[str]) -> str:
@@ -70,7 +70,7 @@ def _elsewhere(verdicts: pd.DataFrame, rows: pd.DataFrame, names: list[str]) -> 
     for claim in verdicts["claim"]:
         own = list(dict.fromkeys(base[ran["claim"] == claim]))
         if own and set(own) != set(names):
-            places.setdefault(joined([SOURCES.get(name, name) for name in own]), []).append(claim)
+            places.setdefault(_sources(own), []).append(claim)
     parts = [f"{joined(claims)} on {where} alone" for where, claims in places.items()]
     return f" ({'; '.join(parts)})" if parts else ""
 
@@ -101,8 +101,7 @@ def across(rows: pd.DataFrame, claim_id: str) -> str:
     for dataset, part in ran.groupby("dataset", sort=False):
         low, high = (signed(value) for value in (part["mean"].min(), part["mean"].max()))
         size = f"{low} points" if low == high else f"{low} to {high} points"
-        count = part["verdict"].value_counts()
-        words = joined([f"{word} with {count[word]}" for word in ORDER if word in count]) + f" of {len(part)} networks"
+        words = joined([f"{word} with {count}" for word, count in _counts(part)]) + f" of {len(part)} networks"
         single = f"interval {signed(part['low'].iloc[0])} to {signed(part['high'].iloc[0])}, {part['verdict'].iloc[0]}"
         parts.append(f"{size} on {SOURCES.get(dataset, dataset)} ({words if len(part) > 1 else single})")
     return joined(parts) or "not run"
@@ -111,9 +110,13 @@ def across(rows: pd.DataFrame, claim_id: str) -> str:
 def tally(rows: pd.DataFrame, claim: str) -> str:
     """How many of the claim's rows, over differences, data sets and networks, have which verdict."""
     ran = rows[(rows["claim"] == claim) & (rows["verdict"] != NOT_RUN)]
-    count = ran["verdict"].value_counts()
-    words = joined([f"{count[word]} {'is' if count[word] == 1 else 'are'} {word}" for word in ORDER if word in count])
+    words = joined([f"{count} {'is' if count == 1 else 'are'} {word}" for word, count in _counts(ran)])
     return f"of {len(ran)} comparisons {words}" if len(ran) else "not run"
+
+
+def _counts(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    count = rows["verdict"].value_counts()
+    return [(word, count[word]) for word in ORDER if word in count]
 
 
 def controls_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -124,10 +127,9 @@ def controls_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     found = []
     for metric, table in cells.items():
-        fair = table[table["method"].isin([*METHODS, *CONTROLS]) & (table["n"] <= 2)]
+        fair = table[table["method"].isin([*METHODS, *CONTROLS]) & (table["n"] <= max(DEPTHS))]
         fair = fair[fair["method"] != "all_ones"] if metric.startswith("adp") else fair
-        ahead = controls_ahead(fair, BETTER[metric])
-        for keys, part in ahead.groupby(TEST, sort=False):
+        for keys, part in controls_ahead(fair, BETTER[metric]).groupby(TEST, sort=False):
             here = (fair[TEST] == pd.Series(keys, TEST)).all(axis=1) & fair["method"].isin(METHODS)
             names = [f"{title_of(method)} ({n})" for method, n in zip(part["method"], part["n"], strict=True)]
             dataset, percentile, model, task = keys
@@ -151,12 +153,10 @@ def controls_sentences(cells: Mapping[str, pd.DataFrame], ahead: pd.DataFrame) -
     """
     texts = []
     for metric, table in cells.items():
-        beaten = ahead[ahead["metric"] == metric]
-        tests = table.groupby(TEST).ngroups
-        gam = beaten["beaten"].str.split(", ").map(lambda names: bool({"GAM (2)", "every method"} & set(names)))
-        every = (beaten["beaten"] == "every method").sum()
+        beaten = ahead.loc[ahead["metric"] == metric, "beaten"]
+        gam = beaten.str.split(", ").map(lambda names: bool({"GAM (2)", "every method"} & set(names)))
         texts.append(
-            f"By {measure_name(metric)}, a blind control beats GAM with two layers in {gam.sum()} of {tests} tests, "
-            f"and every method in {every}."
+            f"By {measure_name(metric)}, a blind control beats GAM with two layers in {gam.sum()} of "
+            f"{table.groupby(TEST).ngroups} tests, and every method in {(beaten == 'every method').sum()}."
         )
     return texts
