@@ -74,8 +74,10 @@ class Mnist(_DigitImages):
                 raise ValueError(f"images {tuple(data.data.shape)}, {len(self)} labels up to {self._targets.max()}")
         # torchvision has an error of another kind for each way in which a download or a file can be damaged
         except Exception as error:
-            raise ConnectionError(
-                f"data set 'mnist': the files in '{root / 'MNIST' / 'raw'}' are missing or damaged ({error}); delete "
+            raw = root / "MNIST" / "raw"
+            kind = ValueError if any(raw.glob("*-ubyte")) else ConnectionError
+            raise kind(
+                f"data set 'mnist': the files in '{raw}' are missing or damaged ({error}); delete "
                 f"them and connect to {', '.join(MNIST.mirrors)} once, or set GAMLIB_DATA to a folder that holds them; "
                 "data set 'digits' needs neither"
             ) from error
