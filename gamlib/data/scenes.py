@@ -14,7 +14,7 @@ from gamlib.data.photos import class_indices, photo_table
 from gamlib.data.samples import Dataset, Object, Sample
 
 SCENE_SIDE = 384  # pixels along each side of a scene
-MARGIN = 4  # pixels between an object's box and the border
+SCENE_MARGIN = 4  # pixels between an object's box and the border
 
 # Box areas are log-uniform over this range, relative to the scene. Two objects must fit beside each other.
 SMALLEST_AREA = 0.03
@@ -189,10 +189,10 @@ class Scenes(Dataset):
         border = Cutout(photo, flip, angle, 1.0, (0.0, 0.0), (red, green, blue)).polygons()[0]
         low, extent = border.min(axis=0), np.ptp(border, axis=0)
         scale = float(np.sqrt(area / extent.prod()))
-        room = SCENE_SIDE - 2 * MARGIN - scale * extent
+        room = SCENE_SIDE - 2 * SCENE_MARGIN - scale * extent
         if (room < 0).any():
             return None
-        x, y = MARGIN + rng.uniform(0, 1, size=2) * room - scale * low
+        x, y = SCENE_MARGIN + rng.uniform(0, 1, size=2) * room - scale * low
         return Cutout(photo, flip, angle, scale, (float(x), float(y)), (red, green, blue))
 
 
