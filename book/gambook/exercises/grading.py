@@ -28,24 +28,12 @@ from gambook.exercises.editions import exercise_names, exercise_of, read_noteboo
 from gambook.publish.project import Project, Refused
 from gambook.publish.run import kernel_environment
 
-# Between the submission and the check: what the student's cells have changed of ours is thrown away and imported anew;
-# a function that was renamed or left out costs its own points, and not those of the others.
+# Between a submission and the check: what the student's cells have changed of ours is thrown away and imported anew.
 BETWEEN = """import sys as _sys
 
 for _name in [name for name in _sys.modules if name.split(".")[0] in ("gamlib", "gambook")]:
     del _sys.modules[_name]
 seed = {seed}
-
-
-def _absent(name):
-    def stub(*arguments, **options):
-        raise NotImplementedError(name + " is still to be written: nothing has this name")
-
-    return stub
-
-
-for _name in {names!r}:
-    globals().setdefault(_name, _absent(_name))
 """
 AFTER = """from gambook.exercises.checks import report as _report
 
@@ -110,8 +98,9 @@ def _grade(
     with tempfile.TemporaryDirectory(prefix="gam-grade-", ignore_cleanup_errors=True) as folder:
         status, parts, told = _run(notebook, solved[exercise], points, Path(folder), limit, seed)
     below = "\n".join(cell["source"] for cell in notebook["cells"][_last_check(notebook) :])
-    if late := [one for one in _asked_for(solved[exercise]) if re.search(rf"^def {one}\(", below, re.M)]:
-        told.append(f"defined below the check, where nothing is run: {', '.join(late)}")
+    functions = re.compile(r"^def (\w+)\(", re.M)
+    if late := {*functions.findall(below)} & {*functions.findall(_tagged(solved[exercise], "stub"))}:
+        told.append(f"defined below the check, where nothing is run: {', '.join(sorted(late))}")
     told += [f"{part['name']}: {part['hint']}" for part in parts if part["hint"]]
     missed = "; ".join(part["name"] for part in parts if not part["earned"])
     earned, seconds = sum(part["earned"] for part in parts), round(time.perf_counter() - start, 1)
@@ -138,10 +127,8 @@ def _last_check(notebook: Mapping) -> int:
     return max((n for n, cell in enumerate(notebook["cells"]) if "check" in tags(cell)), default=len(notebook["cells"]))
 
 
-def _asked_for(solved: Mapping) -> list[str]:
-    """Functions that the exercise asks for: those of its stub."""
-    text = "\n".join(cell["source"] for cell in solved["cells"] if "stub" in tags(cell))
-    return sorted(re.findall(r"^def (\w+)\(", text, re.M))
+def _tagged(notebook: Mapping, tag: str) -> str:
+    return "\n".join(cell["source"] for cell in notebook["cells"] if tag in tags(cell))
 
 
 def _run(
@@ -172,13 +159,13 @@ def _run(
 def _prepared(submission: Mapping, solved: Mapping, record: Path, seed: int) -> dict:
     """The submission's code above its last check cell, and behind it the original check, on gamlib loaded anew.
 
-    A cell that fails does not keep the next ones from running, so that each function counts by itself.
+    A cell that fails does not keep the next ones from running, so that each function counts by itself; one that was
+    renamed or left out is the stub, which stands before all.
     """
     above = submission["cells"][: _last_check(submission)]
-    texts = [cell["source"] for cell in above if cell["cell_type"] == "code" and "check" not in tags(cell)]
-    texts.append(BETWEEN.format(seed=seed, names=_asked_for(solved)))
-    texts += [cell["source"] for cell in solved["cells"] if "check" in tags(cell)]
-    texts.append(AFTER.format(path=str(record)))
+    texts = [_tagged(solved, "stub").replace("to be written", "to be written: nothing has this name")]
+    texts += [cell["source"] for cell in above if cell["cell_type"] == "code" and "check" not in tags(cell)]
+    texts += [BETWEEN.format(seed=seed), _tagged(solved, "check"), AFTER.format(path=str(record))]
     code = {"cell_type": "code", "metadata": {"tags": ["raises-exception"]}, "outputs": [], "execution_count": None}
     cells = [code | {"id": f"cell-{number}", "source": text} for number, text in enumerate(texts)]
     return {"cells": cells, "metadata": solved["metadata"], "nbformat": 4, "nbformat_minor": 5}
