@@ -10,6 +10,7 @@ import io
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
@@ -20,7 +21,7 @@ from gamlib.controls import CONTROLS
 from gamlib.methods import METHODS
 
 # Put in force while something is drawn (`matplotlib.rc_context`), never at import.
-STYLE = {
+STYLE: dict[Any, Any] = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("paper", font_scale=1.2),
     "axes.spines.top": False,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -116,7 +117,7 @@ def grid(
             field.set_title(f"{label}\n{title}" if title else label)
         if any(panel is not None and panel.saliency is not None for row in panels for panel in row):
             _colour_bar(figure, fields, shrink=min(1, 2.4 / sum(heights)))
-        figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
+        figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
     return Picture(figure, "jpeg")
 
 
@@ -124,25 +125,28 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
     """Draw one panel on an axes; None clears it."""
     field.set(xticks=[], yticks=[])
     field.spines[:].set_visible(False)
-    if panel is None or (panel.image is None and panel.saliency is None):
+    if panel is None:
         return
     # square: the networks see every photograph squeezed to their input size
     field.set_box_aspect(1)
     field.set_title(panel.title)
     if panel.saliency is not None and not bool(panel.saliency.isfinite().all()):
-        whole = {"transform": field.transAxes}
-        field.add_patch(Rectangle((0, 0), 1, 1, facecolor="#d4d4d4", hatch="///", linewidth=0, **whole))
-        label = field.text(0.5, 0.5, "not finite", ha="center", va="center", fontsize=10, **whole)
+        whole = field.transAxes
+        field.add_patch(Rectangle((0, 0), 1, 1, transform=whole, facecolor="#d4d4d4", hatch="///", linewidth=0))
+        label = field.text(0.5, 0.5, "not finite", transform=whole, ha="center", va="center", fontsize=10)
         label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 2})
         return
-    shown = _pixels(panel.image) if panel.saliency is None else overlay(panel.image, panel.saliency)
-    field.imshow(shown, aspect="auto", interpolation="nearest" if panel.image is None else "antialiased")
+    if panel.saliency is not None:
+        shown = overlay(panel.image, panel.saliency)
+        field.imshow(shown, aspect="auto", interpolation="nearest" if panel.image is None else "antialiased")
+    elif panel.image is not None:
+        field.imshow(_pixels(panel.image), aspect="auto", interpolation="antialiased")
     boxes = [(box, TRUE_BOX, "-" if number == 0 else "--") for number, box in enumerate(panel.truths)]
     boxes += [] if panel.found is None else [(panel.found, FOUND_BOX, "-")]
     for (x0, y0, x1, y1), color, dash in boxes:
         # a dark rim, so that it shows on light and on dark
         rim = [withStroke(linewidth=3, foreground="black")]
-        look = {"edgecolor": color, "linestyle": dash, "linewidth": 2, "path_effects": rim}
+        look: dict[str, Any] = {"edgecolor": color, "linestyle": dash, "linewidth": 2, "path_effects": rim}
         field.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, **look))
 
 
