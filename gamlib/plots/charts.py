@@ -21,7 +21,7 @@ from gamlib.methods import METHODS
 from gamlib.plots.figures import STYLE, WIDTH, Picture, color_of, new_figure, title_of
 
 # Unlike any method's colour, for readers with any colour vision.
-SPARE = ("#661100", "#332288", "#c9a227", "#882255", "#111111")
+SPARE = ("#661100", "#a03cf0", "#c9a227", "#111111", "#882255")
 DASHES = ("", (5, 2), (6, 2, 1.5, 2), (1.5, 1.5), (9, 3))
 MARKERS = ("o", "X", "s", "^", "D")
 # seaborn makes its intervals from observations: of a low end, a mean and a high end the median is the mean, and the

@@ -14,7 +14,6 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import ipywidgets as widgets
 import matplotlib as mpl
@@ -33,6 +32,7 @@ from gamlib.traces import Trace
 SCORES = (*range(-110, -20, 10), 0, 30, 60, 80, 84, *(85 + step / 2 for step in range(9)), 92, 100)
 SIDE = 224  # pixels of one picture: some 8 kB as JPEG
 GAP = 6
+Chooser = widgets.ToggleButtons | widgets.SelectionSlider
 
 
 def explore_methods(
@@ -170,7 +170,7 @@ def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCOR
     return _explorer(about, [score], widgets.HBox(sides), _switch(score, _pages(captions)))
 
 
-def _explorer(about: str, controls: Sequence[Any], *shown: widgets.Widget) -> widgets.VBox:
+def _explorer(about: str, controls: Sequence[Chooser], *shown: widgets.Widget) -> widgets.VBox:
     for control in controls:
         control.style.description_width = "5.5em"
         control.layout = widgets.Layout(width="100%", max_width="30em")
@@ -179,7 +179,7 @@ def _explorer(about: str, controls: Sequence[Any], *shown: widgets.Widget) -> wi
     return widgets.VBox([widgets.HTML(f"<p>{html.escape(about)}</p>"), *controls, *shown])
 
 
-def _switch(control: Any, frames: Sequence[widgets.Widget]) -> widgets.Stack:
+def _switch(control: Chooser, frames: Sequence[widgets.Widget]) -> widgets.Stack:
     """The frame whose number is the control's index; the link works without a kernel."""
     stack = widgets.Stack(children=frames, selected_index=control.index)
     widgets.jslink((control, "index"), (stack, "selected_index"))

@@ -125,28 +125,29 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
     """Draw one panel on an axes; None clears it."""
     field.set(xticks=[], yticks=[])
     field.spines[:].set_visible(False)
-    if panel is None or (panel.image is None and panel.saliency is None):
+    if panel is None:
         return
     # square: the networks see every photograph squeezed to their input size
     field.set_box_aspect(1)
     field.set_title(panel.title)
     if panel.saliency is not None and not bool(panel.saliency.isfinite().all()):
-        whole: dict[str, Any] = {"transform": field.transAxes}
-        field.add_patch(Rectangle((0, 0), 1, 1, facecolor="#d4d4d4", hatch="///", linewidth=0, **whole))
-        label = field.text(0.5, 0.5, "not finite", ha="center", va="center", fontsize=10, **whole)
+        whole = field.transAxes
+        field.add_patch(Rectangle((0, 0), 1, 1, transform=whole, facecolor="#d4d4d4", hatch="///", linewidth=0))
+        label = field.text(0.5, 0.5, "not finite", transform=whole, ha="center", va="center", fontsize=10)
         label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 2})
         return
-    shown = _pixels(panel.image) if panel.saliency is None else overlay(panel.image, panel.saliency)
-    field.imshow(shown, aspect="auto", interpolation="nearest" if panel.image is None else "antialiased")
+    if panel.saliency is not None:
+        shown = overlay(panel.image, panel.saliency)
+        field.imshow(shown, aspect="auto", interpolation="nearest" if panel.image is None else "antialiased")
+    elif panel.image is not None:
+        field.imshow(_pixels(panel.image), aspect="auto", interpolation="antialiased")
     boxes = [(box, TRUE_BOX, "-" if number == 0 else "--") for number, box in enumerate(panel.truths)]
     boxes += [] if panel.found is None else [(panel.found, FOUND_BOX, "-")]
     for (x0, y0, x1, y1), color, dash in boxes:
         # a dark rim, so that it shows on light and on dark
         rim = [withStroke(linewidth=3, foreground="black")]
-        corner, width, height = (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0
-        field.add_patch(
-            Rectangle(corner, width, height, fill=False, ec=color, linestyle=dash, linewidth=2, path_effects=rim)
-        )
+        look: dict[str, Any] = {"edgecolor": color, "linestyle": dash, "linewidth": 2, "path_effects": rim}
+        field.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, **look))
 
 
 def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
@@ -188,7 +189,7 @@ def _colour_bar(figure: Figure, fields: np.ndarray, shrink: float) -> None:
     bar.outline.set_visible(False)
 
 
-def _pixels(image: Any) -> np.ndarray:
+def _pixels(image: Tensor | Image.Image) -> np.ndarray:
     """(H, W, 3) float64 in [0, 1]."""
     if isinstance(image, Image.Image):
         return np.asarray(image.convert("RGB")) / 255
