@@ -11,7 +11,7 @@ from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCop
 
 TABLE = "BBox_List_2017.csv"
 # the header has one name for four columns, "Bbox [x,y,w,h]", and is cut at its commas, too
-COLUMNS = ["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"]
+_COLUMNS = ["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"]
 # The PNG files of the release all have this width and height, and the boxes refer to it.
 RADIOGRAPH = (1024, 1024)
 
@@ -36,12 +36,12 @@ class ChestXray8(AnnotatedImages):
         copy = OwnCopy(self.name, root, self.layout)
         path = copy.find(TABLE)
         with reading(path):
-            table = pd.read_csv(path, usecols=COLUMNS, dtype=str)[COLUMNS]
+            table = pd.read_csv(path, usecols=_COLUMNS, dtype=str)[_COLUMNS]
             wrong = table[table.isna().any(axis=1) | ~table["Finding Label"].isin(self.classes)]
             if len(wrong):
                 accepted = f"image, finding, x, y, width, height; findings: {', '.join(self.classes)}"
                 raise ValueError(f"{wrong.iloc[0].tolist()}, expected {accepted}")
-            table = table.astype(dict.fromkeys(COLUMNS[2:], float))
+            table = table.astype(dict.fromkeys(_COLUMNS[2:], float))
         files = {p.name: p for pattern in ("images/*.png", "images_*/images/*.png") for p in copy.root.glob(pattern)}
         records, dropped = [], Counter[str]()
         for image, rows in table.groupby("Image Index"):

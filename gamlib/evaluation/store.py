@@ -28,8 +28,8 @@ from gamlib.data import Dataset, Subset
 from gamlib.models import Model
 from gamlib.sources import files_digest, network_state
 
-SOURCES = (".py", ".csv", ".json")
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
+_SOURCES = (".py", ".csv", ".json")
+_LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
 
 Skipped = dict[str, Any]
 
@@ -149,8 +149,8 @@ def dataset_digest(dataset: Dataset) -> str:
 def sources_digest() -> str:
     """The sources of gamlib with their data files, and the versions of the libraries below."""
     root = Path(gamlib.__file__).parent
-    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.suffix in SOURCES}
-    return digest([files_digest(files), {name: version(name) for name in LIBRARIES}])
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.suffix in _SOURCES}
+    return digest([files_digest(files), {name: version(name) for name in _LIBRARIES}])
 
 
 def factory_digest(model_name: str) -> str:

@@ -39,10 +39,11 @@ def defined(tree: ast.Module) -> list[str]:
     """Names that a module binds at its top, but for those it imports."""
     found = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            found += [
-                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-            ]
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        parts = (part for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
+        found += [part.id for part in parts if isinstance(part.ctx, ast.Store)]
     return found
 
 

@@ -15,7 +15,7 @@ from gambook.publish.links import broken_links
 from gambook.publish.offline import vendor
 from gambook.publish.plan import plan
 from gambook.publish.project import find_project
-from gambook.publish.reference import PROFILES, make_results
+from gambook.publish.reference import REFERENCE_PROFILES, make_results
 from gambook.publish.run import locked, run_jobs
 
 
@@ -75,7 +75,9 @@ def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> N
 
 
 @main.command()
-@click.option("--profile", default=PROFILES[0], show_default=True, type=click.Choice(PROFILES), help="Data.")
+@click.option(
+    "--profile", default=REFERENCE_PROFILES[0], show_default=True, type=click.Choice(REFERENCE_PROFILES), help="Data."
+)
 @jobs_option
 def results(profile: str, jobs: int) -> None:
     """Make the reference results in book/results/PROFILE, for several backbones (up to an hour; goes on if stopped)."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gamlib.sources import file_state, files_digest, imported_files, imports, network_state
 
-CLAIMS = "gambook.claims"
+_CLAIMS = "gambook.claims"
 
 
 def notebook_digest(
@@ -35,7 +35,7 @@ def notebook_digest(
         Digests of what every notebook reads, the library, and of what this one does.
     """
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    claims = imported_files({name for cell in cells for name in imports(cell)}, [book], within=CLAIMS)
+    claims = imported_files({name for cell in cells for name in imports(cell)}, [book], within=_CLAIMS)
     tables = {table.name: table for module in claims.values() for table in module.parent.glob("*.csv")}
     named = {key: _named(key, value, folder) for key, value in parameters.items() if isinstance(value, str)}
     whole = [cells, parameters, named, files_digest(claims | tables), sorted(read)]

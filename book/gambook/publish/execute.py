@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 
-def main() -> None:
+def _main() -> None:
     """Read the job, run it, write down what failed."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     job = json.load(sys.stdin)
@@ -80,4 +80,4 @@ def _last_started(notebook: dict) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

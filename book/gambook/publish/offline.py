@@ -13,7 +13,7 @@ from pathlib import Path
 from gambook.publish.project import Refused
 
 # npm package -> SHA-512 as npm states it, and the files of it that pages load
-PACKAGES = {
+_PACKAGES = {
     "requirejs@2.3.8": (
         "sha512-7/cTSLOdYkNBNJcDMWf+luFvMriVm7eYxp4BcFCsAX0wF421Vyce5SXP17c+Jd5otXKGNehIonFlyQXSowL6Mw==",
         ["require.js"],
@@ -36,7 +36,7 @@ def vendor(folder: Path) -> list[Path]:
     Raises Refused when npm is not there, cannot fetch a package, or gives one with other content than pinned.
     """
     files = []
-    for package, (integrity, members) in PACKAGES.items():
+    for package, (integrity, members) in _PACKAGES.items():
         # named by the pinned content: another version goes to another folder
         own = folder / hashlib.sha256(integrity.encode()).hexdigest()[:12]
         if not own.exists():

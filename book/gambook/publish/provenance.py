@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("gamlib", "torch", "torchvision", "timm")
+_PACKAGES = ("gamlib", "torch", "torchvision", "timm")
 # What decides numbers and pictures, of a checkout.
-SOURCES = ("gamlib", "book/gambook/claims", "notebooks", "requirements.lock")
+_SOURCES = ("gamlib", "book/gambook/claims", "notebooks", "requirements.lock")
 
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that decide the numbers."""
-    return {name: metadata.version(name) for name in PACKAGES}
+    return {name: metadata.version(name) for name in _PACKAGES}
 
 
 def commit(root: Path) -> str:
     """The commit of a checkout, such as "abc1234" or "abc1234 with local changes"; "" where git knows none."""
     try:
         top, short = _git(root, "rev-parse", "--show-toplevel", "--short", "HEAD").split()
-        changed = _git(root, "status", "--porcelain", "--", *SOURCES)
+        changed = _git(root, "status", "--porcelain", "--", *_SOURCES)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return ""
     # the pages' own repository, not one that a copy happens to lie in

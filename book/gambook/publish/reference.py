@@ -22,7 +22,7 @@ from gambook.publish.provenance import versions
 from gambook.publish.run import kernel_environment, run_jobs
 
 # Those whose data everyone can have, and whose network is free to choose.
-PROFILES = ("embedded", "open")
+REFERENCE_PROFILES = ("embedded", "open")
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 # Chapters whose results the ledger cannot compute itself, and the ledger; other results are shards, which it makes.
 CHAPTERS = ("02_negative_gradients", "06_sanity_checks", "12_verdicts")

@@ -26,8 +26,8 @@ from gambook.publish.project import Project
 from gambook.publish.provenance import add_provenance, commit, versions
 
 # One thread for each notebook: sums are then added up in the same order whatever runs beside it.
-LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
-THREADS = {**{f"{library}_NUM_THREADS": "1" for library in LIBRARIES}, "VECLIB_MAXIMUM_THREADS": "1"}
+_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
+THREADS = {**{f"{library}_NUM_THREADS": "1" for library in _LIBRARIES}, "VECLIB_MAXIMUM_THREADS": "1"}
 # glibc gives each large tensor back to the system and asks for fresh pages at the next layer: a third of a forward's
 # time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
