@@ -249,7 +249,7 @@ def _chart(
     across = -(-len(over) // lines)
     keys = {}
     with mpl.rc_context(STYLE):
-        fields = figure.subplots(len(down) * lines, across, sharex=True, sharey=share, squeeze=False)
+        fields = figure.subplots(len(down) * lines, across, sharex="col", sharey=share, squeeze=False)
         for number, (below, beside) in enumerate((r, c) for r in down for c in over):
             axes, part = fields.flat[number], frame
             for name, value in ((row, below), (column, beside)):
@@ -267,6 +267,6 @@ def _chart(
                 label.set(rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
         if keys:
             labels = [title_of(name, titles) for name in keys]
-            fitting = int(WIDTH / (0.65 + 0.09 * max(map(len, labels))))
+            fitting = int(WIDTH / (0.55 + 0.08 * max(map(len, labels))))
             figure.legend(keys.values(), labels, loc="outside upper left", ncols=max(1, min(fitting, len(labels))))
     return Picture(figure)
