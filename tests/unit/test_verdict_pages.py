@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from gambook.claims.charts import by_choice, combination_counts, combinations, forest, specification_curve
 from gambook.claims.ledger import claim_verdicts
-from gambook.claims.pages import claim_blocks, frame_page, overview
-from gambook.claims.paper import load_claims
-from gambook.claims.runs import Run, committed_runs, read_reference, statements
+from gambook.claims.pages import Run, claim_blocks, committed_runs, overview, read_reference
+from gambook.claims.paper import load_claims, statements
 from gambook.claims.text import across, controls_sentences, controls_table, findings, tally, verdict_sentence
 
 MEASURED = {"n": 48, "excluded": 0, "clusters": 6, "agree": 6, "cluster_kind": "label", "needs": ""}
@@ -66,10 +66,25 @@ def test_findings_say_what_did_not_run():
     assert findings(made({}))[0].endswith("one layer each, is not run.")
 
 
+def run_of(rows):
+    return Run("embedded", "efficientnet_lite0", rows, committed=False)
+
+
+def read(table):
+    """The texts of each row's cells."""
+    rows = BeautifulSoup(table.data, "html.parser").find_all("tr")
+    return [[cell.get_text() for cell in row(["td", "th"])] for row in rows]
+
+
+def line_of(rows, claim_id="C4.1"):
+    """The cells of a difference on the page that has one run."""
+    rows = rows[rows["claim"] == claim_id.split(".")[0]]
+    return next(cells for cells in read(claim_blocks([run_of(rows)])) if f"\n{claim_id} · " in cells[0])
+
+
 def test_what_several_data_sets_lack_alike_is_said_once():
     rows = pd.concat([made({}), made({})])
-    html = claim_blocks([Run("paper", "efficientnet_lite0", rows, committed=False)])._repr_html_()
-    assert html.count("needs &lt;boxes&gt; &amp; masks") == len(load_claims())
+    assert line_of(rows)[-1] == "– not run\nneeds <boxes> & masks"
 
 
 def test_every_claim_has_its_statement():
@@ -77,28 +92,48 @@ def test_every_claim_has_its_statement():
 
 
 def test_the_overview_has_words_counts_and_a_link_for_each_claim():
-    html = overview([Run("embedded", "efficientnet_lite0", made(SECOND), committed=False)])._repr_html_()
-    assert html.count('href="#claim-c') == 17
-    assert "± mixed</span><small>2 for, 1 against, of 3</small>" in html
-    assert html.count("– not run</span>") == 16
+    page = overview([run_of(made(SECOND))])
+    assert [link["href"] for link in BeautifulSoup(page.data, "html.parser")("a")] == [
+        f"#claim-c{number}" for number in range(1, 18)
+    ]
+    head, *lines = read(page)
+    assert head == ["claim", "embedded, lite0\nthis run"]
+    assert lines[3] == ["C4 A second layer helps GAM", "± mixed\n2 for, 1 against, of 3"]
+    assert [word for _, word in lines].count("– not run") == 16
 
 
-def test_the_blocks_show_numbers_and_what_is_missing_escaped():
-    html = claim_blocks([Run("embedded", "efficientnet_lite0", made(SECOND), committed=False)])._repr_html_()
-    assert html.count("<details") == 17
-    assert "−7.0 [−8.0, −6.0]" in html and "scenes: 48 maps, 6 objects" in html
-    assert "needs &lt;boxes&gt; &amp; masks" in html and "<boxes>" not in html
-    # GAM (2) - GAM (1), class: the mean of the paper's own differences
-    assert f"{load_claims().set_index('id').loc['C4.1', 'paper_value']:+.1f}</span>" in html
+def test_each_claim_unfolds_to_its_numbers_and_what_is_missing():
+    page = BeautifulSoup(claim_blocks([run_of(made(SECOND))]).data, "html.parser")
+    assert [block["id"] for block in page("details")] == [f"claim-c{number}" for number in range(1, 18)]
+    c4 = page.find(id="claim-c4")
+    assert c4.find("summary").get_text() == "C4 A second layer helps GAM ± mixed embedded, lite0"
+    assert c4.find("p").get_text() == f"The paper: {statements()['C4']}"
+    # GAM (2) - GAM (1), class, Table 2: 56.9 - 54.9, 56.6 - 55.4, and 39.5 - 36.9 on chest X-rays; mean 1.93
+    assert line_of(made(SECOND), "C4.3") == [
+        "GAM (2) − GAM (1)\nC4.3 · dot, box IoU", "above 0", "+3.6\nVRC DenseNet +3.20\nVRC ResNet +4.00",
+        "−7.0 [−8.0, −6.0] ✗ contradicted\nscenes: 48 maps, 6 objects",
+    ]  # fmt: skip
+    assert line_of(made(SECOND), "C6.1")[0] == (
+        "GAM (2) − GAM (1)\nC6.1 · class, gain in box IoU, smallest 10% minus smallest 25%"
+    )
+
+
+def test_a_cell_has_every_data_set_of_its_run():
+    both = pd.concat([made(SECOND), made({"C4.1": ("undecided", 1.0)}, dataset="raccoon")])
+    assert line_of(both)[-1] == (
+        "+5.0 [+4.0, +6.0] ✓ reproduced\nscenes: 48 maps, 6 objects\n"
+        "+1.0 [+0.0, +2.0] ? undecided\nraccoon: 48 maps, 6 objects"
+    )
 
 
 @pytest.mark.parametrize(
     ("low", "counted", "text"),
     [
-        (2.0, {"agree": 5}, "6 objects; 5 of 6 agree in sign<"),
-        (2.0, {"clusters": 4, "agree": 4}, "4 objects; too few, the rule asks for 5<"),
-        (2.0, {"clusters": 9, "cluster_kind": "pair"}, "9 clusters; too few, the rule asks for 10<"),
-        (-2.0, {"agree": 5}, "6 objects<"),  # the interval says why
+        (2.0, {"agree": 5}, "6 objects; 5 of 6 agree in sign"),
+        (2.0, {"clusters": 4, "agree": 4}, "4 objects; too few, the rule asks for 5"),
+        (2.0, {"clusters": 9, "cluster_kind": "pair"}, "9 clusters; too few, the rule asks for 10"),
+        (-2.0, {"agree": 5}, "6 objects"),  # the interval says why
+        (-2.0, {"agree": 5, "excluded": 3}, "6 objects, 3 excluded"),
     ],
 )
 def test_what_holds_a_verdict_back_is_said(low, counted, text):
@@ -106,14 +141,11 @@ def test_what_holds_a_verdict_back_is_said(low, counted, text):
     here = rows["id"] == "C4.1"
     for column, value in (counted | {"low": low}).items():
         rows.loc[here, column] = value
-    html = claim_blocks([Run("embedded", "efficientnet_lite0", rows, committed=False)])._repr_html_()
-    assert f"scenes: 48 maps, {text}" in html
+    assert line_of(rows)[-1].endswith(f"\nscenes: 48 maps, {text}")
 
 
 def test_a_name_from_a_data_set_is_escaped():
-    html = claim_blocks([Run("mine", "net", made(SECOND, dataset="<b>"), committed=False)])._repr_html_()
-    assert "&lt;b&gt;: 48 maps" in html
-    assert "&lt;i&gt;" in frame_page(pd.DataFrame({"name": ["<i>"], "value": [1]}))._repr_html_()
+    assert line_of(made(SECOND, dataset="<b>"))[-1].endswith("\n<b>: 48 maps, 6 objects")
 
 
 def test_committed_ledgers_become_a_run_a_network(tmp_path):
@@ -159,8 +191,13 @@ def test_the_forest_draws_each_difference_once_with_its_interval():
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "class, GAM 2 − GAM 1", "cosine, GAM 2 − GAM 1", "dot, GAM 2 − GAM 1",
     ]  # fmt: skip
-    intervals = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
-    assert [4.0, 6.0] in intervals and [-8.0, -6.0] in intervals
+    lines, means, printed = axes.collections
+    assert [path.vertices[:, 0].tolist() for path in lines.get_paths()] == [[4, 6], [5, 7], [-8, -6]]
+    assert means.get_offsets().tolist() == [[5, 0], [6, 1], [-7, 2]]
+    # Table 2 has +2.0, +1.2 and +2.6 for classes; +3.3 and +1.5; +3.2 and +4.0
+    assert printed.get_offsets()[:, 0].tolist() == pytest.approx([5.8 / 3, 2.4, 3.6])
+    legend = axes.figure.legends[0].get_texts()
+    assert [text.get_text() for text in legend] == ["reproduced", "contradicted", "the paper's"]
 
 
 def curve_of(rows):
@@ -201,8 +238,10 @@ def test_shares_by_choice():
 
 def test_the_curve_sorts_effects_and_shares_add_up():
     above, below = specification_curve(combinations(curve_of(CURVE[:4]))).figure.axes
-    points = [tuple(point) for part in above.collections for point in part.get_offsets()]
-    heights = sorted(y for _, y in points)
-    # four effects, and the paper's own two once more for their rings
-    assert heights == pytest.approx([-4, -4, 1, 2, 3, 3])
-    assert sum(bar.get_height() for bar in below.patches) == pytest.approx(200)
+    effects, rings = (part.get_offsets()[:, 1].tolist() for part in above.collections)
+    assert (effects, rings) == ([-4, 1, 2, 3], [-4, 3])
+    assert above.get_title() == "C4 A second layer helps GAM"
+    assert [label.get_text() for label in below.get_xticklabels()] == ["1", "2"]
+    # C4.1 is reproduced under both choices, C4.2 under one of two
+    assert [text.get_text() for text in below.texts] == ["100", "50"]
+    assert sum(bar.get_height() for bar in below.patches) == pytest.approx(2)

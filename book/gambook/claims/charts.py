@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import matplotlib as mpl
 import numpy as np
@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from gambook.claims.curve import AGGREGATES, CUTS, ORDERS, RESIZES
+from gambook.claims.curve import CUTS, JOINS, ORDERS, RESIZES
 from gambook.claims.pages import LOOKS
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED, combine
 from gamlib.evaluation import SIDES
 from gamlib.methods import METHODS
 from gamlib.metrics import FILLS
-from gamlib.plots import STYLE, Picture, new_figure
+from gamlib.plots.figures import STYLE, Picture, new_figure
 
 # Those that a single difference can have.
 DRAWN = {word: LOOKS[word] for word in (REPRODUCED, CONTRADICTED, EQUIVALENT, UNDECIDED)}
@@ -37,12 +37,12 @@ HOLLOW = {"color": "none", "edgecolor": "black", "linewidth": 0.9, "zorder": 3}
 CHOICES = {
     "resize": ("enlarging", RESIZES[0]),
     "order": ("normalising", ORDERS[0]),
-    "join": ("joining layers", AGGREGATES[0]),
+    "join": ("joining layers", JOINS[0]),
     "cut": ("threshold", CUTS[0]),
     "fill": ("masked with", FILLS[0]),
     "side": ("images masked", SIDES[0]),
 }
-SAME = ["task", "subset", "a", "b", "metric"]
+SAME_LINE = ["task", "subset", "a", "b", "metric"]
 
 
 def forest(panels: Mapping[str, pd.DataFrame], label: str, note: str = "") -> Picture:
@@ -58,27 +58,27 @@ def forest(panels: Mapping[str, pd.DataFrame], label: str, note: str = "") -> Pi
     label, note : str
         Of the x axis, and small print below it.
     """
-    drawn = {title: rows[rows["verdict"] != NOT_RUN].drop_duplicates(SAME) for title, rows in panels.items()}
-    lines = pd.concat(drawn.values()).drop_duplicates(SAME).sort_values("task", kind="stable").reset_index(drop=True)
-    lines["line"] = lines.index
+    rows = pd.concat(panels, names=["panel"]).reset_index("panel")
+    rows = rows[rows["verdict"] != NOT_RUN].drop_duplicates(["panel", *SAME_LINE]).sort_values("task", kind="stable")
+    rows["line"] = rows.groupby(SAME_LINE, sort=False).ngroup()
+    lines = rows.drop_duplicates("line")
     figure = new_figure(1.1 + 0.19 * len(lines) + 0.2 * bool(note))
     with mpl.rc_context(STYLE | {"font.size": 9}):
-        fields = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
-        for axes, (title, rows) in zip(fields, drawn.items(), strict=True):
-            rows = rows.merge(lines[[*SAME, "line"]], on=SAME)
+        fields = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, title in zip(fields, panels, strict=True):
+            part = rows[rows["panel"] == title]
             axes.axvline(0, color="black", linewidth=0.8)
-            colors = [DRAWN[word].color for word in rows["verdict"]]
-            axes.hlines(rows["line"], rows["low"], rows["high"], colors, linewidth=2)
-            sns.scatterplot(rows, x="mean", y="line", ax=axes, s=42, linewidth=0, **BY_VERDICT)
-            sns.scatterplot(rows, x="paper_value", y="line", ax=axes, marker="d", s=34, **HOLLOW)
-            for line in np.flatnonzero(lines["task"].ne(lines["task"].shift()))[1:]:
-                axes.axhline(line - 0.5, color="#aaaaaa", linewidth=0.8)
+            colors = [DRAWN[word].color for word in part["verdict"]]
+            axes.hlines(part["line"], part["low"], part["high"], colors, linewidth=2)
+            sns.scatterplot(part, x="mean", y="line", ax=axes, s=42, linewidth=0, **BY_VERDICT)
+            sns.scatterplot(part, x="paper_value", y="line", ax=axes, marker="d", s=34, **HOLLOW)
+            for first in lines.drop_duplicates("task")["line"][1:]:
+                axes.axhline(first - 0.5, color="#aaaaaa", linewidth=0.8)
             axes.set_title(title, fontsize=9.5)
             axes.set(xlabel="", ylabel="")
         fields[0].set_yticks(lines["line"], [_line_name(row) for row in lines.to_dict("records")], fontsize=8)
         fields[0].set_ylim(len(lines) - 0.5, -0.5)
-        found = set(pd.concat(drawn.values())["verdict"])
-        _legend(figure, [word for word in DRAWN if word in found], "the paper's", "d")
+        _legend(figure, set(rows["verdict"]), "the paper's", "d")
         figure.supxlabel(label + (f"\n{note}" if note else ""), fontsize=9)
     return Picture(figure)
 
@@ -94,12 +94,12 @@ def _short(side: str) -> str:
     return f"{METHODS[name].short if name in METHODS else name} {n}"
 
 
-def _legend(figure: Figure, words: Sequence[str], other: str, marker: str) -> None:
+def _legend(figure: Figure, words: Collection[str], other: str, marker: str) -> None:
     """Verdicts, and an empty mark for what else is drawn, above all panels."""
-    names = {word: {"color": DRAWN[word].color, "marker": DRAWN[word].marker} for word in words}
+    names = {word: {"color": look.color, "marker": look.marker} for word, look in DRAWN.items() if word in words}
     names[other] = {"color": "black", "marker": marker, "fillstyle": "none"}
     handles = [Line2D([], [], linestyle="", label=name, **style) for name, style in names.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=5, frameon=False, fontsize=9, handletextpad=0.2)
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=9, handletextpad=0.2)
 
 
 def combinations(curve: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +108,7 @@ def combinations(curve: pd.DataFrame) -> pd.DataFrame:
     Adds `own`, whether the row is the paper's own choice, and `effect`, the mean with the claimed side up.
     """
     flat = curve["a"].str.endswith(":1") & curve["b"].str.endswith(":1")
-    curve = curve[~flat | (curve["join"] == AGGREGATES[0])]
+    curve = curve[~flat | (curve["join"] == JOINS[0])]
     # whether a map is finite is no matter of its masking
     curve = curve[(curve["metric"] != "nonfinite") | curve["cut"].notna()]
     chosen = [curve[key].isna() | (curve[key].astype(str) == own) for key, (_, own) in CHOICES.items() if key in curve]
@@ -139,16 +139,14 @@ def by_choice(curve: pd.DataFrame) -> pd.DataFrame:
     the claim has no such row. Columns: choice, option, and one for each claim.
     """
     names = {"dataset": "data", "model": "network"} | {key: name for key, (name, _) in CHOICES.items() if key in curve}
-    found = []
-    for choice, name in names.items():
-        for option in curve[choice].dropna().unique():
-            line = {"choice": name, "option": str(option).removeprefix("efficientnet_")}
-            for claim in sorted(curve["claim"].unique(), key=_numbers):
-                here = curve.loc[(curve[choice] == option) & (curve["claim"] == claim), "verdict"]
-                share = [f"{100 * (here == word).mean():.0f}" for word in (REPRODUCED, CONTRADICTED)]
-                line[claim] = " / ".join(share) if len(here) else ""
-            found.append(line)
-    return pd.DataFrame(found)
+    each = curve.rename(columns=names).melt(["claim", "verdict"], names.values(), "choice", "option").dropna()
+    each["option"] = each["option"].str.removeprefix("efficientnet_")
+    shares = each.groupby(["choice", "option", "claim"])["verdict"].agg(
+        lambda words: " / ".join(f"{100 * (words == word).mean():.0f}" for word in (REPRODUCED, CONTRADICTED))
+    )
+    order = pd.MultiIndex.from_frame(each[["choice", "option"]].drop_duplicates())
+    table = shares.unstack(fill_value="").loc[order, sorted(curve["claim"].unique(), key=_numbers)]
+    return table.rename_axis(columns=None).reset_index()
 
 
 def specification_curve(curve: pd.DataFrame, note: str = "") -> Picture:
@@ -161,14 +159,15 @@ def specification_curve(curve: pd.DataFrame, note: str = "") -> Picture:
     wide = [name for name in claims if curve.loc[curve["claim"] == name, "id"].nunique() > 6]
     narrow = [name for name in claims if name not in wide]
     layout = [narrow[i : i + 2] for i in range(0, len(narrow), 2)] + [[name] for name in wide]
-    figure = new_figure(0.6 + 2.15 * len(layout) + 0.2 * bool(note))
-    with mpl.rc_context(STYLE | {"font.size": 8.5, "axes.labelsize": 9}):
+    figure = new_figure(0.6 + 2.15 * len(layout), note=note)
+    with mpl.rc_context(
+        STYLE | dict.fromkeys(("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"), 8.5)
+    ):
         for row, names in zip(np.atleast_1d(figure.subfigures(len(layout), 1)), layout, strict=True):
             grid = row.subplots(2, len(names), sharex="col", squeeze=False, height_ratios=(3, 1))
             for column, name in enumerate(names):
                 _curve_panel(grid[0, column], grid[1, column], curve[curve["claim"] == name])
-        _legend(figure, list(DRAWN), "the paper's choices", "o")
-        figure.supxlabel(note, fontsize=9, color="#555555")
+        _legend(figure, DRAWN, "the paper's choices", "o")
     return Picture(figure)
 
 
@@ -200,6 +199,6 @@ def _curve_panel(above: Axes, below: Axes, rows: pd.DataFrame) -> None:
     below.tick_params(axis="x", length=0)
 
 
-def _numbers(name: str) -> list[int]:
+def _numbers(name: str) -> tuple[int, ...]:
     """The order of claims and differences: "C15.2" comes after "C4.10"."""
-    return [int(part) for part in name[1:].split(".")]
+    return tuple(int(part) for part in name[1:].split("."))

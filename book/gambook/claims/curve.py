@@ -23,6 +23,7 @@ from gambook.claims.ledger import ledger
 from gambook.claims.paper import load_claims
 from gambook.claims.protocol import Evaluation, Protocol
 from gambook.claims.rule import NOT_RUN
+from gambook.claims.tables import TABLE_DEPTHS
 from gamlib.boxes import THRESHOLDS, box_ious
 from gamlib.evaluation import SIDES, Settings, save
 from gamlib.evaluation.batch import Batch, Explained, load_shard, trace_batch
@@ -40,14 +41,13 @@ from gamlib.traces import Trace
 # The first of each is the paper's own, as far as it says.
 RESIZES = ("bicubic", "bicubic, clamped", "bilinear")
 ORDERS = ("after", "before")
-AGGREGATES = ("mean", "mean, normalised", "max", "product")
+JOINS = ("mean", "mean, normalised", "max", "product")
 CUTS = ("tuned", "0.15")
 
-CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15")
+CURVE_CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15")
 # What these claims compare. Where it is finite the printed Grad-CAM++ equals its closed form, so only that is drawn.
 STABLE = "grad_cam_pp_stable"
-METHODS = ("gam", "grad_cam", STABLE)
-DEPTHS = (1, 2)
+COMPARED = ("gam", "grad_cam", STABLE)
 # What C2 and C3 compare GAM with once images are masked.
 RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
 IOUS = grid_columns("iou", THRESHOLDS)
@@ -56,11 +56,11 @@ SOURCE = Path(__file__).read_text()
 
 
 class Choice(NamedTuple):
-    """One way to make a map. resize: one of RESIZES; order: NRM "after" or "before" RSZ; join: one of AGGREGATES."""
+    """One way to make a map. resize: one of RESIZES; order: NRM "after" or "before" RSZ; join: one of JOINS."""
 
     resize: str = RESIZES[0]
     order: str = ORDERS[0]
-    join: str = AGGREGATES[0]
+    join: str = JOINS[0]
 
 
 # The paper's own choice, and every other that differs from it in one thing.
@@ -68,14 +68,14 @@ SINGLE_CHOICES = (
     Choice(),
     *(Choice(resize=name) for name in RESIZES[1:]),
     *(Choice(order=name) for name in ORDERS[1:]),
-    *(Choice(join=name) for name in AGGREGATES[1:]),
+    *(Choice(join=name) for name in JOINS[1:]),
 )
 
 
 def specification(
     profile: str, model_name: str, out: str | Path, n_images: int = 60, seed: int = 0, masked: int = 60
 ) -> pd.DataFrame:
-    """Every signed difference of CLAIMS under every choice, as ledger rows.
+    """Every signed difference of CURVE_CLAIMS under every choice, as ledger rows.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def _join(layers: Sequence[Tensor], how: str) -> Tensor:
 
 def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
     settings = Settings(
-        one.tasks, METHODS, DEPTHS, FILLS, SIDES, seed,
+        one.tasks, COMPARED, TABLE_DEPTHS, FILLS, SIDES, seed,
         percentile=one.percentile, least_probability=one.least_probability,
     )  # fmt: skip
     return make_plan(model_name, one.load(), settings)
@@ -165,14 +165,14 @@ def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batc
 
 
 def _localisation(plan: Plan) -> Iterator[dict]:
-    """Results' rows for each choice; n = 1 needs no joining and has rows for the first of AGGREGATES only."""
-    joins = [(1, AGGREGATES[0]), *((2, join) for join in AGGREGATES)]
+    """Results' rows for each choice; n = 1 needs no joining and has rows for the first of JOINS only."""
+    joins = [(1, JOINS[0]), *((2, join) for join in JOINS)]
     for model, batch in _batches(plan):
         for score in trace_batch(plan, model, batch):
             trace = score.trace
-            finite = {n: _printed_is_finite(trace, n).tolist() for n in DEPTHS}
-            for method, how, order in itertools.product(METHODS, RESIZES, ORDERS):
-                layers = [_draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(DEPTHS))]
+            finite = {n: _printed_is_finite(trace, n).tolist() for n in TABLE_DEPTHS}
+            for method, how, order in itertools.product(COMPARED, RESIZES, ORDERS):
+                layers = [_draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(TABLE_DEPTHS))]
                 for n, join in joins:
                     maps = _join(layers[:n], join).numpy()
                     for row, label in _labelled(score):
@@ -190,7 +190,7 @@ def _completed(boxes: pd.DataFrame) -> pd.DataFrame:
     printed = boxes[boxes["method"] == STABLE].assign(method="grad_cam_pp")
     printed.loc[~printed["finite"], IOUS] = 0.0
     boxes = pd.concat([boxes.assign(finite=True), printed])
-    joined = [boxes[boxes["n"] == 1].assign(join=join) for join in AGGREGATES]
+    joined = [boxes[boxes["n"] == 1].assign(join=join) for join in JOINS]
     return pd.concat([boxes[boxes["n"] > 1], *joined], ignore_index=True)
 
 
@@ -234,6 +234,6 @@ def _judged(results: pd.DataFrame, profile: str, chosen: dict, seed: int) -> pd.
     # masked scores have no boxes and boxes no masked scores: what a difference lacks is "not run" and dropped here
     rows = ledger(
         results.drop(columns=list(chosen), errors="ignore"), profile, seed=seed,
-        claims=claims[claims["claim"].isin(CLAIMS)],
+        claims=claims[claims["claim"].isin(CURVE_CLAIMS)],
     )  # fmt: skip
     return rows[rows["verdict"] != NOT_RUN].assign(**chosen)

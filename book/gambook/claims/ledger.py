@@ -28,7 +28,7 @@ from gamlib.statistics import Interval, bootstrap, cluster_sums, resample
 
 # Scenes of two objects are made for class discrimination and decide nothing else.
 TWO_OBJECTS = ("scenes_two", "scenes_shared")
-NEEDS = {
+NEEDED_FOR = {
     "box_iou": "true boxes",
     "mass_box": "true boxes",
     "area": "true boxes",
@@ -70,7 +70,7 @@ def ledger(
     Returns
     -------
     DataFrame
-        profile, model, dataset, the columns of `load_claims`, n (rows compared; images and labels), excluded (rows with
+        profile, model, dataset, those of `load_claims`, n (rows compared; images and labels), excluded (rows with
         Y <= 0), clusters, agree (clusters whose own mean lies on the side of zero of the whole), cluster_kind, mean,
         low, high (percent or percentage points; 95% interval), verdict, needs (what is missing where it is "not run").
     """
@@ -78,10 +78,8 @@ def ledger(
     data = {} if results is None else by_cell(measures(results))
     rows = []
     for claim in claims.to_dict("records"):
-        if claim["claim"] == "C1":
-            found = _gradient_rows(claim, gradients)
-        elif claim["claim"] in SANITY:
-            found = _sanity_rows(claim, sanity, seed)
+        if claim["claim"] == "C1" or claim["claim"] in SANITY:
+            found = _table_rows(claim, gradients if claim["claim"] == "C1" else sanity, seed)
         else:
             found = _result_rows(claim, data or {"": {}}, seed)
         rows += [{"profile": profile, **claim, **row} for row in found]
@@ -160,9 +158,7 @@ def gain(cells: Cells, claim: Mapping, seed: int) -> dict | None:
     return judged(claim, Interval(gains[0] - gains[1], float(low), float(high)), kind, means, rows)
 
 
-def judged(
-    claim: Mapping, interval: Interval, kind: str, cluster_means: ArrayLike, n: int, excluded: int = 0
-) -> dict:  # fmt: skip
+def judged(claim: Mapping, interval: Interval, kind: str, cluster_means: ArrayLike, n: int, excluded: int = 0) -> dict:
     """The ledger's columns from n to verdict of a claim's difference; cluster_means: one value a cluster of `kind`."""
     verdict = judge(interval, claim["sign"], claim["margin"], kind, cluster_means)
     agree = int((np.sign(cluster_means) == np.sign(interval.mean)).sum())
@@ -203,32 +199,31 @@ def _result_rows(claim: Mapping, data: dict[str, dict[str, Cells]], seed: int) -
         yield from found or [_not_run(model, "", needs)]
 
 
-def _gradient_rows(claim: Mapping, gradients: pd.DataFrame | None) -> Iterator[dict]:
-    """C1 is exact: what is claimed of a task holds of every sample or it does not. The interval is the range."""
-    of_task = pd.DataFrame() if gradients is None else gradients[gradients["task"] == claim["task"]]
-    if of_task.empty:
+def _table_rows(claim: Mapping, table: pd.DataFrame | None, seed: int) -> Iterator[dict]:
+    """Rows of one claim from gradients (C1) or sanity (C9, C10)."""
+    test, metric = SANITY.get(claim["claim"], ("", ""))
+    asked = {"test": test, "metric": metric} if test else {"task": claim["task"]}
+    part = pd.DataFrame() if table is None else table[(table[list(asked)] == pd.Series(asked)).all(axis=1)]
+    if part.empty:
         yield _not_run("", "", _needs(claim))
-        return
-    for (model, dataset), part in of_task.groupby(["model", "dataset"], sort=False):
-        share = 100 * part["share_negative"]
-        holds = share > 0 if claim["sign"] > 0 else share == 0
-        verdict = REPRODUCED if holds.all() else MIXED if holds.any() else CONTRADICTED
-        counted = {"n": len(part), "excluded": 0, "clusters": len(part), "verdict": verdict, "needs": ""}
-        interval = Interval(share.mean(), share.min(), share.max())
-        yield {"model": model, "dataset": dataset, **counted, **interval._asdict()}
-
-
-def _sanity_rows(claim: Mapping, sanity: pd.DataFrame | None, seed: int) -> Iterator[dict]:
-    """C9 and C10: baseline - value of the test that decides the claim, in percentage points."""
-    test, metric = SANITY[claim["claim"]]
-    asked = pd.DataFrame() if sanity is None else sanity[(sanity["test"] == test) & (sanity["metric"] == metric)]
-    if asked.empty:
-        yield _not_run("", "", _needs(claim))
-        return
-    for (model, dataset), rows in asked.groupby(["model", "dataset"], sort=False):
-        last = rows[rows["stage"] == rows["stage"].max()]
-        row = _over_clusters(claim, 100 * (last["baseline"] - last["value"]), last, seed)
+    for (model, dataset), rows in part.groupby(["model", "dataset"], sort=False) if len(part) else ():
+        row = _fallen(claim, rows, seed) if test else _exact(claim, rows)
         yield {"model": model, "dataset": dataset, "needs": "", **row}
+
+
+def _exact(claim: Mapping, rows: pd.DataFrame) -> dict:
+    """C1: what is claimed of a task holds of every sample or it does not. The interval is the range."""
+    share = 100 * rows["share_negative"]
+    holds = share > 0 if claim["sign"] > 0 else share == 0
+    verdict = REPRODUCED if holds.all() else MIXED if holds.any() else CONTRADICTED
+    interval = Interval(share.mean(), share.min(), share.max())
+    return {"n": len(rows), "excluded": 0, "clusters": len(rows), **interval._asdict(), "verdict": verdict}
+
+
+def _fallen(claim: Mapping, rows: pd.DataFrame, seed: int) -> dict:
+    """C9 and C10: baseline - value at the last stage, in percentage points."""
+    last = rows[rows["stage"] == rows["stage"].max()]
+    return _over_clusters(claim, 100 * (last["baseline"] - last["value"]), last, seed)
 
 
 def _not_run(model: str, dataset: str, needs: str) -> dict:
@@ -240,5 +235,5 @@ def _needs(claim: Mapping) -> str:
         return f"needs the last layer's gradients under {claim['task']} (gradients.csv)"
     if claim["claim"] in SANITY:
         return f"needs {SANITY[claim['claim']][1]} of the test '{SANITY[claim['claim']][0]}' (sanity.csv)"
-    what = NEEDS.get(claim["metric"], "masked scores" if claim["metric"][:3] in ("adp", "pic") else "maps")
+    what = NEEDED_FOR.get(claim["metric"], "masked scores" if claim["metric"][:3] in ("adp", "pic") else "maps")
     return f"needs {what} for {claim['a']} and {claim['b']}, task {claim['task']}, percentile {claim['subset']}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from gambook.claims.tables import DEPTHS, METHODS
+from gambook.claims.tables import TABLE_DEPTHS, TABLE_METHODS
 from gamlib.controls import CONTROLS
 from gamlib.plots import title_of
 
@@ -14,7 +14,7 @@ from gamlib.plots import title_of
 SHOWN = 5
 # What a test is.
 TEST = ["dataset", "percentile", "model", "task"]
-VARIANTS = {
+VARIANT_TITLES = {
     "gam_layer": "GAM, one layer alone",
     "gam_max": "GAM, maximum",
     "gam_product": "GAM, product",
@@ -44,7 +44,7 @@ def measure_name(metric: str) -> str:
 def difference_name(row: Mapping) -> str:
     """What is subtracted from what: "GAM (2) − Grad-CAM (1)"."""
     sides = [name.partition(":") for name in (row["a"], row["b"]) if name]
-    return " − ".join(f"{VARIANTS.get(name) or title_of(name)} ({n})" if n else name for name, _, n in sides)
+    return " − ".join(f"{VARIANT_TITLES.get(name) or title_of(name)} ({n})" if n else name for name, _, n in sides)
 
 
 def signed(value: float) -> str:
@@ -80,7 +80,7 @@ def left_out(results: pd.DataFrame) -> str:
 
 def of_table(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells of the methods and depths that the tables show, without controls, variants and greater depths."""
-    return cells[cells["method"].isin(METHODS) & cells["n"].isin(DEPTHS)]
+    return cells[cells["method"].isin(TABLE_METHODS) & cells["n"].isin(TABLE_DEPTHS)]
 
 
 def controls_ahead(cells: pd.DataFrame, better: int) -> pd.DataFrame:

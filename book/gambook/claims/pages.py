@@ -16,8 +16,7 @@ from gambook.claims.ledger import claim_verdicts
 from gambook.claims.notes import difference_name, measure_name, signed
 from gambook.claims.paper import statements
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, FEWEST, MIXED, NOT_RUN, REPRODUCED, UNDECIDED, combine
-from gambook.claims.tables import CSS as TABLE_CSS
-from gambook.claims.tables import shown
+from gambook.claims.tables import CSS, shown
 
 # Columns of committed tables that hold words even where they look like numbers or are empty.
 MAYBE_EMPTY = ("needs", "model", "dataset", "a", "b", "paper_rows", "cluster_kind")
@@ -45,8 +44,8 @@ GROUNDS = "".join(
     f".gam-{word.split()[0]} {{background: color-mix(in srgb, {look.color} 28%, transparent)}}\n"
     for word, look in LOOKS.items()
 )
-CSS = f"{TABLE_CSS}<style>\n{GROUNDS}</style>"
-STRATA = {
+PAGE_CSS = f"{CSS}<style>\n{GROUNDS}</style>"
+SUBSETS = {
     "10": "smallest 10%",
     "25": "smallest 25%",
     "10-25": "smallest 10% minus smallest 25%",
@@ -126,9 +125,9 @@ def claim_blocks(runs: Sequence[Run]) -> HTML:
         blocks.append(
             f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)} '
             f'<span class="gam-{word.split()[0]}">{signed_word(word)}</span> {escape(runs[0].label)}</summary>'
-            f"<p>The paper: {escape(says[claim])}</p>{_differences(listed, runs).data.removeprefix(CSS)}</details>"
+            f"<p>The paper: {escape(says[claim])}</p>{_differences(listed, runs).data.removeprefix(PAGE_CSS)}</details>"
         )
-    return HTML(CSS + "".join(blocks))
+    return HTML(PAGE_CSS + "".join(blocks))
 
 
 def _claims(runs: Sequence[Run]) -> dict[str, str]:
@@ -142,7 +141,7 @@ def _differences(listed: pd.DataFrame, runs: Sequence[Run]) -> HTML:
     for row in listed.to_dict("records"):
         names.append(
             f"{difference_name(row)}\n{row['id']} · {row['task']}, {measure_name(row['metric'])}"
-            + (f", {STRATA[row['subset']]}" if row["subset"] in STRATA else "")
+            + (f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else "")
         )
         value = "" if pd.isna(row["paper_value"]) else f"{signed(row['paper_value'])}\n{row['paper_rows']}"
         texts["claimed"].append({1: "above 0", -1: "below 0", 0: "0"}[int(row["sign"])])
@@ -162,7 +161,7 @@ def _verdicts(frame: pd.DataFrame, words: Mapping[str, Sequence[str]], head: str
     for name, found in words.items():
         classes[name] = [f"wrapped gam-{word.split()[0]}" for word in found]
     table = shown(frame.rename_axis(columns=head), classes, kind="text")
-    return HTML(CSS + table.data.removeprefix(TABLE_CSS))
+    return HTML(PAGE_CSS + table.data.removeprefix(CSS))
 
 
 def _measured(row: Mapping, committed: bool) -> str:

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-TASKS = {"class": "Classification", "cosine": "Similarity (cos)", "dot": "Similarity (dot)"}
+PRINTED_TASKS = {"class": "Classification", "cosine": "Similarity (cos)", "dot": "Similarity (dot)"}
 
 
 def load_table(number: int) -> pd.DataFrame:
@@ -75,7 +75,7 @@ def _printed() -> dict[tuple[str, str, int, str], dict[str, float]]:
 
     The paper does not say how it masked; its ADP and PIC stand beside both images masked, in black.
     """
-    task_of = {printed: task for task, printed in TASKS.items()} | {"Segmentation": "class"}
+    task_of = {printed: task for task, printed in PRINTED_TASKS.items()} | {"Segmentation": "class"}
     one = load_table(1).assign(model="ResNet101")
     one["metric"] = one["metric"].str.lower() + "_black_both"
     two = load_table(2)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from gambook.claims.tables import METHODS
+from gambook.claims.tables import STRATA, TABLE_METHODS
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset, load_dataset, smallest_objects
 from gamlib.evaluation import TASKS, Settings, evaluate
@@ -25,14 +25,13 @@ from gamlib.methods import VARIANTS
 from gamlib.metrics import FILLS
 from gamlib.models import Model
 
-PROFILES = ("embedded", "open", "paper")
+KNOWN_PROFILES = ("embedded", "open", "paper")
 PARTS = ("boxes", "masking", "all")
-STRATA = (100, 25, 10)
 
 # (names, depths), each one `evaluate`: Table 1; Table 2 with the single layer of C13; C11 and C16
-MASKING = ((*METHODS, *CONTROLS), (1, 2))
-BOXES = ((*METHODS, "gam_layer", *CONTROLS), (1, 2))
-DEPTHS = (("gam", *VARIANTS), (2, 3, 4))
+MASKING = ((*TABLE_METHODS, *CONTROLS), (1, 2))
+BOXES = ((*TABLE_METHODS, "gam_layer", *CONTROLS), (1, 2))
+DEEPER = (("gam", *VARIANTS), (2, 3, 4))
 
 
 @dataclass(frozen=True)
@@ -98,15 +97,14 @@ class Protocol:
     Parameters
     ----------
     profile : str
-        One of PROFILES; ValueError for another.
+        "embedded", "open" or "paper"; ValueError for another.
     model : str
         As in `load_model`, for data sets that have no network of their own.
     n_images : int
         Scenes a stratum (embedded; the other profiles take all images they have); with a multiple of 24 each label is
         equally frequent in both folds.
-    seed : int
-        Of scenes, pairs, folds and random weights.
-    device : str
+    seed, device
+        As in `Settings`; the seed is that of the scenes, too.
     roots : mapping
         Parameter of OWN_COPIES -> folder; a data set without one is left out. "weights_root" is the folder of the
         reader's checkpoints.
@@ -125,8 +123,8 @@ class Protocol:
     roots: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.profile not in PROFILES:
-            raise ValueError(f"profile: unknown '{self.profile}'; accepted: {', '.join(PROFILES)}")
+        if self.profile not in KNOWN_PROFILES:
+            raise ValueError(f"profile: unknown '{self.profile}'; accepted: {', '.join(KNOWN_PROFILES)}")
 
     def evaluations(self) -> list[Evaluation]:
         """In the order of the tables."""
@@ -140,8 +138,7 @@ class Protocol:
                            options={"kind": "single", "percentile": percentile, **scenes}, depths=percentile == 100)
                 for percentile in STRATA
             ]  # fmt: skip
-            two = Evaluation("scenes", options={"kind": "two", **scenes}, **BY_NAME)
-            return [*single, two]
+            return [*single, Evaluation("scenes", options={"kind": "two", **scenes}, **BY_NAME)]
         return [
             replace(one, options={"root": str(self.roots[parameter]), **one.options})
             for parameter, own in OWN_COPIES.items() if self.roots.get(parameter)
@@ -153,7 +150,7 @@ class Protocol:
         return cached_model(one.model or self.model, self._weights(one), self.device, self.seed)
 
     def run(self, part: str, out: str | Path, scheduler: str = "") -> pd.DataFrame:
-        """The per-map results of the profile. Every data set is opened before the first is evaluated.
+        """The per-map results of the profile, as gamlib.evaluation.results describes them.
 
         A stratum without boxes is left out, and so are pairs where no class has two images.
 
@@ -169,15 +166,14 @@ class Protocol:
         Returns
         -------
         DataFrame
-            As gamlib.evaluation.results describes it. attrs: "skipped" names broken images; "dropped" counts, for each
-            data set, the annotations that were left out, by reason.
+            attrs: "skipped" names broken images; "dropped" counts, for each data set, the annotations that were left
+            out, by reason.
 
         Raises
         ------
-        ValueError
-            For an unknown part, and as in `load_dataset` and `evaluate`.
-        FileNotFoundError
-            For a missing checkpoint.
+        ValueError, FileNotFoundError
+            For an unknown part, and a missing checkpoint; as in `load_dataset` and `evaluate`. Every data set is opened
+            before the first is evaluated.
         """
         if part not in PARTS:
             raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
@@ -185,10 +181,10 @@ class Protocol:
         ready = []
         for one in self.evaluations():
             weights, source = self._weights(one), (one.dataset, *sorted(one.options.items()))
-            opened[source] = opened[source] if source in opened else one.load()
-            ready.append((one, opened[source], weights))
+            opened[source] = opened.get(source) or one.load()
+            ready.append((one, weights, opened[source]))
         frames, skipped, dropped = [], [], {}
-        for one, data, weights in ready:
+        for one, weights, data in ready:
             tasks, layers = possible_tasks(one, data), len(self.network(one).layers)
             for methods, depths, fills in _lists(one, part):
                 # a network of your own may have fewer layers
@@ -204,8 +200,6 @@ class Protocol:
                 skipped += [named | entry for entry in frame.attrs["skipped"] if named | entry not in skipped]
                 dropped[one.dataset] = getattr(data, "dropped", {})
                 frames.append(frame)
-        for frame in frames:
-            frame.attrs = {}
         results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
         # what several lists have is kept from the first, which alone may have masked scores
         results = results.drop_duplicates(KEY, ignore_index=True)
@@ -230,7 +224,7 @@ class Protocol:
 def _lists(one: Evaluation, part: str) -> list[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
     """(methods, depths, fills) of each `evaluate` of a part."""
     masking = [(*MASKING, one.fills)] if one.fills and part != "boxes" else []
-    boxes = [(*BOXES, ()), *([(*DEPTHS, ())] if one.depths else [])] if part != "masking" else []
+    boxes = [(*BOXES, ()), *([(*DEEPER, ())] if one.depths else [])] if part != "masking" else []
     return [*masking, *boxes]
 
 

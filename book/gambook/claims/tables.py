@@ -21,15 +21,15 @@ from gamlib.controls import CONTROLS
 from gamlib.plots import title_of
 
 # those with a column of their own
-METHODS = tuple(name for name, method in gamlib.METHODS.items() if method.column)
-DEPTHS = (1, 2)
+TABLE_METHODS = tuple(name for name, method in gamlib.METHODS.items() if method.column)
+TABLE_DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
 # In percent: of a smaller mean a relative change is noise.
 SMALL = 1.0
 HEAD, BEST_CONTROL = "objects: data, network", ("best control", "")
-PARTS = ("n = 1", "n = 2", "change")
-COLUMNS = [BEST_CONTROL, *((title_of(name), part) for name in METHODS for part in PARTS)]
-COLUMNS += [("controls", title_of(name)) for name in CONTROLS]
+OF_METHOD = ("n = 1", "n = 2", "change")
+TABLE_COLUMNS = [BEST_CONTROL, *((title_of(name), part) for name in TABLE_METHODS for part in OF_METHOD)]
+TABLE_COLUMNS += [("controls", title_of(name)) for name in CONTROLS]
 
 # The paper's names for data sets and networks, by ours.
 PRINTED = {
@@ -135,10 +135,14 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
             value = rows.set_index(["method", "n"])["value"]
             numbers = {(title_of(method), f"n = {n}"): f"{one:g}" for (method, n), one in value.items()}
             texts[label] = numbers | _changes(value, better, smallest=0)
-            marks[label] = dict.fromkeys(COLUMNS, "printed")
-    columns = pd.MultiIndex.from_tuples(COLUMNS, names=[HEAD, None])
+            marks[label] = dict.fromkeys(TABLE_COLUMNS, "printed")
+    columns = pd.MultiIndex.from_tuples(TABLE_COLUMNS, names=[HEAD, None])
     frame, classes = (pd.DataFrame(found, index=columns, dtype=str).T.fillna("") for found in (texts, marks))
-    for column in (BEST_CONTROL, *((title_of(name), PARTS[0]) for name in METHODS), COLUMNS[-len(CONTROLS)]):
+    for column in (
+        BEST_CONTROL,
+        *((title_of(name), OF_METHOD[0]) for name in TABLE_METHODS),
+        TABLE_COLUMNS[-len(CONTROLS)],
+    ):
         classes[column] = classes[column].astype(str) + " start"
     table = shown(frame, classes, caption)
     needs = [f"{name} needs {NEEDS[name]}" for name in dict.fromkeys(absent)]
@@ -149,13 +153,13 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
 def _ours(found: pd.DataFrame, better: int) -> tuple[dict, dict]:
     """Texts and classes of a row of our own; found: indexed by method and n."""
     score = better * found["mean"]
-    best = score[[key[0] in METHODS and key[1] in DEPTHS for key in score.index]].max()
+    best = score[[key[0] in TABLE_METHODS and key[1] in TABLE_DEPTHS for key in score.index]].max()
     texts, classes = {}, {}
     for key, cell in found.iterrows():
         name = title_of(key[0])
         column = ("controls", name) if key[0] in CONTROLS else (name, f"n = {key[1]}")
         lost = f"\n{cell['nonfinite']:.0f} not finite" if cell["nonfinite"] else ""
-        if column in COLUMNS:
+        if column in TABLE_COLUMNS:
             texts[column] = f"{cell['mean']:.1f}\n[{cell['low']:.1f}, {cell['high']:.1f}]{lost}"
             classes[column] = _mark(key[0], score[key], best)
     # an unmasked image loses nothing, by construction
@@ -174,9 +178,9 @@ def _mark(method: str, score: float, best: float) -> str:
 
 
 def _changes(value: pd.Series, better: int, smallest: float) -> dict:
-    both = [name for name in METHODS if (name, 1) in value and (name, 2) in value]
+    both = [name for name in TABLE_METHODS if (name, 1) in value and (name, 2) in value]
     return {
-        (title_of(name), PARTS[2]): "–"
+        (title_of(name), OF_METHOD[2]): "–"
         if value[name, 1] < smallest
         else f"{better * relative_gain(value[name, 1], value[name, 2]):+.1f}%"
         for name in both

@@ -8,13 +8,13 @@ import pandas as pd
 
 from gambook.claims.notes import TEST, controls_ahead, joined, measure_name, signed
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
-from gambook.claims.tables import DEPTHS, METHODS, STRATA
+from gambook.claims.tables import STRATA, TABLE_DEPTHS, TABLE_METHODS
 from gamlib.controls import CONTROLS
 from gamlib.plots import title_of
 
 ORDER = (REPRODUCED, CONTRADICTED, MIXED, EQUIVALENT, UNDECIDED, NOT_RUN)
 # Data sets as readers know them; scenes of two objects are scenes.
-SOURCES = {
+DATA_NAMES = {
     "scenes": "scenes",
     "scenes_two": "scenes of two objects",
     "digits": "digits",
@@ -53,12 +53,14 @@ def verdict_sentence(verdicts: pd.DataFrame, rows: pd.DataFrame) -> str:
     names = list(ran["dataset"].unique())
     networks = joined([name.replace("efficientnet_l", "EfficientNet-L") for name in sorted(ran["model"].unique())])
     together = " all runs taken together," if len(ran[["model", "dataset"]].drop_duplicates()) > 1 else ""
-    where = f"on {_sources(names) or 'no data set'} with {networks or 'no network'}{_elsewhere(verdicts, rows, names)}"
+    where = (
+        f"on {_data_names(names) or 'no data set'} with {networks or 'no network'}{_elsewhere(verdicts, rows, names)}"
+    )
     return f"Of {len(verdicts)} claims of the paper,{together} {joined(parts)}, {where}."
 
 
-def _sources(names: list[str]) -> str:
-    return joined([SOURCES.get(name, name) for name in names])
+def _data_names(names: list[str]) -> str:
+    return joined([DATA_NAMES.get(name, name) for name in names])
 
 
 def _elsewhere(verdicts: pd.DataFrame, rows: pd.DataFrame, names: list[str]) -> str:
@@ -70,7 +72,7 @@ def _elsewhere(verdicts: pd.DataFrame, rows: pd.DataFrame, names: list[str]) -> 
     for claim in verdicts["claim"]:
         own = list(dict.fromkeys(base[ran["claim"] == claim]))
         if own and set(own) != set(names):
-            places.setdefault(_sources(own), []).append(claim)
+            places.setdefault(_data_names(own), []).append(claim)
     parts = [f"{joined(claims)} on {where} alone" for where, claims in places.items()]
     return f" ({'; '.join(parts)})" if parts else ""
 
@@ -103,7 +105,7 @@ def across(rows: pd.DataFrame, claim_id: str) -> str:
         size = f"{low} points" if low == high else f"{low} to {high} points"
         words = joined([f"{word} with {count}" for word, count in _counts(part)]) + f" of {len(part)} networks"
         single = f"interval {signed(part['low'].iloc[0])} to {signed(part['high'].iloc[0])}, {part['verdict'].iloc[0]}"
-        parts.append(f"{size} on {SOURCES.get(dataset, dataset)} ({words if len(part) > 1 else single})")
+        parts.append(f"{size} on {DATA_NAMES.get(dataset, dataset)} ({words if len(part) > 1 else single})")
     return joined(parts) or "not run"
 
 
@@ -127,10 +129,10 @@ def controls_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     found = []
     for metric, table in cells.items():
-        fair = table[table["method"].isin([*METHODS, *CONTROLS]) & (table["n"] <= max(DEPTHS))]
+        fair = table[table["method"].isin([*TABLE_METHODS, *CONTROLS]) & (table["n"] <= max(TABLE_DEPTHS))]
         fair = fair[fair["method"] != "all_ones"] if metric.startswith("adp") else fair
         for keys, part in controls_ahead(fair, BETTER[metric]).groupby(TEST, sort=False):
-            here = (fair[TEST] == pd.Series(keys, TEST)).all(axis=1) & fair["method"].isin(METHODS)
+            here = (fair[TEST] == pd.Series(keys, TEST)).all(axis=1) & fair["method"].isin(TABLE_METHODS)
             names = [f"{title_of(method)} ({n})" for method, n in zip(part["method"], part["n"], strict=True)]
             dataset, percentile, model, task = keys
             found.append(
