@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +60,7 @@ class Trace:
 
     def to(self, dtype: torch.dtype) -> Trace:
         """The same trace in another floating-point precision; class indices stay integers."""
-        return self._each(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+        return replace(self._each(lambda tensor: tensor.to(dtype)), target=self.target)
 
     def __getitem__(self, rows: slice) -> Trace:
         """The trace of some of its images, e.g. trace[:4]."""
