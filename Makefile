@@ -2,13 +2,13 @@
 #   PROFILE=embedded|open|paper   the data that the notebooks use (default: embedded)
 #   OFFLINE=1                     pages whose formulas, widgets and search work without a network (needs npm)
 #   JOBS=2                        notebooks that run at a time
-#   PYTEST="-n 2 ..."             how the tests are spread; a module's tests stay together, for what they share
+#   PYTEST="-n 2 ..."             how the tests are spread
 PYTHON ?= python3
 VENV := .venv
 PROFILE ?= embedded
 JOBS ?= 2
 OFFLINE ?=
-PYTEST ?= -n 2 --dist loadscope
+PYTEST ?= -n 2 --dist loadgroup
 BIN := $(VENV)/bin
 
 .PHONY: book test bench results lock clean
@@ -17,7 +17,7 @@ book: $(VENV)/.ready
 	$(BIN)/gam book --profile $(PROFILE) --jobs $(JOBS) $(if $(OFFLINE),--offline)
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -q $(PYTEST) tests
+	$(BIN)/python -m pytest -q $(PYTEST)
 
 bench: $(VENV)/.ready
 	for measure in tests/benchmarks/*.py; do $(BIN)/python "$$measure" || exit 1; done

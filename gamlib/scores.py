@@ -17,11 +17,13 @@ from gamlib.models.model import Model
 
 
 class Score(Protocol):
+    """What is explained: checked before the forward, called after it."""
+
     def check(self, model: Model, batch: int) -> None:
         """Raise ValueError if the score does not fit the model or a batch of that many rows."""
 
     def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """embedding (B, D) -> (total (), value of each row (B,), target class of each row (B,) or None)."""
+        """From the embedding (B, D): total (), value of each row (B,), target class of each row (B,) or None."""
 
 
 @dataclass(frozen=True, eq=False)

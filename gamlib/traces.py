@@ -106,7 +106,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
     >>> x = torch.zeros(2, 3, 224, 224)
     >>> by_class, by_pair = trace(model, x, [ClassScore(285), Cosine([(0, 1)])])
     >>> by_pair.score
-    tensor([1.0000, 1.0000])
+    tensor([1.0, 1.0])
     """
     names = layer_names(model, layers)
     x = _checked_input(model, x)

@@ -42,7 +42,7 @@ class AnnotatedImages(Dataset):
     Records have ids of their own, and at least one image that is there and one object.
     """
 
-    def __init__(self, records: Sequence[ImageFile], dropped: Counter[str] | None = None):
+    def __init__(self, records: Sequence[ImageFile], dropped: Counter[str] | None = None) -> None:
         self.records = list(records)
         self.dropped = dict(+(dropped or Counter()))
         twice = [id for id, count in Counter(record.id for record in self.records).items() if count > 1]
@@ -108,7 +108,7 @@ class AnnotatedImages(Dataset):
 class OwnCopy:
     """The folder of a user's own copy of a data set; the error of what is missing in it shows the layout looked for."""
 
-    def __init__(self, name: str, root: str | Path | None, layout: str):
+    def __init__(self, name: str, root: str | Path | None, layout: str) -> None:
         if root is None:
             raise ValueError(f"data set '{name}' is read from your own copy: give root, the folder with\n{layout}")
         self.name, self.root, self.layout = name, Path(root).expanduser(), layout

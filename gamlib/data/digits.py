@@ -19,7 +19,7 @@ class _DigitImages(Dataset):
     classes = {str(digit): str(digit) for digit in range(10)}
     _id: str
 
-    def __init__(self, pixels: ArrayLike, targets: ArrayLike):
+    def __init__(self, pixels: ArrayLike, targets: ArrayLike) -> None:
         self._pixels, self._targets = np.asarray(pixels), np.asarray(targets)
 
     def __len__(self) -> int:
@@ -61,7 +61,7 @@ class Mnist(_DigitImages):
     name = "mnist"
     _id = "mnist-{:05d}"
 
-    def __init__(self, root: str | Path | None = None, split: str = "test"):
+    def __init__(self, root: str | Path | None = None, split: str = "test") -> None:
         from torchvision.datasets import MNIST
 
         if split not in ("test", "train"):

@@ -14,7 +14,7 @@ class ImagenetSamples(AnnotatedImages):
 
     name = "imagenet_samples"
 
-    def __init__(self, root: str | Path | None = None):
+    def __init__(self, root: str | Path | None = None) -> None:
         wnids = {file: file.stem.partition("_")[0] for file in fetch("imagenet-samples", root)}
         self.classes = {wnid: imagenet_index(wnid, file) for file, wnid in wnids.items()}
         super().__init__([ImageFile(file.stem, file, None, (Annotation(wnid),)) for file, wnid in wnids.items()])

@@ -103,7 +103,7 @@ class Photos(Dataset):
     cluster = "label"
     pairs = ((3, 4),)
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rows = photo_table()
         self.classes = class_indices()
 

@@ -15,7 +15,7 @@ class Raccoon(AnnotatedImages):
     name = "raccoon"
     classes = {"raccoon": None}
 
-    def __init__(self, root: str | Path | None = None):
+    def __init__(self, root: str | Path | None = None) -> None:
         annotated = [path for path in fetch("raccoon", root) if path.suffix == ".xml"]
         records, dropped = [], Counter[str]()
         for path in sorted(annotated, key=lambda p: int(p.stem.rpartition("-")[2])):

@@ -16,7 +16,7 @@ from gamlib.boxes import Box
 class BrokenImage(Exception):
     """An image that cannot be read: `sample_id` says which, `reason` why. Evaluations skip, count and name it."""
 
-    def __init__(self, sample_id: str, reason: str):
+    def __init__(self, sample_id: str, reason: str) -> None:
         super().__init__(f"image '{sample_id}' cannot be read: {reason}")
         self.sample_id = sample_id
         self.reason = reason
@@ -183,7 +183,7 @@ class Subset(Dataset):
     (3, ((1, 2),))
     """
 
-    def __init__(self, dataset: Dataset, indices: Sequence[int]):
+    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
         outside = [i for i in indices if not 0 <= i < len(dataset)]
         if outside or len(set(indices)) < len(indices):
             raise ValueError(f"indices: expected different numbers from 0 to {len(dataset) - 1}, got {list(indices)}")

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
-from gamlib.boxes import box_iou
+from gamlib.boxes import Box, box_iou
 from gamlib.data.cutouts import BACKGROUNDS, Cutout, render_background
 from gamlib.data.photos import class_indices, photo_table
 from gamlib.data.samples import Dataset, Object, Sample
@@ -85,7 +85,7 @@ class Scenes(Dataset):
     name = "scenes"
     cluster = "label"
 
-    def __init__(self, kind: str = "single", n: int = 60, percentile: int = 100, seed: int = 0):
+    def __init__(self, kind: str = "single", n: int = 60, percentile: int = 100, seed: int = 0) -> None:
         if kind not in LARGEST_AREA:
             raise ValueError(f"unknown kind of scenes '{kind}'; choose one of {', '.join(LARGEST_AREA)}")
         if percentile not in (100, 25, 10):
@@ -166,7 +166,9 @@ class Scenes(Dataset):
         known = list(combinations([label for label in every if self.classes[label] is not None], 2))
         return known[2 * couple % len(known)], known[(2 * couple + 1) % len(known)]
 
-    def _place(self, photos: list[str], flips: list[bool], rng: np.random.Generator):
+    def _place(
+        self, photos: list[str], flips: list[bool], rng: np.random.Generator
+    ) -> tuple[tuple[Cutout, ...], tuple[Box, ...]]:
         """Cut-outs of `photos` with their boxes: inside the scene, areas within bounds, boxes apart."""
         smallest, largest = self._bounds
         # Sizes and places are drawn anew as a whole until they fit; with two large objects, one draw in two does.

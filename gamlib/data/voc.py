@@ -44,7 +44,7 @@ class _Voc(AnnotatedImages):
   JPEGImages/2007_000033.jpg ...   Annotations/2007_000033.xml ...   ImageSets/{task}/{split}.txt
   and for masks SegmentationObject/2007_000033.png ...   SegmentationClass/2007_000033.png ..."""
 
-    def __init__(self, root: str | Path | None, split: str = "val", masks: bool = False):
+    def __init__(self, root: str | Path | None, split: str = "val", masks: bool = False) -> None:
         task = "Segmentation" if masks else "Main"
         copy = OwnCopy(self.name, root, self.layout.format(year=self.year, task=task, split=split))
         listing = copy.find(
@@ -104,10 +104,14 @@ class _Voc(AnnotatedImages):
 
 
 class Voc2007(_Voc):
+    """Pascal VOC 2007, as in `_Voc`."""
+
     name = "voc2007"
     year = "VOC2007"
 
 
 class Voc2012(_Voc):
+    """Pascal VOC 2012, as in `_Voc`."""
+
     name = "voc2012"
     year = "VOC2012"

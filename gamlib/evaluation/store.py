@@ -52,7 +52,7 @@ def unpack(content: bytes) -> tuple[pd.DataFrame, list[Skipped]]:
 class ShardFolder:
     """The shards of one evaluation: <out>/<key>/shards/00000-<digest>.parquet and so on."""
 
-    def __init__(self, out: str | Path, key: str):
+    def __init__(self, out: str | Path, key: str) -> None:
         self.folder = Path(out) / key
         self.shards = self.folder / "shards"
         self.shards.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,7 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> N
 
 
 def load_hub_weights(weights: Any) -> dict[str, Tensor]:
-    """torchvision's published weights by torch.hub, hash-checked; cached in torch.hub's folder."""
+    """Weights that torchvision publishes, by torch.hub, hash-checked; cached in torch.hub's folder."""
     try:
         return weights.get_state_dict(progress=True, check_hash=True)
     except (URLError, OSError) as error:
