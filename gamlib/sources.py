@@ -35,38 +35,40 @@ def imports(code: str, package: str = "") -> set[str]:
     """
     try:
         tree = ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", code, flags=re.MULTILINE))
-    except SyntaxError:  # it will say so when it runs
+    except SyntaxError:
         return set()
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (package or not node.level):
-            base = resolve_name("." * node.level + (node.module or ""), package)
+            # more dots than packages above: it will say so when it runs, as wrong syntax does
+            above = min(node.level, package.count(".") + 1)
+            base = resolve_name("." * above + (node.module or ""), package)
             found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return found
 
 
-def imported_files(names: Iterable[str], roots: Sequence[Path], within: str = "") -> dict[str, Path]:
+def imported_files(names: Iterable[str], roots: Sequence[Path]) -> dict[str, Path]:
     """Module -> file, of the named modules that lie below one of the roots and of all that these import from there.
 
-    within: package whose modules alone count; "" for any.
+    gamlib is left out: it counts as a whole.
     """
     found: dict[str, Path] = {}
-    waiting, seen = set(names), set()
-    while waiting:
+    waiting, seen = set(names), {"", "gamlib"}
+    while waiting := waiting - seen:
         name = waiting.pop()
         seen.add(name)
-        if within and not f"{name}.".startswith(f"{within}."):
+        if name.startswith("gamlib."):
             continue
-        places = [root.joinpath(*name.split(".")) for root in roots]
-        files = (file for place in places for file in (place / "__init__.py", place.with_suffix(".py")))
         parent = name.rpartition(".")[0]
+        places = [root.joinpath(*name.split(".")) for root in roots]
+        files = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
         if file := next((file for file in files if file.is_file()), None):
             found[name] = file
-            waiting |= imports(file.read_text(), name if file.name == "__init__.py" else parent) - seen
+            waiting |= imports(file.read_text(errors="replace"), name if file.name == "__init__.py" else parent)
         # to import a.b is to import a, too
-        waiting |= {parent} - seen - {""}
+        waiting.add(parent)
     return found
 
 

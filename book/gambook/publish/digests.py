@@ -15,7 +15,8 @@ from pathlib import Path
 
 from gamlib.sources import file_state, files_digest, imported_files, imports, network_state
 
-_CLAIMS = "gambook.claims"
+# Files that lie beside modules and that these read.
+_TABLES = (".csv", ".json", ".txt", ".yml")
 
 
 def notebook_digest(
@@ -35,8 +36,10 @@ def notebook_digest(
         Digests of what every notebook reads, the library, and of what this one does.
     """
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    claims = imported_files({name for cell in cells for name in imports(cell)}, [book], within=_CLAIMS)
-    tables = {table.name: table for module in claims.values() for table in module.parent.glob("*.csv")}
+    names = {name for cell in cells for name in imports(cell) if f"{name}.".startswith("gambook.claims.")}
+    claims = imported_files(names, [book])
+    beside = {path.name: path for module in claims.values() for path in module.parent.iterdir()}
+    tables = {name: path for name, path in beside.items() if path.suffix in _TABLES}
     named = {key: _named(key, value, folder) for key, value in parameters.items() if isinstance(value, str)}
     whole = [cells, parameters, named, files_digest(claims | tables), sorted(read)]
     return hashlib.sha256(json.dumps(whole, default=str, sort_keys=True).encode()).hexdigest()

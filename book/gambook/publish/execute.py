@@ -44,10 +44,9 @@ def _end_with(parent: int) -> None:
 
 def _use_this_python(folder: Path) -> None:
     """Let the kernel "python3" be this interpreter, without the user's kernel specs, start-up files and backends."""
-    spec = folder / "kernels" / "python3"
-    spec.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+    from ipykernel.kernelspec import write_kernel_spec
+
+    write_kernel_spec(folder / "kernels" / "python3")
     os.environ["JUPYTER_PATH"] = str(folder)
     os.environ["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")
     os.environ["IPYTHONDIR"] = str(folder / "ipython")

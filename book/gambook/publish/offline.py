@@ -62,5 +62,6 @@ def _fetch(package: str, integrity: str, members: list[str], target: Path) -> No
         content.mkdir()
         with tarfile.open(archive) as packed:
             for member in members:
-                (content / Path(member).name).write_bytes(packed.extractfile(f"package/{member}").read())
+                packed.extract(f"package/{member}", temporary)
+                Path(temporary, "package", member).replace(content / Path(member).name)
         content.replace(target)

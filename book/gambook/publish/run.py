@@ -9,14 +9,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from doit.control import TaskControl
 from doit.dependency import Dependency, SqliteDB
-from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
+from doit.exceptions import TaskFailed, UnmetDependency
 from doit.reporter import ZeroReporter
 from doit.runner import MThreadRunner
 from doit.task import Task
@@ -38,7 +39,7 @@ class NotebooksFailed(click.ClickException):
 
 
 @contextmanager
-def locked(project: Project) -> Iterator[None]:
+def locked(project: Project) -> Generator[None]:
     """Keep two runs in one checkout from writing the same files."""
     project.build.mkdir(exist_ok=True)
     with open(project.build / ".lock", "w") as lock:
@@ -109,9 +110,11 @@ class _Failures(ZeroReporter):
         super().__init__(*given)
         self.reasons: dict[str, str] = {}
 
-    def add_failure(self, task: Task, fail: BaseFail) -> None:
+    def add_failure(self, *given: Any) -> None:
+        """Called by doit with the task and what went wrong."""
+        task, fail = given
         unmet = isinstance(fail, UnmetDependency)
-        self.reasons[task.name] = f"not run: it needs {fail.message}, which failed" if unmet else fail.message
+        self.reasons[task.name] = f"not run: it needs {fail.message}, which failed" if unmet else fail.get_msg().strip()
 
 
 def _count(notebooks: Sequence) -> str:
