@@ -36,7 +36,7 @@ def notebook_digest(
     """
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     claims = imported_files({name for cell in cells for name in imports(cell)}, [book], within=_CLAIMS)
-    tables = {table.name: table for module in claims.values() for table in module.parent.glob("*.csv")}
+    tables = {table.name: table for module in claims.values() for table in module.parent.glob("*.cs[sv]")}
     named = {key: _named(key, value, folder) for key, value in parameters.items() if isinstance(value, str)}
     whole = [cells, parameters, named, files_digest(claims | tables), sorted(read)]
     return hashlib.sha256(json.dumps(whole, default=str, sort_keys=True).encode()).hexdigest()
