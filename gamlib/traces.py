@@ -105,8 +105,8 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
     >>> model = load_model("efficientnet_lite0")
     >>> x = torch.zeros(2, 3, 224, 224)
     >>> by_class, by_pair = trace(model, x, [ClassScore(285), Cosine([(0, 1)])])
-    >>> by_pair.score
-    tensor([1.0, 1.0])
+    >>> [round(score, 4) for score in by_pair.score.tolist()]
+    [1.0, 1.0]
     """
     names = layer_names(model, layers)
     x = _checked_input(model, x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gambook.claims.curve import CUTS, JOINS, ORDERS, RESIZES
+from gambook.claims.ledger import groups
 from gambook.claims.pages import LOOKS
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED, combine
 from gamlib.evaluation import SIDES
@@ -25,14 +27,15 @@ from gamlib.plots.figures import STYLE, Picture, new_figure
 # Those that a single difference can have.
 DRAWN = {word: LOOKS[word] for word in (REPRODUCED, CONTRADICTED, EQUIVALENT, UNDECIDED)}
 # Colours and marks of verdicts, for seaborn.
-BY_VERDICT = {
+BY_VERDICT: dict[str, Any] = {
     "hue": "verdict",
     "style": "verdict",
     "palette": {word: look.color for word, look in DRAWN.items()},
     "markers": {word: look.marker for word, look in DRAWN.items()},
     "legend": False,
 }
-HOLLOW = {"color": "none", "edgecolor": "black", "linewidth": 0.9, "zorder": 3}
+FINE: dict[Any, Any] = STYLE | dict.fromkeys(["axes.labelsize", "xtick.labelsize", "ytick.labelsize"], 8.5)
+HOLLOW: dict[str, Any] = {"color": "none", "edgecolor": "black", "linewidth": 0.9, "zorder": 3}
 # The choices of a combination: what they are called, and what the paper chose.
 CHOICES = {
     "resize": ("enlarging", RESIZES[0]),
@@ -63,7 +66,7 @@ def forest(panels: Mapping[str, pd.DataFrame], label: str, note: str = "") -> Pi
     rows["line"] = rows.groupby(SAME_LINE, sort=False).ngroup()
     lines = rows.drop_duplicates("line")
     figure = new_figure(1.1 + 0.19 * len(lines) + 0.2 * bool(note))
-    with mpl.rc_context(STYLE | {"font.size": 9}):
+    with mpl.rc_context(FINE):
         fields = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, title in zip(fields, panels, strict=True):
             part = rows[rows["panel"] == title]
@@ -96,9 +99,12 @@ def _short(side: str) -> str:
 
 def _legend(figure: Figure, words: Collection[str], other: str, marker: str) -> None:
     """Verdicts, and an empty mark for what else is drawn, above all panels."""
-    names = {word: {"color": look.color, "marker": look.marker} for word, look in DRAWN.items() if word in words}
-    names[other] = {"color": "black", "marker": marker, "fillstyle": "none"}
-    handles = [Line2D([], [], linestyle="", label=name, **style) for name, style in names.items()]
+    handles = [
+        Line2D([], [], linestyle="", color=look.color, marker=look.marker, label=word)
+        for word, look in DRAWN.items()
+        if word in words
+    ]
+    handles.append(Line2D([], [], linestyle="", color="black", marker=marker, fillstyle="none", label=other))
     figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=9, handletextpad=0.2)
 
 
@@ -124,12 +130,12 @@ def combination_counts(curve: pd.DataFrame) -> pd.DataFrame:
     kind = np.where(curve["metric"].str[:3].isin(["adp", "pic"]), "ADP and PIC", "boxes")
     keys = ["profile", "model", *(key for key in CHOICES if key in curve)]
     found = []
-    for (claim, measure), rows in curve.assign(measure=kind).groupby(["claim", "measure"]):
+    for (claim, measure), rows in groups(curve.assign(measure=kind), ["claim", "measure"]):
         # where n = 1 joins nothing, its row stands for every way to join
         words = [combine(list(part["verdict"])) for _, part in rows.groupby(keys, dropna=False)]
         counts = {word: words.count(word) for word in (REPRODUCED, CONTRADICTED, MIXED, EQUIVALENT, UNDECIDED)}
         found.append({"claim": claim, "measure": measure, "combinations": len(words), **counts})
-    return pd.DataFrame(sorted(found, key=lambda row: (_numbers(row["claim"]), row["measure"] != "boxes")))
+    return pd.DataFrame(sorted(found, key=lambda row: (_numbers(str(row["claim"])), row["measure"] != "boxes")))
 
 
 def by_choice(curve: pd.DataFrame) -> pd.DataFrame:
@@ -160,10 +166,8 @@ def specification_curve(curve: pd.DataFrame, note: str = "") -> Picture:
     narrow = [name for name in claims if name not in wide]
     layout = [narrow[i : i + 2] for i in range(0, len(narrow), 2)] + [[name] for name in wide]
     figure = new_figure(0.6 + 2.15 * len(layout), note=note)
-    with mpl.rc_context(
-        STYLE | dict.fromkeys(("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"), 8.5)
-    ):
-        for row, names in zip(np.atleast_1d(figure.subfigures(len(layout), 1)), layout, strict=True):
+    with mpl.rc_context(FINE):
+        for row, names in zip(figure.subfigures(len(layout), 1, squeeze=False)[:, 0], layout, strict=True):
             grid = row.subplots(2, len(names), sharex="col", squeeze=False, height_ratios=(3, 1))
             for column, name in enumerate(names):
                 _curve_panel(grid[0, column], grid[1, column], curve[curve["claim"] == name])

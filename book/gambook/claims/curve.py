@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gambook.claims.ledger import ledger
+from gambook.claims.ledger import groups, ledger
 from gambook.claims.paper import load_claims
 from gambook.claims.protocol import Evaluation, Protocol
 from gambook.claims.rule import NOT_RUN
@@ -96,14 +96,14 @@ def specification(
     plans = [_plan(one, model_name, seed) for one in found if one.options.get("kind", "single") == "single"]
     boxes = [_stored(Path(out), plan, "boxes", _localisation(plan)) for plan in plans]
     parts = []
-    for choice, cell in _completed(pd.concat(boxes, ignore_index=True)).groupby(list(Choice._fields), sort=False):
+    for choice, cell in groups(_completed(pd.concat(boxes, ignore_index=True)), Choice._fields):
         for cut in CUTS:
             other = [] if cut == "tuned" else [column for column in IOUS if not column.endswith(f"_{float(cut):.2f}")]
             named = dict(zip(Choice._fields, choice, strict=True)) | {"cut": cut}
             parts.append(_judged(cell.drop(columns=other), profile, named, seed))
     shown = _stored(Path(out), plans[0], f"masked{masked}", _masked(plans[0], masked))
     keys = [*Choice._fields, "fill", "side"]
-    for names, cell in shown.groupby(keys, sort=False):
+    for names, cell in groups(shown, keys):
         # the ledger knows the paper's variant by this name
         cell = cell.rename(columns={"after": "after_black_both"})
         parts.append(_judged(cell, profile, dict(zip(keys, names, strict=True)), seed))

@@ -15,7 +15,8 @@ C9 takes "box_iou" at the last stage of "cascading", C10 takes "spearman" of "la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,7 @@ def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model"
         needs.
     """
     found = []
-    for keys, group in rows.groupby([*by, "claim", "title"], sort=False):
+    for keys, group in groups(rows, [*by, "claim", "title"]):
         ran = group[group["verdict"] != NOT_RUN]
         missing = group[~group["id"].isin(ran["id"])]
         verdicts = [*ran["verdict"], *missing["verdict"]]
@@ -118,10 +119,15 @@ def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model"
     return pd.DataFrame(found)
 
 
+def groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """`groupby` in the order of appearance, with the tuple of each group's values."""
+    yield from frame.groupby(list(by), sort=False)
+
+
 def by_cell(scored: pd.DataFrame) -> dict[str, dict[str, Cells]]:
     """Measures as model -> data set -> cells."""
     data: dict[str, dict[str, Cells]] = {}
-    for (dataset, percentile, model, task, method, n), cell in scored.groupby(CELL, sort=False):
+    for (dataset, percentile, model, task, method, n), cell in groups(scored, CELL):
         cells = data.setdefault(model, {}).setdefault(dataset, {})
         cells[percentile, task, f"{method}:{n}"] = cell.set_index(ITEM)
     return data
@@ -161,8 +167,8 @@ def gain(cells: Cells, claim: Mapping, seed: int) -> dict | None:
 def judged(claim: Mapping, interval: Interval, kind: str, cluster_means: ArrayLike, n: int, excluded: int = 0) -> dict:
     """The ledger's columns from n to verdict of a claim's difference; cluster_means: one value a cluster of `kind`."""
     verdict = judge(interval, claim["sign"], claim["margin"], kind, cluster_means)
-    agree = int((np.sign(cluster_means) == np.sign(interval.mean)).sum())
-    clusters = {"clusters": len(cluster_means), "agree": agree, "cluster_kind": kind}
+    signs = np.sign(cluster_means)
+    clusters = {"clusters": len(signs), "agree": int((signs == np.sign(interval.mean)).sum()), "cluster_kind": kind}
     return {"n": n, "excluded": excluded, **clusters, **interval._asdict(), "verdict": verdict}
 
 
@@ -206,7 +212,7 @@ def _table_rows(claim: Mapping, table: pd.DataFrame | None, seed: int) -> Iterat
     part = pd.DataFrame() if table is None else table[(table[list(asked)] == pd.Series(asked)).all(axis=1)]
     if part.empty:
         yield _not_run("", "", _needs(claim))
-    for (model, dataset), rows in part.groupby(["model", "dataset"], sort=False) if len(part) else ():
+    for (model, dataset), rows in groups(part, ["model", "dataset"]) if len(part) else ():
         row = _fallen(claim, rows, seed) if test else _exact(claim, rows)
         yield {"model": model, "dataset": dataset, "needs": "", **row}
 

@@ -16,7 +16,7 @@ from gambook.claims.ledger import claim_verdicts
 from gambook.claims.notes import difference_name, measure_name, signed
 from gambook.claims.paper import statements
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, FEWEST, MIXED, NOT_RUN, REPRODUCED, UNDECIDED, combine
-from gambook.claims.tables import CSS, shown
+from gambook.claims.tables import page, rendered
 
 # Columns of committed tables that hold words even where they look like numbers or are empty.
 MAYBE_EMPTY = ("needs", "model", "dataset", "a", "b", "paper_rows", "cluster_kind")
@@ -40,11 +40,11 @@ LOOKS = {
     NOT_RUN: Look("–", "transparent", "."),
 }
 # the class of a verdict is its first word
-GROUNDS = "".join(
-    f".gam-{word.split()[0]} {{background: color-mix(in srgb, {look.color} 28%, transparent)}}\n"
+GROUNDS = [
+    f".gam-{word.split()[0]} {{background: color-mix(in srgb, {look.color} 28%, transparent)}}"
     for word, look in LOOKS.items()
-)
-PAGE_CSS = f"{CSS}<style>\n{GROUNDS}</style>"
+]
+GROUND_CSS = "\n".join(["<style>", *GROUNDS, "</style>\n"])
 SUBSETS = {
     "10": "smallest 10%",
     "25": "smallest 25%",
@@ -112,7 +112,7 @@ def overview(runs: Sequence[Run]) -> HTML:
             ran = f"\n{row['reproduced']:.0f} for, {row['contradicted']:.0f} against, of {row['rows']:.0f}"
             texts[run.head].append(signed_word(row["verdict"]) + ran * (row["verdict"] != NOT_RUN))
     links = [Markup('<a href="#claim-{}">{}</a> {}').format(c.lower(), c, title) for c, title in _claims(runs).items()]
-    return _verdicts(pd.DataFrame(texts, pd.Index(links, dtype=object)), words, "claim")
+    return page(GROUND_CSS + _verdicts(pd.DataFrame(texts, pd.Index(links, dtype=object)), words, "claim"))
 
 
 def claim_blocks(runs: Sequence[Run]) -> HTML:
@@ -125,9 +125,9 @@ def claim_blocks(runs: Sequence[Run]) -> HTML:
         blocks.append(
             f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)} '
             f'<span class="gam-{word.split()[0]}">{signed_word(word)}</span> {escape(runs[0].label)}</summary>'
-            f"<p>The paper: {escape(says[claim])}</p>{_differences(listed, runs).data.removeprefix(PAGE_CSS)}</details>"
+            f"<p>The paper: {escape(says[claim])}</p>{_differences(listed, runs)}</details>"
         )
-    return HTML(PAGE_CSS + "".join(blocks))
+    return page(GROUND_CSS + "".join(blocks))
 
 
 def _claims(runs: Sequence[Run]) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _claims(runs: Sequence[Run]) -> dict[str, str]:
     return dict(zip(runs[0].rows["claim"], runs[0].rows["title"], strict=True))
 
 
-def _differences(listed: pd.DataFrame, runs: Sequence[Run]) -> HTML:
+def _differences(listed: pd.DataFrame, runs: Sequence[Run]) -> str:
     """The table of one claim; listed: a ledger row for each of its differences."""
     names, texts, words = [], {"claimed": [], "paper": []}, {}
     for row in listed.to_dict("records"):
@@ -155,13 +155,12 @@ def _differences(listed: pd.DataFrame, runs: Sequence[Run]) -> HTML:
     return _verdicts(pd.DataFrame(texts, names), words, "difference")
 
 
-def _verdicts(frame: pd.DataFrame, words: Mapping[str, Sequence[str]], head: str) -> HTML:
+def _verdicts(frame: pd.DataFrame, words: Mapping[str, Sequence[str]], head: str) -> str:
     """A table whose columns of verdicts have their colours."""
     classes = pd.DataFrame("", index=frame.index, columns=frame.columns)
     for name, found in words.items():
         classes[name] = [f"wrapped gam-{word.split()[0]}" for word in found]
-    table = shown(frame.rename_axis(columns=head), classes, kind="text")
-    return HTML(PAGE_CSS + table.data.removeprefix(CSS))
+    return rendered(frame.rename_axis(columns=head), classes, kind="text")
 
 
 def _measured(row: Mapping, committed: bool) -> str:

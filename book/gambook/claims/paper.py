@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
-from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+_HERE = Path(__file__).parent
 PRINTED_TASKS = {"class": "Classification", "cosine": "Similarity (cos)", "dot": "Similarity (dot)"}
 
 
@@ -26,10 +28,10 @@ def load_table(number: int) -> pd.DataFrame:
     """
     if number not in (1, 2):
         raise ValueError(f"table: got {number}; the paper has tables 1 and 2")
-    return pd.read_csv(files("gambook.claims") / f"table{number}.csv")
+    return pd.read_csv(_HERE / f"table{number}.csv")
 
 
-def relative_gain(one, two):
+def relative_gain(one: Any, two: Any) -> Any:
     """100 (two - one) / one: the change from `one` to `two` in percent of `one`."""
     return 100 * (two - one) / one
 
@@ -45,8 +47,8 @@ def load_claims() -> pd.DataFrame:
         a - b > 0 is claimed, -1: < 0, 0: no difference), margin (percentage points), source (section); paper_value:
         the mean of the paper's printed differences (NaN where it prints none), paper_rows: each of them.
     """
-    claims = pd.read_csv(files("gambook.claims") / "claims.csv", dtype={"subset": str}, keep_default_na=False)
-    found = [_paper_rows(claim) for claim in claims.itertuples()]
+    claims = pd.read_csv(_HERE / "claims.csv", dtype={"subset": str}, keep_default_na=False)
+    found = [_paper_rows(claim) for claim in claims.to_dict("records")]
     claims["paper_value"] = [sum(rows.values()) / len(rows) if rows else float("nan") for rows in found]
     claims["paper_rows"] = ["; ".join(f"{key} {value:+.2f}" for key, value in rows.items()) for rows in found]
     return claims
@@ -54,16 +56,16 @@ def load_claims() -> pd.DataFrame:
 
 def statements() -> pd.Series:
     """What the paper says, in our words: claim -> sentence."""
-    return pd.read_csv(files("gambook.claims") / "statements.csv", index_col="claim")["says"]
+    return pd.read_csv(_HERE / "statements.csv", index_col="claim")["says"]
 
 
-def _paper_rows(claim) -> dict[str, float]:
+def _paper_rows(claim: dict[Any, Any]) -> dict[str, float]:
     """The paper's printed numbers for one difference: {"VRC DenseNet": a - b, ...}."""
-    measure = {"gain": "box_iou"}.get(claim.metric, claim.metric)
-    strata = [int(percentile) for percentile in claim.subset.split("-")]
-    cells = [[_printed().get((measure, claim.task, p, side), {}) for side in (claim.a, claim.b)] for p in strata]
+    measure = "box_iou" if claim["metric"] == "gain" else claim["metric"]
+    strata = [int(percentile) for percentile in claim["subset"].split("-")]
+    cells = [[_printed().get((measure, claim["task"], p, claim[side]), {}) for side in "ab"] for p in strata]
     names = [name for name in cells[0][0] if all(name in side for cell in cells for side in cell)]
-    if claim.metric == "gain":
+    if claim["metric"] == "gain":
         (a, b), (a_large, b_large) = cells
         return {name: relative_gain(b[name], a[name]) - relative_gain(b_large[name], a_large[name]) for name in names}
     return {name: cells[0][0][name] - cells[0][1][name] for name in names}
@@ -81,7 +83,7 @@ def _printed() -> dict[tuple[str, str, int, str], dict[str, float]]:
     two = load_table(2)
     two["metric"] = two["task"].map({"Segmentation": "mask_iou"}).fillna("box_iou")
     cells: dict[tuple[str, str, int, str], dict[str, float]] = {}
-    for row in pd.concat([one, two]).itertuples():
-        key = (row.metric, task_of[row.task], row.area_percentile, f"{row.method}:{row.n}")
-        cells.setdefault(key, {})[f"{row.dataset} {row.model}"] = row.value
+    for row in pd.concat([one, two]).to_dict("records"):
+        key = (row["metric"], task_of[row["task"]], row["area_percentile"], f"{row['method']}:{row['n']}")
+        cells.setdefault(key, {})[f"{row['dataset']} {row['model']}"] = row["value"]
     return cells

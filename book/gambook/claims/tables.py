@@ -9,19 +9,20 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
-import gamlib
 from gambook.claims.paper import relative_gain
 from gamlib.controls import CONTROLS
+from gamlib.methods import METHODS
 from gamlib.plots import title_of
 
 # those with a column of their own
-TABLE_METHODS = tuple(name for name, method in gamlib.METHODS.items() if method.column)
+TABLE_METHODS = tuple(name for name, method in METHODS.items() if method.column)
 TABLE_DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
 # In percent: of a smaller mean a relative change is noise.
@@ -49,11 +50,16 @@ NEEDS = {
     "COCO": "COCO and a TResNet checkpoint (coco_root, weights_root)",
     "VOC": "Pascal VOC and a TResNet checkpoint (voc_root, weights_root)",
 }
-CSS = f"<style>\n{(files('gambook.claims') / 'style.css').read_text()}</style>"
+CSS = f"<style>\n{(Path(__file__).parent / 'style.css').read_text()}</style>\n"
 
 
-def shown(frame: pd.DataFrame, classes: pd.DataFrame | None = None, caption: str = "", kind: str = "") -> HTML:
-    """A table of texts that shows itself in a notebook.
+def page(html: str) -> HTML:
+    """What shows itself in a notebook, in the style of style.css."""
+    return HTML(CSS + html)
+
+
+def rendered(frame: pd.DataFrame, classes: pd.DataFrame | None = None, caption: str = "", kind: str = "") -> str:
+    """A table as HTML.
 
     Parameters
     ----------
@@ -76,11 +82,11 @@ def shown(frame: pd.DataFrame, classes: pd.DataFrame | None = None, caption: str
     # the class by which themes know a table of data
     table = styler.set_table_attributes('class="dataframe"').to_html()
     label = escape(caption or str(frame.columns.names[0]))
-    return HTML(f'{CSS}<div class="gam-table {kind}" role="region" tabindex="0" aria-label="{label}">{table}</div>')
+    return f'<div class="gam-table {kind}" role="region" tabindex="0" aria-label="{label}">{table}</div>'
 
 
 def listing(frame: pd.DataFrame, caption: str = "", kind: str = "") -> HTML:
-    """A plain table of a frame's values, the first column being the labels of the rows; caption, kind: as in `shown`.
+    """A plain table of a frame's values, its first column being the labels of the rows; the rest as in `rendered`.
 
     Examples
     --------
@@ -89,13 +95,14 @@ def listing(frame: pd.DataFrame, caption: str = "", kind: str = "") -> HTML:
     (True, True)
     """
     first = frame.columns[0]
-    return shown(frame.astype(str).set_index(first).rename_axis(index=None, columns=first), None, caption, kind)
+    labelled = frame.astype(str).set_index(first).rename_axis(index=None, columns=first)
+    return page(rendered(labelled, None, caption, kind))
 
 
 def folded(summary: str, tables: Sequence[HTML]) -> HTML:
     """Tables behind a line that unfolds them."""
-    inside = "".join(table.data.removeprefix(CSS) for table in tables)
-    return HTML(f"{CSS}<details><summary>{escape(summary)}</summary>{inside}</details>")
+    inside = "".join(str(table.data).removeprefix(CSS) for table in tables)
+    return page(f"<details><summary>{escape(summary)}</summary>{inside}</details>")
 
 
 def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption: str = "") -> HTML:
@@ -144,18 +151,18 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
         TABLE_COLUMNS[-len(CONTROLS)],
     ):
         classes[column] = classes[column].astype(str) + " start"
-    table = shown(frame, classes, caption)
     needs = [f"{name} needs {NEEDS[name]}" for name in dict.fromkeys(absent)]
     note = f"<p>Not run here: {'; '.join(needs)}; see Data and weights.</p>" if needs else ""
-    return HTML(table.data + note)
+    return page(rendered(frame, classes, caption) + note)
 
 
 def _ours(found: pd.DataFrame, better: int) -> tuple[dict, dict]:
     """Texts and classes of a row of our own; found: indexed by method and n."""
     score = better * found["mean"]
-    best = score[[key[0] in TABLE_METHODS and key[1] in TABLE_DEPTHS for key in score.index]].max()
+    keys: list[Any] = list(score.index)
+    best = score[[method in TABLE_METHODS and n in TABLE_DEPTHS for method, n in keys]].max()
     texts, classes = {}, {}
-    for key, cell in found.iterrows():
+    for key, cell in zip(keys, found.to_dict("records"), strict=True):
         name = title_of(key[0])
         column = ("controls", name) if key[0] in CONTROLS else (name, f"n = {key[1]}")
         lost = f"\n{cell['nonfinite']:.0f} not finite" if cell["nonfinite"] else ""
@@ -163,9 +170,9 @@ def _ours(found: pd.DataFrame, better: int) -> tuple[dict, dict]:
             texts[column] = f"{cell['mean']:.1f}\n[{cell['low']:.1f}, {cell['high']:.1f}]{lost}"
             classes[column] = _mark(key[0], score[key], best)
     # an unmasked image loses nothing, by construction
-    fair = [key for key in score.index if key[0] in CONTROLS and not (key[0] == "all_ones" and better < 0)]
+    fair = [key for key in keys if key[0] in CONTROLS and not (key[0] == "all_ones" and better < 0)]
     if fair:
-        first = score[fair].idxmax()
+        first: Any = score[fair].idxmax()
         texts[BEST_CONTROL] = f"{found['mean'][first]:.1f}\n{title_of(first[0])}"
         classes[BEST_CONTROL] = _mark(first[0], score[first], best)
     return texts | _changes(found["mean"], better, SMALL), classes

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from gambook.claims.ledger import groups
 from gambook.claims.notes import TEST, controls_ahead, joined, measure_name, signed
 from gambook.claims.rule import CONTRADICTED, EQUIVALENT, MIXED, NOT_RUN, REPRODUCED, UNDECIDED
 from gambook.claims.tables import STRATA, TABLE_DEPTHS, TABLE_METHODS
@@ -131,7 +132,7 @@ def controls_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for metric, table in cells.items():
         fair = table[table["method"].isin([*TABLE_METHODS, *CONTROLS]) & (table["n"] <= max(TABLE_DEPTHS))]
         fair = fair[fair["method"] != "all_ones"] if metric.startswith("adp") else fair
-        for keys, part in controls_ahead(fair, BETTER[metric]).groupby(TEST, sort=False):
+        for keys, part in groups(controls_ahead(fair, BETTER[metric]), TEST):
             here = (fair[TEST] == pd.Series(keys, TEST)).all(axis=1) & fair["method"].isin(TABLE_METHODS)
             names = [f"{title_of(method)} ({n})" for method, n in zip(part["method"], part["n"], strict=True)]
             dataset, percentile, model, task = keys
