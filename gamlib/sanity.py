@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,20 +18,34 @@ from skimage.feature import hog
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
+from gamlib.models.model import Model
+
 MODES = ("cascading", "independent")
 Stage = str | Sequence[str]
 
 
-def randomise(model, stages: Sequence[Stage], mode: str = "cascading", seed: int = 0) -> Iterator[Stage]:
+def randomise(model: Model, stages: Sequence[Stage], mode: str = "cascading", seed: int = 0) -> Iterator[Stage]:
     """Parameter randomisation: yields each stage while the network's weights are redrawn.
 
-    model: a gamlib.Model; its own network is changed in place, because its features refer to it, and has its
-        trained weights back when the loop goes on, ends, breaks or fails.
-    stages: submodules of model.module, last first, each a name or several names. mode: "cascading" redraws all
-        stages so far, "independent" this one alone. A submodule's new weights depend on the seed and its name only.
+    Parameters
+    ----------
+    model : Model
+        Its own network is changed in place, because its features refer to it, and has its trained weights back when
+        the loop goes on, ends, breaks or fails.
+    stages : sequence of str or of sequences of str
+        Submodules of model.module, last first, each a name or several names.
+    mode : {"cascading", "independent"}
+        Redraw all stages so far, or this one alone.
+    seed : int
+        A submodule's new weights depend on it and on the submodule's name only.
 
-    Errors: ValueError for an unknown mode or name, or for a submodule without an initialiser.
+    Raises
+    ------
+    ValueError
+        For an unknown mode or name, or for a submodule without an initialiser.
 
+    Examples
+    --------
     >>> import gamlib
     >>> model = gamlib.load_model("efficientnet_lite0")
     >>> for stage in randomise(model, ["classifier", ("bn2", "conv_head")]):
@@ -52,7 +68,7 @@ def randomise(model, stages: Sequence[Stage], mode: str = "cascading", seed: int
 
 
 @contextmanager
-def redrawn(module: nn.Module, layer_names: Sequence[str], seed: int = 0) -> Iterator[None]:
+def redrawn(module: nn.Module, layer_names: Sequence[str], seed: int = 0) -> Generator[None]:
     """Inside the context the named submodules have new weights.
 
     Convolutions are drawn as ResNet, DenseNet and EfficientNet start (He et al. 2015: normal, variance 2 / fan-out),
@@ -60,28 +76,34 @@ def redrawn(module: nn.Module, layer_names: Sequence[str], seed: int = 0) -> Ite
     its scale and shift go back to 1 and 0.
     """
     trained = {key: value.clone() for key, value in module.state_dict().items()}
-    buffers = {key for key, _ in module.named_buffers()}
     try:
         for name in layer_names:
-            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(zlib.crc32(f"{seed}:{name}".encode()))
                 for part in module.get_submodule(name).modules():
                     _redraw(part)
-        module.load_state_dict({key: trained[key] for key in buffers & trained.keys()}, strict=False)
         yield
     finally:
         module.load_state_dict(trained)
 
 
-def _redraw(part: nn.Module) -> None:
-    if hasattr(part, "reset_parameters"):
-        part.reset_parameters()
-    if isinstance(part, nn.Conv2d):
+def _redraw(part: Any) -> None:
+    """Draws the weights of one module, not those of its children."""
+    if not hasattr(part, "reset_parameters"):
+        return
+    # A copy on the CPU in float64: device and layout in memory do not matter, and rounded to float32 the draw is the
+    # same on every processor. A draw in float32 differs in the last digit between instruction sets, and a network of
+    # random weights makes a map a hundred thousand times as different out of that.
+    drawn = copy.deepcopy(part).to("cpu", torch.float64)
+    drawn.reset_parameters()
+    if isinstance(drawn, nn.Conv2d):
         # PyTorch's own default has a sixth of this variance for square layers: a deep network with the statistics
         # of normalisation kept would answer the same for every image
-        fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups
-        with torch.no_grad():  # drawn apart, so that neither layout in memory nor device changes the weights
-            part.weight.copy_(torch.empty(part.weight.shape).normal_(std=math.sqrt(2 / fan_out)))
+        fan_out = drawn.kernel_size[0] * drawn.kernel_size[1] * drawn.out_channels // drawn.groups
+        drawn.weight.data = torch.empty(drawn.weight.shape, dtype=torch.float64).normal_(std=math.sqrt(2 / fan_out))
+    with torch.no_grad():
+        for weight, new in zip(part.parameters(recurse=False), drawn.parameters(recurse=False), strict=True):
+            weight.copy_(new)
 
 
 def _check(module: nn.Module, name: str) -> None:
@@ -115,7 +137,7 @@ def hog_correlation(a: ArrayLike, b: ArrayLike) -> float:
     return _rank_correlation(*(hog(m, pixels_per_cell=(side, side)) for m in (a, b)))
 
 
-SIMILARITIES = {"spearman": spearman, "ssim": ssim, "hog": hog_correlation}
+MAP_SIMILARITIES = {"spearman": spearman, "ssim": ssim, "hog": hog_correlation}
 
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -6,9 +6,8 @@ one source object.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from numbers import Integral
-from typing import NamedTuple
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,7 +30,7 @@ def split(clusters: int | Sequence[Hashable], folds: int = 2, seed: int = 0) -> 
     >>> split(["a", "a", "b", "b"]).tolist() in ([0, 0, 1, 1], [1, 1, 0, 0])
     True
     """
-    items = list(range(clusters)) if isinstance(clusters, Integral) else list(clusters)
+    items: list[Any] = list(range(clusters)) if isinstance(clusters, int | np.integer) else list(clusters)
     # numbered in sorted order; not by np.unique, which would take a tuple for a row
     names = {name: number for number, name in enumerate(sorted(set(items)))}
     cluster = np.array([names[item] for item in items], int)
@@ -63,7 +62,7 @@ def cross_fit(values: ArrayLike, folds: ArrayLike) -> tuple[np.ndarray, np.ndarr
     return values[np.arange(len(values)), choice], choice
 
 
-def resample(clusters: Sequence[Hashable], seed: int = 0, resamples: int = 10_000):
+def resample(clusters: Sequence[Hashable], seed: int = 0, resamples: int = 10_000) -> Iterator[np.ndarray]:
     """Bootstrap samples of clusters, in blocks: yields ((r, C) int cluster indices); the r sum to `resamples`."""
     count = len(np.unique(np.asarray(clusters)))
     rng = np.random.default_rng(seed)

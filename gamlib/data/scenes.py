@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
-from gamlib.boxes import Box, box_iou
+from gamlib.boxes import box_iou
 from gamlib.data.cutouts import BACKGROUNDS, Cutout, render_background
 from gamlib.data.photos import class_indices, photo_table
 from gamlib.data.samples import Dataset, Object, Sample
@@ -168,7 +168,7 @@ class Scenes(Dataset):
 
     def _place(
         self, photos: list[str], flips: list[bool], rng: np.random.Generator
-    ) -> tuple[tuple[Cutout, ...], tuple[Box, ...]]:
+    ) -> tuple[tuple[Cutout, ...], tuple[tuple[int, int, int, int], ...]]:
         """Cut-outs of `photos` with their boxes: inside the scene, areas within bounds, boxes apart."""
         smallest, largest = self._bounds
         # Sizes and places are drawn anew as a whole until they fit; with two large objects, one draw in two does.

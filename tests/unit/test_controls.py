@@ -51,7 +51,10 @@ def test_the_random_map_is_its_name_s_noise_resized_and_normalised():
 
 def test_the_random_map_repeats_with_name_and_seed_only():
     there, back = random_7x7(["a", "b"], (9, 9), seed=3), random_7x7(["b", "a"], (9, 9), seed=3)
-    assert torch.equal(there, back.flip(0))
+    # a product of matrices rounds a row by its place in the batch; at 7 x 7 nothing is multiplied
+    torch.testing.assert_close(there, back.flip(0), rtol=0, atol=1e-6)
+    noise = random_7x7(["a", "b"], (7, 7), seed=3)
+    assert torch.equal(noise, random_7x7(["b", "a"], (7, 7), seed=3).flip(0))
     assert not torch.equal(there[0], there[1])
     assert not torch.equal(there, random_7x7(["a", "b"], (9, 9), seed=4))
     state = torch.get_rng_state()

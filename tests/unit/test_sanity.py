@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from gamlib.models import Model, Preprocess
-from gamlib.sanity import SIMILARITIES, hog_correlation, randomise, spearman, ssim
+from gamlib.sanity import MAP_SIMILARITIES, hog_correlation, randomise, spearman, ssim
 
 
 @pytest.fixture
@@ -107,13 +107,13 @@ def test_spearman_by_hand():
     assert spearman(torch.tensor([[1.0, 2.0]]), [[5, 3]]) == pytest.approx(-1)
 
 
-@pytest.mark.parametrize("name", SIMILARITIES)
+@pytest.mark.parametrize("name", MAP_SIMILARITIES)
 def test_similarities_of_equal_constant_and_broken_maps(name):
     ramp = np.outer(np.linspace(0, 1, 48), np.linspace(0.2, 1, 48))
-    assert SIMILARITIES[name](ramp, ramp) == pytest.approx(1)
-    assert SIMILARITIES[name](ramp, np.full((48, 48), np.nan)) == 0
+    assert MAP_SIMILARITIES[name](ramp, ramp) == pytest.approx(1)
+    assert MAP_SIMILARITIES[name](ramp, np.full((48, 48), np.nan)) == 0
     if name != "ssim":
-        assert SIMILARITIES[name](ramp, np.zeros((48, 48))) == 0
+        assert MAP_SIMILARITIES[name](ramp, np.zeros((48, 48))) == 0
 
 
 def test_ssim_of_constants_by_hand():
@@ -136,7 +136,7 @@ def test_hog_of_a_map_as_small_as_a_digit():
 
 @pytest.mark.parametrize(("name", "least"), [("spearman", 1), ("ssim", 7), ("hog", 8)])
 def test_similarities_name_maps_that_do_not_fit(name, least):
-    similarity, ramp = SIMILARITIES[name], np.arange(least * 9.0).reshape(least, 9)
+    similarity, ramp = MAP_SIMILARITIES[name], np.arange(least * 9.0).reshape(least, 9)
     assert similarity(ramp, ramp) == pytest.approx(1)
     text = rf"maps: got \({least - 1}, 9\) and .*; expected one \(H, W\) shape for both, at least {least} pixels a side"
     for other in (ramp[1:], ramp):

@@ -53,7 +53,7 @@ def signed(value: float) -> str:
 
 
 def joined(parts: Sequence[str]) -> str:
-    """ "a, b and c"."""
+    """Words as in "a, b and c"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
