@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from gambook.claims.ledger import ledger
 from gambook.publish.project import Project
 
 KEY = ["id", "model", "dataset"]
@@ -55,3 +56,21 @@ def test_committed_rows_follow_from_the_committed_maps(root, profile):
         row = rows.loc[model]
         assert len(difference) == row["n"] and one["cluster"].nunique() == row["clusters"]
         assert difference.mean() == pytest.approx(row["mean"], abs=0.005)
+
+
+def test_the_committed_ledger_follows_from_the_committed_maps(root, monkeypatch):
+    """Every row of one network, made anew by the rule from the measures of single maps; these are kept to 3 digits."""
+    folder, network = root / "book" / "results" / "embedded", "efficientnet_lite0"
+    monkeypatch.setattr("gambook.claims.ledger.measures", lambda scored: scored)
+    tables = (pd.read_csv(folder / f"{name}.csv") for name in ("gradients", "sanity"))
+    gradients, sanity = (table[table["model"].isin([network, "lenet5"])] for table in tables)
+    seed = json.loads((folder / "provenance.json").read_text())["seed"]
+    made = ledger(pd.read_parquet(folder / f"maps_{network}.parquet"), "embedded", gradients, sanity, seed)
+    committed = pd.read_csv(folder / "ledger.csv", keep_default_na=False).set_index(KEY)
+    made = made.set_index(KEY)
+    committed = committed.loc[made.index]
+    for end in ("mean", "low", "high"):
+        assert pd.to_numeric(made[end]).to_numpy() == pytest.approx(
+            pd.to_numeric(committed[end]).to_numpy(), abs=0.005, nan_ok=True
+        )
+    assert made["verdict"].tolist() == committed["verdict"].tolist()
