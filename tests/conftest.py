@@ -14,20 +14,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)
+def group(item: pytest.Item) -> str:
+    """Tests of one group run in one process: all that need the built book, and those of a file, for what they share."""
+    needs_book = "built" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts
+    return "book" if needs_book else item.path.as_posix()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes test: one of them has all that needs the built book, which takes longest and so begins.
-
-    The other tests of a file stay together, for what its module-wide fixtures made.
-    """
-
-    def group(item: pytest.Item) -> str:
-        needs_book = "built" in item.fixturenames or "browser" in item.path.parts
-        return "book" if needs_book else item.path.as_posix()
-
+    """The book takes longest, so it begins."""
     items.sort(key=lambda item: group(item) != "book")
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 @pytest.fixture(scope="session")
