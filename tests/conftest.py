@@ -15,9 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def group(item: pytest.Item) -> str:
-    """Tests of one group run in one process: all that need the built book, and those of a file, for what they share."""
-    needs_book = "built" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts
-    return "book" if needs_book else item.path.as_posix()
+    """Tests of one group run in one process: all that may need the built book, and those of a file, for what they share."""
+    return "book" if item.path.parent in (ROOT / "tests" / "book", ROOT / "tests" / "browser") else item.path.as_posix()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
