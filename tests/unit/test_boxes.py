@@ -4,6 +4,7 @@ import torch
 from scipy import ndimage
 
 from gamlib.boxes import (
+    THRESHOLDS,
     areas,
     best_iou,
     box_iou,
@@ -134,3 +135,7 @@ def test_mass():
     assert mass_in_boxes(saliency, [(0.4, 0, 1, 1)]) == 0.1  # the centre 0.5 lies inside
     assert mass_in_boxes(saliency, [(0.6, 0, 1, 1)]) == 0
     assert mass_in_mask(np.zeros((2, 2)), np.ones((2, 2), bool)) == 0
+
+
+def test_the_grid_of_thresholds_leaves_every_map_a_pixel():
+    assert [round(100 * threshold) for threshold in THRESHOLDS] == [*range(10, 51, 5), 60, 70, 80]

@@ -33,6 +33,9 @@ def test_a_control_that_beats_a_method_is_named_with_both_means():
     )  # fmt: skip
     lower = controls_ahead(cells, better=-1)
     assert set(lower["method"]) == {"gam", "grad_cam"} and set(lower["control"]) == {"blank"}
+    # equal means are no lead, on either side
+    tied = cells.assign(mean=[50.0, 40.0, 10.0, 0.0, 40.0]).query("method != 'blank'")
+    assert controls_ahead(tied, better=+1).empty and set(controls_ahead(tied, better=-1)["method"]) == {"gam"}
     assert said(higher) == "Grad-CAM (n = 1, 40.0)"
     assert said({"method": "centre_gaussian", "n": 0, "mean": 3.04}) == "Gaussian (3.0)"
 

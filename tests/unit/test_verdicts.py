@@ -198,6 +198,14 @@ def test_strata_are_resampled_separately():
     assert row[["n", "clusters", "verdict"]].tolist() == [16, 2, "undecided"]
 
 
+def test_both_ends_of_the_interval_of_a_gain_leave_a_fortieth():
+    # ten of fifteen objects double, so a draw with k of them gains k / 15, k binomial: P(k <= 5) = 0.9% and
+    # P(k <= 6) = 3.1%; P(k <= 12) = 92.1% and P(k <= 13) = 98.1%
+    small = ([0.4] * 15, [0.8] * 10 + [0.4] * 5)
+    row = gain_of("abcdefghijklmno", small, ([0.4] * 15, [0.4] * 15))
+    assert row[["mean", "low", "high"]].tolist() == pytest.approx([200 / 3, 40, 260 / 3])
+
+
 def test_the_gain_of_a_stratum_is_that_of_its_mean():
     # from 0.2 + 0.8 to 0.4 + 0.8 are 20%, not the mean of 100% and 0%; drawn twice, one object has its own gain
     row = gain_of("xy", ([0.2, 0.8], [0.4, 0.8]), ([0.5, 0.5], [0.5, 0.5]))
