@@ -11,7 +11,7 @@ from gambook.publish.parameters import defaults, typed
 from gambook.publish.plan import plan
 from gambook.publish.project import Refused
 
-FIRST = "seed = 0\nn_images = 60\nimage_a = ''\nwidth: float = 1.5\nlayers = 2\ntarget = None\nfast = False"
+FIRST = "profile = 'embedded'\ndevice = 'cpu'\nraccoon_root = ''\nseed = 0\nn_images = 60\nimage_a = ''\nwidth: float = 1.5\nlayers = 2\ntarget = None\nfast = False"
 
 
 @pytest.fixture
@@ -67,6 +67,13 @@ def test_layers_are_counted_or_named(text, value):
         (["run", "-p", "n_image", "4"], "unknown parameter 'n_image'; did you mean 'n_images'?"),
         (["run", "-p", "n_images", "many"], "n_images of 01_first_look is of type int (default 60), not 'many'"),
         (["run", "-p", "fast", "1"], "fast of 01_first_look is of type bool (default False), not 1"),
+        (["run", "-p", "profile", "open"], "results of another profile have their own folder; give --profile open"),
+        (["run", "-p", "device", "gpu"], "parameter device: unknown 'gpu'; accepted: cpu, cuda, cuda:0, mps"),
+        (["run", "-p", "device", "cuda:99"], "this machine has no 'cuda:99'; give -p device cpu"),
+        (["run", "-p", "raccoon_root", "nope"], "parameter raccoon_root: there is no folder 'nope'"),
+        (["run", "-p", "results_dir", ""], "'' is no folder that can be written to"),
+        (["run", "-p", "results_dir", "01_first_look.ipynb/x"], "is no folder that can be written to"),
+        (["run", "-p", "results_dir", "/proc/x"], "'/proc/x' is no folder that can be written to"),
         (["book", "--profile", "embeded"], "profile 'embeded'; did you mean 'embedded'? Accepted: embedded, open"),
         (["results", "--profile", "paper"], "'paper' is not one of 'embedded', 'open'"),
     ],
@@ -91,7 +98,7 @@ def test_of_all_notebooks_one_must_have_the_parameter(book):
 
 
 def test_profile_keys_that_a_notebook_lacks_are_left_out(book):
-    assert passed(book, "01_first_look") == {"seed": 0}
+    assert passed(book, "01_first_look") == {"profile": "embedded", "seed": 0, "device": "cpu"}
 
 
 def test_results_go_to_the_profile_folder_unless_given(book):

@@ -59,5 +59,5 @@ def _named(parameter: str, value: str, folder: Path) -> object:
     if path.is_file():
         return file_state(path)
     if path.is_dir():
-        return sorted((entry.name, entry.stat().st_mtime_ns) for entry in path.iterdir())
+        return sorted((entry.name, entry.lstat().st_mtime_ns) for entry in path.iterdir())
     return network_state(value.partition(":")[0]) if re.fullmatch(r"\w+(\.\w+)*:\w+", value) else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -68,3 +70,37 @@ def absolute_path(name: str, value: object) -> object:
         return value
     path = Path(value).expanduser().resolve()
     return str(path) if name == "results_dir" or path.exists() else value
+
+
+def check_places(values: Mapping[str, object], defaults: Mapping[str, object]) -> None:
+    """Refused for a device, a folder of data or a folder for results that a notebook could only fail on.
+
+    Examples
+    --------
+    >>> check_places({"device": "gpu"}, {"device": "cpu"})
+    Traceback (most recent call last):
+    gambook.publish.project.Refused: parameter device: unknown 'gpu'; accepted: cpu, cuda, cuda:0, mps
+    """
+    for name, value in values.items():
+        if name == "device":
+            _check_device(str(value))
+        elif name == "results_dir":
+            folder = Path(str(value))
+            there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+            if not value or not there.is_dir() or not os.access(there, os.W_OK) or there.is_relative_to("/proc"):
+                raise Refused(f"parameter results_dir: '{value}' is no folder that can be written to; name one that is")
+        elif (name == "root" or name.endswith("_root")) and value and value != defaults.get(name):
+            if not Path(str(value)).is_dir():
+                raise Refused(f"parameter {name}: there is no folder '{value}'; name the one that holds the data")
+
+
+def _check_device(device: str) -> None:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+        raise Refused(f"parameter device: unknown '{device}'; accepted: cpu, cuda, cuda:0, mps")
+    if device != "cpu":
+        import torch
+
+        number = int(device.partition(":")[2] or 0)
+        found = torch.backends.mps.is_available() if device == "mps" else torch.cuda.device_count() > number
+        if not found:
+            raise Refused(f"parameter device: this machine has no '{device}'; give -p device cpu")

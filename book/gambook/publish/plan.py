@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from gambook.publish.digests import notebook_digest, tree_digest
-from gambook.publish.parameters import absolute_path, defaults, typed
+from gambook.publish.parameters import absolute_path, check_places, defaults, typed
 from gambook.publish.project import Project, Refused, check_names
 
 
@@ -71,9 +71,13 @@ def plan(
     Raises
     ------
     Refused
-        For a name that does not exist, or a value of another type than the default's.
+        For a name that does not exist, a value of another type than the default's, or a place that is not there.
     """
     values, given, place = project.profile(profile), given or {}, place or profile
+    if given.get("profile", profile) != profile:
+        raise Refused(
+            f"parameter profile: results of another profile have their own folder; give --profile {given['profile']}"
+        )
     notebooks = _ordered(project, names)
     known = {name: defaults(notebook) for name, notebook in notebooks.items()}
     for name in () if whole else names:
@@ -92,6 +96,7 @@ def plan(
         digest = notebook_digest(notebook, source.parent, passed, project.root / "book", read)
         if "results_dir" in known[name]:
             passed.setdefault("results_dir", str(project.results(place)))
+        check_places(passed, known[name])
         jobs[name] = Job(name, source, target, profile, passed, {**known[name], **passed}, needs, digest)
     return list(jobs.values())
 

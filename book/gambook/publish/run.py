@@ -76,7 +76,10 @@ def run_jobs(project: Project, jobs: Sequence[Job], workers: int = 2, force: boo
     def run(job: Job) -> TaskFailed | None:
         click.echo(f"running {job.name} ...")
         start = time.perf_counter()
-        reason = _run(job, environment, made_at)
+        try:
+            reason = _run(job, environment, made_at)
+        except OSError as error:
+            reason = f"could not be run: {error}"
         took = f"{'failed after ' if reason else ''}{time.perf_counter() - start:.1f} s"
         click.echo(f"[{next(done)}/{len(due)}] {job.name}: {took}")
         return TaskFailed(reason) if reason else None
