@@ -222,7 +222,15 @@ def test_notebooks_and_citation_hold_the_address_of_the_configuration(root):
 
 def test_conda_installs_the_versions_of_the_lock(root):
     python, pip, packages = yaml.safe_load((root / "environment.yml").read_text())["dependencies"]
-    assert (python, pip, packages) == ("python=3.11", "pip", {"pip": ["-r requirements.lock", "-e ."]})
+    assert (python, pip, packages) == ("python=3.11", "pip", {"pip": ["-r requirements.lock"]})
+
+
+def test_what_others_wrote_is_named_by_its_content(root):
+    packages = re.findall(r"(?m)^\S.*$", (root / "requirements.lock").read_text())
+    assert len(packages) > 100 and [line for line in packages if not line.endswith(" \\")] == []
+    workflows = "".join(path.read_text() for path in sorted((root / ".github/workflows").glob("*.yml")))
+    actions = re.findall(r"uses: (\S+)", workflows)
+    assert len(actions) == 10 and [action for action in actions if not re.search("@[0-9a-f]{40}$", action)] == []
 
 
 def test_no_index_address_in_the_lock(root):

@@ -11,7 +11,18 @@ from gambook.publish.parameters import defaults, typed
 from gambook.publish.plan import plan
 from gambook.publish.project import Refused
 
-FIRST = "profile = 'embedded'\ndevice = 'cpu'\nraccoon_root = ''\nseed = 0\nn_images = 60\nimage_a = ''\nwidth: float = 1.5\nlayers = 2\ntarget = None\nfast = False"
+FIRST = """
+profile = 'embedded'
+device = 'cpu'
+raccoon_root = ''
+seed = 0
+n_images = 60
+image_a = ''
+width: float = 1.5
+layers = 2
+target = None
+fast = False
+"""
 
 
 @pytest.fixture
