@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gambook.exercises.checks.scoring import Answer, Function, Parts, check
+from gambook.exercises.checks.answers import Answer
+from gambook.exercises.checks.scoring import Function, Parts, check
 
 
 @check

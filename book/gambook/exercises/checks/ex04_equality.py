@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, call, check, close, tensor
+from gambook.exercises.checks.answers import Answer, call, close, tensor
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 from gamlib.maps import min_max
 
 

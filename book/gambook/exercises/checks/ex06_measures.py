@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, check, close, entry, foreseen, tensor
+from gambook.exercises.checks.answers import Answer, close, entry, foreseen, tensor
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 
 # The images of the exercise, their maps, and the weights of its network, (2, 4, 4) and (4, 4).
 PIXELS = torch.tensor(

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gambook.exercises.checks.scoring import Function, Miss, Parts, call, check, tensor
+from gambook.exercises.checks.answers import call, tensor
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 from gamlib.maps import min_max, resize
 from gamlib.methods import METHODS
 from gamlib.models import Model, Preprocess
