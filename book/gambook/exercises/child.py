@@ -54,6 +54,7 @@ def serve(control: socket.socket) -> None:
                     _guard(fds[0], folder)
                 os.close(fds[0])
         finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             _end_descendants()
 
 

@@ -28,7 +28,7 @@ from gambook.publish.run import THREADS
 from gamlib.models import Model
 
 # What a submission finds of the grader's environment; the rest may hold secrets.
-ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "XDG_CACHE_HOME", "GAMLIB_DATA")
+ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "GAMLIB_DATA")
 # Exercise -> the module of gamlib that holds an answer to it.
 ANSWERS = {"ex02": "gamlib.methods", "ex04": "gamlib.methods", "ex05": "gamlib.methods", "ex06": "gamlib.metrics"}
 # The one exercise whose answer starts a program, the kernel of a notebook.
@@ -38,33 +38,30 @@ MOST_IMAGES = 64
 
 
 class Children:
-    """The process that forks one for each submission. It starts with the first, and again where something ended it."""
+    """The process that forks one for each submission; a new one where something has ended it."""
 
     def __init__(self, rules: Mapping[str, bool]) -> None:
         self.rules = rules
-        self._lock, self._open = threading.Lock(), set[Child]()
         # one check compares at a time: torch has one seed for all threads
         self.turn = threading.Lock()
-        self._control: socket.socket | None = None
+        self._lock, self._open, self._closed = threading.Lock(), set[Child](), False
+        self._start()
 
     def child(self, limit: float) -> Child:
         """A process for one submission."""
         with self._lock:
+            if self._closed:
+                raise ConnectionError("the grading has ended")
             ours, theirs = socket.socketpair()
             try:
-                self._send(theirs)
+                socket.send_fds(self._control, [b"1"], [theirs.fileno()])
             except OSError:
                 self._start()
-                self._send(theirs)
+                socket.send_fds(self._control, [b"1"], [theirs.fileno()])
             theirs.close()
             child = Child(ours, self, limit)
             self._open.add(child)
             return child
-
-    def _send(self, theirs: socket.socket) -> None:
-        if self._control is None:
-            raise ConnectionError("not started")
-        socket.send_fds(self._control, [b"1"], [theirs.fileno()])
 
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
@@ -83,11 +80,12 @@ class Children:
 
     def close(self) -> None:
         """Hang up; all submissions end, and this returns when nothing of them is left."""
-        for child in list(self._open):
+        with self._lock:
+            self._closed = True
+        for child in self._open:
             child.hang_up("error")
-        if self._control is not None:
-            self._control.close()
-            self._process.wait()
+        self._control.close()
+        self._process.wait()
 
 
 class Child:
@@ -107,7 +105,9 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         self.hang_up(self.end)
-        self._file.close()
+        # what was not read on the other side is nobody's loss
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._channel.close()
 
     def hang_up(self, end: str) -> None:

@@ -51,11 +51,19 @@ def grade_all(
 
 
 def _grade(one: Submission, stubs: Mapping[str, str], children: Children, limit: float, seed: int) -> Grade:
-    """Grade one submission; whatever is wrong with it is told in its row."""
+    """Grade one submission; whatever is wrong, with it or with us, is told in its row and costs no other."""
     who = one.student, one.exercise, one.attempt
     if one.fault:
         return Grade(*who, 0, 0, "unreadable", one.fault, one.file)
-    stub = stubs[one.exercise]
+    try:
+        points, status, told = _outcome(one, stubs[one.exercise], children, limit, seed)
+    except Exception as error:
+        points, status, told = 0, "error", [f"not graded, {type(error).__name__}: {error}; grade it once more, alone"]
+    return Grade(*who, points, POINTS[one.exercise], status, "; ".join(told)[:1000], one.file)
+
+
+def _outcome(one: Submission, stub: str, children: Children, limit: float, seed: int) -> tuple[int, str, list[str]]:
+    """Points, status, and what is to be told."""
     with children.child(limit) as child:
         errors = child.run(
             [stub.replace("to be written", "to be written: nothing has this name"), *one.cells], one.exercise
@@ -65,14 +73,12 @@ def _grade(one: Submission, stubs: Mapping[str, str], children: Children, limit:
     status = child.end or ("error" if told else "error below" if one.late else "graded")
     if late := functions(one.below) & functions(stub):
         told.append(f"defined below the check, where nothing is run: {', '.join(sorted(late))}")
-    told += [f"{part.name}: {part.hint}" for part in parts if part.hint] + [f"below the check: {one.late}"] * bool(
-        one.late
-    )
-    points = sum(part.earned for part in parts)
+    for hint in dict.fromkeys(part.hint for part in parts if part.hint):
+        told.append(f"{', '.join(part.name for part in parts if part.hint == hint)}: {hint}")
+    told += [f"below the check: {one.late}"] if one.late else []
     if sum(part.points for part in parts) != POINTS[one.exercise]:
-        status, points, told = "error", 0, ["the check did not get through", *told]
-    status = "refused" if any(map(REFUSED.search, told)) else status
-    return Grade(*who, points, POINTS[one.exercise], status, "; ".join(told)[:1000], one.file)
+        raise ValueError(f"{one.exercise} is worth {POINTS[one.exercise]}, and its check has other points")
+    return sum(part.earned for part in parts), "refused" if any(map(REFUSED.search, told)) else status, told
 
 
 def _check(child: Child, exercise: str, seed: int) -> list[Part]:

@@ -61,7 +61,12 @@ def tensor(value: Any) -> Tensor:
             value = torch.stack(list(value))
         return torch.as_tensor(value).detach()
     except (TypeError, ValueError, RuntimeError):
-        raise Miss(f"your function returns a {type(value).__name__}; expected a tensor or a number") from None
+        items = value if isinstance(value, list | tuple) else []
+        odd = [
+            f" with a {type(one).__name__} in it" for one in items if not isinstance(one, int | float | list | tuple)
+        ]
+        what = f"{type(value).__name__}{''.join(odd[:1])}"
+        raise Miss(f"your function returns a {what}; expected a tensor or numbers") from None
 
 
 def close(a: Tensor, b: Tensor, tolerance: float = TOLERANCE) -> bool:
@@ -111,12 +116,20 @@ class Answer:
                 raise Miss(f"expected {self.what} with shape {tuple(right.shape)}, got {tuple(answer.shape)}")
             if answer.is_floating_point() and not answer.isfinite().all():
                 raise Miss(f"{self.what}: some values are not finite; is there a division by zero or an overflow?")
+        if all(right.dtype != torch.bool and close(answer, -right) for answer, right in pairs):
+            raise Miss(f"{self.what} has the wrong sign")
+        if any(all(_rounded(*pair, digits) for pair in pairs) for digits in range(6)):
+            raise Miss(f"{self.what} is right but rounded: do not round it")
         if all(_proportional(*pair) for pair in pairs):
             raise Miss(f"{self.what} is right up to a factor; where does it come from?")
         raise Miss(
             f"{self.what} differs from what is expected on {differing} of {len(cases)} inputs; "
             "print it for a tensor small enough to work out on paper"
         )
+
+
+def _rounded(answer: Tensor, right: Tensor, digits: int) -> bool:
+    return bool(answer.isreal().all()) and close(answer, right.double().round(decimals=digits), 1e-6)
 
 
 def _proportional(a: Tensor, b: Tensor) -> bool:
