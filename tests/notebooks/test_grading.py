@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import csv
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from click.testing import CliRunner
+from gambook.exercises import landlock
 from gambook.exercises.checks import CHECKS, POINTS, worth
 from gambook.exercises.editions import exercise_names, read_notebook, student_edition, tags
 from gambook.exercises.gradebook import Grade, Gradebook
@@ -124,6 +126,15 @@ import gamlib.metrics
 importlib.reload(gamlib.metrics)
 from gamlib.metrics import average_drop, increase_in_confidence
 """,
+    "reads the solution below Python": f"""
+import json
+import torch
+path = {str(PROJECT.source(NAMES["ex06"]))!r}
+text = bytes(torch.from_file(path, size={PROJECT.source(NAMES["ex06"]).stat().st_size}, dtype=torch.uint8).tolist())
+for cell in json.loads(text)["cells"]:
+    if "solution" in cell["metadata"].get("tags", []):
+        exec("".join(cell["source"]))
+""",
     "reads the solution by another program": """
 import subprocess, sys
 text = subprocess.run(["cat", "anything"], capture_output=True, text=True).stdout
@@ -168,15 +179,14 @@ for _cell in UNTAGGED["cells"]:
 UNTAGGED["cells"][-1] = UNTAGGED["cells"][3] | {"source": "1 / 0"}
 DETACHED = """
 import os, time
-from pathlib import Path
+read, write = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        Path({path!r}).write_text(str(os.getpid()))
+        os.write(write, str(os.getpid()).encode())
         time.sleep(987)
     os._exit(0)
-while not Path({path!r}).exists() or not Path({path!r}).read_text():
-    time.sleep(0.01)
+raise RuntimeError("detached " + os.read(read, 20).decode())
 """
 FORMULA = """raise type('=HYPERLINK("http://a.example/";"click")', (Exception,), {})("\\x1b[2Kx")"""
 ENDLESS = "def average_drop(before, after):\n    while True:\n        pass\n"
@@ -245,19 +255,15 @@ def gam(*arguments: object) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def pid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a submission writes down the process that it has started."""
-    return tmp_path_factory.mktemp("pid") / "pid"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, pid: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The class, with what lies about in such folders."""
     folder = tmp_path_factory.mktemp("class")
     notebooks = {name: notebook for name, (notebook, _) in CLASS.items()}
     notebooks |= {f"forger/{name}.ipynb": submission(NOTHING, code) for name, code in FORGERIES.items()}
-    notebooks["vic/detached.ipynb"] = submission(DETACHED.format(path=str(pid)), SOLUTION["ex06"])
+    notebooks["vic/detached.ipynb"] = submission(DETACHED, SOLUTION["ex06"])
     delete = "import shutil\nfor place in ('..', '../..', {!r}):\n    shutil.rmtree(place, ignore_errors=True)"
+    kills = "import os, signal\nsignal.pidfd_send_signal(os.pidfd_open(os.getppid()), signal.SIGKILL)"
+    notebooks["wim/kills.ipynb"] = submission(kills, SOLUTION["ex06"])
     notebooks["wim/deletes.ipynb"] = submission(delete.format(str(folder)), SOLUTION["ex06"])
     reads = f"print(open({str(folder / 'ann' / 'right.ipynb')!r}).read())"
     notebooks["wim/reads_another.ipynb"] = submission(reads, SOLUTION["ex06"])
@@ -303,6 +309,8 @@ def test_each_submission_has_the_points_of_its_functions(rows, name):
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_no_forgery_gets_a_point(rows, name):
+    if name == "reads the solution below Python" and landlock.version() < 1:
+        pytest.skip("this system has no Landlock")
     row = rows[f"forger/{name}.ipynb"]
     assert (row["points"], row["of"]) == ("0", "8"), row
 
@@ -329,13 +337,20 @@ def test_a_submission_that_deletes_what_it_can_costs_nobody_anything(rows, folde
     assert (folder / "ann" / "right.ipynb").is_file()
 
 
-def test_what_a_submission_has_started_ends_with_it(rows, pid):
-    assert rows["vic/detached.ipynb"]["points"] == "8"
-    assert not psutil.pid_exists(int(pid.read_text()))
+@pytest.mark.skipif(landlock.version() < 6, reason="this system lets a process signal any other of its user")
+def test_a_submission_cannot_end_what_watches_it(rows):
+    row = rows["wim/kills.ipynb"]
+    assert (row["points"], row["hint"]) == ("8", "PermissionError: [Errno 1] Operation not permitted")
+
+
+def test_what_a_submission_has_started_ends_with_it(rows):
+    row = rows["vic/detached.ipynb"]
+    assert row["points"] == "8" and row["hint"].startswith("RuntimeError: detached ")
+    assert not psutil.pid_exists(int(row["hint"].split()[-1]))
 
 
 def test_every_file_is_a_row_or_skipped_with_a_reason(rows, output):
-    assert len(rows) == len(CLASS) + len(FORGERIES) + 3 + 3
+    assert len(rows) == len(CLASS) + len(FORGERIES) + 4 + 3
     assert rows["xia/bom.ipynb"]["points"] == "8"
     assert rows["xia/broken.ipynb"]["hint"].startswith("not a notebook: JSONDecodeError: ")
     assert rows["xia/\ufffd\ufffd.ipynb"]["status"] == "unreadable"
@@ -472,20 +487,28 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGHUP])
 def test_nothing_outlives_the_grader(tmp_path, end):
     """Killed, or its terminal closed, while a submission runs that has started a process of its own."""
-    places, pids = tmp_path / "places", tmp_path / "pids"
+    places = tmp_path / "places"
     places.mkdir()
-    endless = f"import os, time\nos.fork()\nopen({str(pids)!r}, 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(987)"
+    endless = "import os, time\nif os.fork() == 0:\n    os.setsid()\nopen('started', 'w').close()\ntime.sleep(987)"
     (tmp_path / "class").mkdir()
     (tmp_path / "class" / "ex06.ipynb").write_text(json.dumps(submission(endless)))
     gam = str(Path(sys.executable).with_name("gam"))
     environment = {**os.environ, "TMPDIR": str(places)}
-    grader = subprocess.Popen(
-        [gam, "exercises", "grade", str(tmp_path / "class")], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-    )
-    assert wait_for(lambda: pids.is_file() and len(pids.read_text().split()) == 2, 120)
-    started = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
-    assert len(list(places.iterdir())) == 1
+    command = [gam, "exercises", "grade", str(tmp_path / "class")]
+    grader = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    assert wait_for(lambda: any(places.glob("*/*/work/started")), 120)
+    # what forks, what watches, the submission, and its own
+    assert wait_for(lambda: len(processes_of(places) - {grader.pid}) == 4, 10)
     os.kill(grader.pid, end)
     grader.wait()
-    assert wait_for(lambda: not any(process.is_running() for process in started), 10)
-    assert wait_for(lambda: not list(places.iterdir()), 10)
+    assert wait_for(lambda: not processes_of(places) and not list(places.iterdir()), 10)
+
+
+def processes_of(places: Path) -> set[int]:
+    """Those that were started with this folder for temporary files."""
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TMPDIR") == str(places) and process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process.pid)
+    return found

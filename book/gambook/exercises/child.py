@@ -32,7 +32,16 @@ PRELOADED = ("torch", "pandas", "gamlib.data", "gamlib.metrics", "gamlib.plots",
 WITHHELD = "withheld while grading"
 # Events of Python that name files, with the number of paths, and those that leave this process.
 FILES = {"open": 1, "os.rename": 2, "os.link": 1, "os.symlink": 1, "os.remove": 1, "os.rmdir": 1, "os.truncate": 1}
-PROGRAMS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.kill", "os.killpg"}
+PROGRAMS = {
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.kill",
+    "os.killpg",
+    "ctypes.dlopen",
+}
 # Of Linux: the signal when the parent has ended, and who becomes the parent of orphans.
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -111,7 +120,9 @@ def _submission(channel: BinaryIO, own: str) -> None:
     # Jupyter goes on after exit(), and shows what is displayed
     vars(builtins).update(dict.fromkeys(("exit", "quit", "display"), lambda *values, **options: None))
     _replace_checks(job["checks"])
-    _withhold({**job["rules"], own: True}, job["programs"], job["answers"])
+    rules = {**job["rules"], own: True} | _withhold_answers(job["answers"])
+    confine(rules, [own, job["place"]])
+    _withhold(rules, job["programs"])
     send(channel, [_run(text, f"<cell {number}>", vars(main)) for number, text in enumerate(job["cells"])])
     while True:
         request = receive(channel)
@@ -125,18 +136,22 @@ def _replace_checks(names: Sequence[str]) -> None:
     vars(sys.modules["gambook.exercises.checks"]).update(dict.fromkeys(names, lambda *values, **options: None))
 
 
-def _withhold(rules: Mapping[str, bool], programs: bool, answers: str) -> None:
-    """Refuse files by the longest folder of `rules` that they are in, other programs, and functions of gamlib.
-
-    An audit hook cannot be taken off again. It keeps the solutions from code in Python; it is no wall.
-    """
-    rules = dict(rules)
-    for function in vars(sys.modules[answers]).values() if answers else ():
-        if isinstance(function, FunctionType) and function.__module__ == answers and not function.__closure__:
+def _withhold_answers(name: str) -> dict[str, bool]:
+    """Take a module's functions away, and say which files would bring them back."""
+    if not name:
+        return {}
+    for function in vars(sys.modules[name]).values():
+        if isinstance(function, FunctionType) and function.__module__ == name and not function.__closure__:
             function.__code__ = _no_answer.__code__
-    if answers:
-        path = Path(str(sys.modules[answers].__file__))
-        rules |= {str(path): False, importlib.util.cache_from_source(str(path)): False}
+    path = str(sys.modules[name].__file__)
+    return {path: False, importlib.util.cache_from_source(path): False}
+
+
+def _withhold(rules: Mapping[str, bool], programs: bool) -> None:
+    """Refuse files by the longest path of `rules` that holds them, and other programs, in words.
+
+    An audit hook cannot be taken off again, and it is there on every system. It sees what Python does and no more.
+    """
     order = sorted(rules, key=len, reverse=True)
     realpath, separator = os.path.realpath, os.sep
 
@@ -230,4 +245,5 @@ if __name__ == "__main__":
     PLAIN: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("plain.py")))
     send, receive, encode, decode = (PLAIN[name] for name in ("send", "receive", "encode", "decode"))
     encode_error, decode_error = PLAIN["encode_error"], PLAIN["decode_error"]
+    confine = runpy.run_path(str(Path(__file__).with_name("landlock.py")))["confine"]
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -121,6 +121,7 @@ class Child:
         rules = {**self._children.rules, self._children.folder: False, self.place: True}
         job = {
             "rules": rules,
+            "place": self.place,
             "checks": [*CHECKS, "report"],
             "answers": ANSWERS.get(exercise, ""),
             "programs": exercise in STARTS_PROGRAMS,
