@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -121,6 +122,20 @@ def test_only_the_check_needs_a_solution_and_gives_it_all_points(exercise, tmp_p
     exec(*to_the_check(SOLVED[exercise]))
     (record,) = [record for record in report() if record["exercise"] == exercise]
     assert [part for part in record["parts"] if not part["earned"]] == []
+
+
+@pytest.mark.parametrize("exercise", NAMES)
+def test_without_gamlib_a_notebook_says_how_to_install_it(exercise, monkeypatch):
+    cell = next(cell for cell in STUDENT[exercise]["cells"] if "google.colab" in cell["source"])
+    exec(without_magics(cell), {})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        ModuleNotFoundError, match="run %pip install FOLDER, where FOLDER is your copy of the book's repo"
+    ):
+        exec(without_magics(cell), {})
+    there = cell | {"source": cell["source"].replace('repository = ""', 'repository = "https://a.example/b/c"')}
+    with pytest.raises(ModuleNotFoundError, match=r"run %pip install git\+https://a.example/b/c; then restart"):
+        exec(without_magics(there), {})
 
 
 @pytest.fixture
