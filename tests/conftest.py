@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def group(item: pytest.Item) -> str:
-    """Tests of one group run in one process: all that may need the built book, and those of a file, for what they share."""
+    """Tests of one group run in one process: all that may need the built book, and those of one file."""
     return "book" if item.path.parent in (ROOT / "tests" / "book", ROOT / "tests" / "browser") else item.path.as_posix()
 
 

@@ -25,14 +25,13 @@ from gambook.exercises.checks import CHECKS
 from gambook.exercises.checks.scoring import Function, Miss
 from gambook.exercises.plain import decode, decode_error, encode, encode_error, receive, send
 from gambook.publish.run import THREADS
+from gamlib.data.fetch import data_folder
 from gamlib.models import Model
 
 # What a submission finds of the grader's environment; the rest may hold secrets.
-ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "GAMLIB_DATA")
+ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME")
 # Exercise -> the module of gamlib that holds an answer to it.
 ANSWERS = {"ex02": "gamlib.methods", "ex04": "gamlib.methods", "ex05": "gamlib.methods", "ex06": "gamlib.metrics"}
-# The one exercise whose answer starts a program, the kernel of a notebook.
-STARTS_PROGRAMS = {"ex08"}
 # Of the images that a submission may ask maps for.
 MOST_IMAGES = 64
 
@@ -66,6 +65,8 @@ class Children:
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | THREADS
+        # macOS ends processes that fork once they have loaded what torch loads, unless it is told so
+        environment |= {"GAMLIB_DATA": str(data_folder().resolve()), "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(Path(__file__).with_name("child.py")), str(theirs.fileno())],
             env=environment | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"},
@@ -124,7 +125,6 @@ class Child:
             "place": self.place,
             "checks": [*CHECKS, "report"],
             "answers": ANSWERS.get(exercise, ""),
-            "programs": exercise in STARTS_PROGRAMS,
             "cells": [without_magics(cell) for cell in cells],
         }
         try:

@@ -20,6 +20,7 @@ from gambook.exercises.checks.scoring import Part, assess
 from gambook.exercises.children import Child, Children
 from gambook.exercises.gradebook import Grade
 from gambook.exercises.submissions import Submission, functions
+from gamlib.data.fetch import data_folder
 
 REFUSED = re.compile("withheld while grading|gambook")
 
@@ -37,7 +38,13 @@ def grade_all(
     stubs: exercise -> code that stands before a submission's own. rules: folders that submissions may open, or not.
     limit: seconds for each. seed: of the checks' inputs. workers: submissions at a time.
     """
-    rules = {**rules, Path(sys.prefix): True, Path(*gambook.__path__): False, Path(*gamlib.__path__): True}
+    rules = {
+        **rules,
+        Path(sys.prefix): True,
+        Path(*gambook.__path__): False,
+        Path(*gamlib.__path__): True,
+        data_folder(): True,
+    }
     children = Children({str(path.resolve()): allowed for path, allowed in rules.items()})
     with ThreadPoolExecutor(workers) as pool:
         jobs = [pool.submit(_grade, one, stubs, children, limit, seed) for one in submissions]
