@@ -176,6 +176,23 @@ def gam_without(a, g, relu_a, relu_g):
 def cosine_gradient(h, g):
     return g / (h.norm() * g.norm())
 """, "differs from what is expected"),
+    ("ex03", "cosine_gradient", """
+def cosine_gradient(h, g):
+    h = h.clone().requires_grad_()
+    return torch.autograd.grad(torch.cosine_similarity(h, g).sum(), h)[0]
+""", "autograd is switched off here: derive the formula on paper"),
+    ("ex03", "is_negative", """
+def is_negative(h, g):
+    with torch.enable_grad():
+        h = h.clone().requires_grad_()
+        torch.cosine_similarity(h, g).sum().backward()
+    return h.grad < 0
+""", "autograd is switched off here: derive the formula on paper"),
+    ("ex03", "cosine_gradient", """
+def cosine_gradient(h, g):
+    length_h, length_g = h.norm(dim=1, keepdim=True), g.norm(dim=1, keepdim=True)
+    return (h * g).sum(1, keepdim=True) * h / (length_h**3 * length_g) - g / (length_h * length_g)
+""", "the gradient (B, D) has the wrong sign"),
     ("ex04", "grad_cam_map", """
 def grad_cam_map(a, g):
     return torch.einsum("bk,bkij->bij", g.mean((2, 3)), a)
@@ -183,27 +200,31 @@ def grad_cam_map(a, g):
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return ((a >= 0) & (g >= 0)).flatten(1).all(dim=1)
-""", "varies over the pixels of a channel"),
+""", "what does pooling make of the gradient"),
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return ((a >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
-""", "a channel with a negative gradient pass"),
+""", "which of its channels does GAM leave out, and Grad-CAM not?"),
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return ((g >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
-""", "negative activations pass"),
+""", "compare what a ReLU on A does in Eq. 1"),
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return ((a >= 0) & (g > 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
-""", "0 is not negative"),
+""", "both are 0, since G is 0"),
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return ((a >= 0) & (g >= 0) & (g == g[:, :1, :1, :1])).flatten(1).all(dim=1)
-""", "channels may differ from each other"),
+""", "its channels differ from each other, is that a reason?"),
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return ((a > 0) & (g >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
-""", "an activation of 0 does no harm"),
+""", "A is 0 at some pixels, as behind a ReLU"),
+    ("ex04", "equal_for_sure", """
+def equal_for_sure(a, g):
+    return torch.ones(len(a), dtype=torch.bool)
+""", "begin with the counterexample: what do A and G have there?"),
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return torch.tensor([bool(((a >= 0) & (g >= 0)).all())] * len(a))
@@ -211,7 +232,7 @@ def equal_for_sure(a, g):
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     return torch.zeros(len(a), dtype=torch.bool)
-""", "a positive A with a constant, positive gradient in each channel is refused"),
+""", "A is positive, and G the same positive number"),
     ("ex04", "equal_for_sure", "def equal_for_sure(a, g):\n    return bool((a >= 0).all())", "one answer an image"),
     ("ex04", "counterexample", """
 def counterexample():
@@ -299,6 +320,22 @@ def increase_in_confidence(before, after):
 def increase_in_confidence(before, after):
     return 100 * (after > before).mean()
 """, "your function stops with NotImplementedError: mean(): could not infer output dtype"),
+    ("ex06", "average_drop", """
+def average_drop(before, after):
+    return round(float(100 * ((before - after).clamp(min=0) / before).mean()), 1)
+""", "is right but rounded: do not round it"),
+    ("ex06", "average_drop", """
+def average_drop(before, after):
+    return round(float(100 * ((before - after).clamp(min=0) / before).mean()), 2)
+""", "is right but rounded: do not round it"),
+    ("ex06", "average_drop", """
+def average_drop(before, after):
+    return 50 * ((before - after).clamp(min=0) / before).sum()
+""", "this divides by 2, the number of images on paper"),
+    ("ex06", "increase_in_confidence", """
+def increase_in_confidence(before, after):
+    return 100 * (after > before).sum() / 2
+""", "this divides by 2, the number of images on paper"),
     ("ex06", "increase_in_confidence", """
 def increase_in_confidence(before, after):
     return "50%"
@@ -372,6 +409,49 @@ def test_right_answers_count_in_other_forms(exercise, function, source):
     assert (hints(record), record.earned) == ("", record.points)
 
 
+# Conditions that hold for the gradients of an image in some places only.
+NEARLY_CONSTANT = {
+    "along each row": "g == g[:, :, :, :1]",
+    "along each column": "g == g[:, :, :1, :]",
+    "by the spread of each row": "g.std(dim=3, keepdim=True) < 1e-6",
+    "by the spread of each column": "g.std(dim=2, keepdim=True) < 1e-6",
+    "by two corners": "g[:, :, :1, :1] == g[:, :, -1:, -1:]",
+    "by a corner and the mean": "g[:, :, :1, :1] == g.mean(dim=(2, 3), keepdim=True)",
+    "by the means of the rows": "g.mean(dim=3, keepdim=True) == g.mean(dim=(2, 3), keepdim=True)",
+    "by the means of the columns": "g.mean(dim=2, keepdim=True) == g.mean(dim=(2, 3), keepdim=True)",
+}
+
+
+@pytest.mark.parametrize("constant", NEARLY_CONSTANT.values(), ids=list(NEARLY_CONSTANT))
+def test_a_gradient_that_is_constant_in_some_places_only_is_told_apart(constant):
+    source = f"def equal_for_sure(a, g):\n    return ((a >= 0) & (g >= 0) & ({constant})).flatten(1).all(dim=1)"
+    record = check("ex04", defined("ex04", "solution"), equal_for_sure=written(source, "equal_for_sure"))
+    assert "what does pooling make of the gradient of its second channel?" in hints(record)
+
+
+def test_no_hint_on_the_conditions_tells_one():
+    *_, told = ex04_equality._situations(torch.Generator())
+    passing = [hint for hint in told if hint.startswith("an image passes")]
+    assert len(passing) == 5
+    assert not [hint for hint in passing if re.search(r"negative|constant|positive|var(y|ies)|sign|>= ?0", hint)]
+
+
+@pytest.mark.parametrize("exercise", [name for name in CHECKS if name != "ex08"])
+def test_a_foreseen_mistake_is_no_solution_whatever_the_seed(exercise):
+    for seed in range(10, 20):
+        assert hints(check(exercise, defined(exercise, "solution"), seed)) == ""
+        for name, function, answer in FORESEEN:
+            for wrong in answer.mistakes.values() if name == exercise else ():
+                assert hints(check(exercise, defined(exercise, "solution"), seed, **{function: wrong})) != ""
+
+
+def test_equation_5_is_the_gradient():
+    h, g = torch.rand(2, 3, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    h.requires_grad_()
+    (gradient,) = torch.autograd.grad(torch.cosine_similarity(h, g, dim=1).sum(), h)
+    assert torch.allclose(ex03_cosine._gradient(h, g), gradient, rtol=1e-12)
+
+
 RIGHT_PREDICTIONS = {"a": "same", "b": "lower", "c": "same", "d": "lower", "e": "either"}
 
 
@@ -429,6 +509,9 @@ BY_HAND = {"before": [4.0, 5.0], "after": [4.5, 2.0], "adp": 30.0, "pic": 50.0}
         ("before", [4.0, 6.0], "the score of image 2 on the whole image is not 6; that is the sum of the pixels"),
         ("before", [7.0, 5.0], "the score of image 1 on the whole image is not 7; write down the product"),
         ("before", [4.0], "before: expected two numbers, got 1"),
+        ("before", [5.0, 4.0], "before: the two scores are in the wrong order"),
+        ("after", [2.0, 4.5], "after: the two scores are in the wrong order"),
+        ("before", ["4", "5"], "your function returns a list with a str in it; expected a tensor or numbers"),
         ("after", [6.0, 2.0], "the map is more than a mask of 0 and 1"),
         ("after", [2.5, 2.0], "the image is missing"),
         ("after", [3.75, 2.0], "the map is applied twice"),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from collections.abc import Sequence
+import secrets
 from pathlib import Path
 
 import click
 
-from gambook.exercises.editions import exercise_names, write_student, write_teacher
-from gambook.exercises.grading import Grade, grade_folder
+from gambook.exercises.editions import exercise_names, read_notebook, stub_of, write_student, write_teacher
+from gambook.exercises.gradebook import Gradebook, plain
+from gambook.exercises.submissions import find_submissions
 from gambook.publish.plan import plan
 from gambook.publish.project import find_project
 from gambook.publish.run import locked, run_jobs
@@ -52,29 +51,24 @@ def teacher(out: Path | None, jobs: int) -> None:
 @exercises.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--time-limit", default=180.0, show_default=True, type=click.FloatRange(1), help="Seconds for each.")
-@click.option("--seed", default=1, show_default=True, help="Of the checks' inputs; the notebooks themselves use 0.")
+@click.option("--seed", type=click.IntRange(0), help="Of the checks' inputs; default: drawn anew, and shown.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Submissions at a time.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV; default: FOLDER/grades.csv.")
-def grade(folder: Path, time_limit: float, seed: int, jobs: int, out: Path | None) -> None:
-    """Run every notebook below FOLDER and grade it. This runs the students' code, with your rights, on this machine."""
-    import pandas as pd
+def grade(folder: Path, time_limit: float, seed: int | None, jobs: int, out: Path | None) -> None:
+    """Grade every notebook below FOLDER. This runs the students' code, with your rights, on this machine."""
+    project = find_project(Path.cwd())
+    names = exercise_names(project)
+    stubs = {exercise: stub_of(read_notebook(project.source(name))) for exercise, name in names.items()}
+    submissions, skipped = find_submissions(folder, stubs, [Path(name).name for name in names.values()])
+    book = Gradebook(out or folder / "grades.csv")
+    # the command line does not wait for torch
+    from gambook.exercises.grading import grade_all
 
-    if out and not out.parent.is_dir():
-        raise click.ClickException(f"--out: no folder '{out.parent}'; create it first")
-    grades = grade_folder(find_project(Path.cwd()), folder, time_limit, seed, jobs)
-    out = out or folder / "grades.csv"
-    pd.DataFrame(grades).to_csv(out, index=False)
-    click.echo(to_table(grades))
-    click.echo(out, file=sys.stderr)
-
-
-def to_table(grades: Sequence[Grade]) -> str:
-    """The grades for the eyes: one line each, no wider than a terminal."""
-    width = max(len("submission"), *(len(grade.submission) for grade in grades))
-    room = max(24, shutil.get_terminal_size((120, 24)).columns - width - 32)
-    lines = [f"{'submission':{width}s}  exercise  status      points  missed, or what failed"]
-    for grade in grades:
-        score = f"{grade.points}/{grade.out_of}" if grade.out_of else "0"
-        what = (grade.missed if grade.status == "graded" else grade.detail)[:room]
-        lines.append(f"{grade.submission:{width}s}  {grade.exercise or '-':8s}  {grade.status:10s}  {score:6s}  {what}")
-    return "\n".join(lines)
+    seed = secrets.randbelow(10**6) if seed is None else seed
+    click.echo("\n".join([*(plain(f"skipped {line}") for line in skipped), f"seed {seed}"]), err=True)
+    rules = {project.root: False, folder: False}
+    for number, row in enumerate(grade_all(submissions, stubs, rules, time_limit, seed, jobs), start=1):
+        texts = f"{row.student}  {row.exercise}  {row.points}/{row.of}  {row.status}  {row.hint}"
+        click.echo(plain(f"{number} of {len(submissions)}  {texts}"))
+        book.add(row)
+    click.echo(book.path, err=True)

@@ -44,6 +44,11 @@ def tags(cell: Mapping) -> list[str]:
     return cell["metadata"].get("tags", [])
 
 
+def stub_of(solved: Mapping) -> str:
+    """Code that students fill in."""
+    return "\n".join(cell["source"] for cell in solved["cells"] if "stub" in tags(cell))
+
+
 def student_edition(solved: Mapping) -> dict:
     """A solved notebook without outputs, cells tagged `solution`, and those from {solution-start} to {solution-end}.
 

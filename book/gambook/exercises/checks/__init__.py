@@ -15,5 +15,6 @@ from gambook.exercises.checks.ex08_rerun import ex08
 from gambook.exercises.checks.scoring import Part, Record, report, worth
 
 CHECKS = {check.__name__: check for check in (ex01, ex02, ex03, ex04, ex05, ex06, ex07, ex08)}
+POINTS = {name: sum(worth(check).values()) for name, check in CHECKS.items()}
 
-__all__ = [*CHECKS, "CHECKS", "Part", "Record", "report", "worth"]
+__all__ = [*CHECKS, "CHECKS", "POINTS", "Part", "Record", "report", "worth"]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, call, check
+from gambook.exercises.checks.answers import Answer, call
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 
 
 @check

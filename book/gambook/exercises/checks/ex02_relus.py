@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, check, entry
+from gambook.exercises.checks.answers import Answer, entry
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 from gamlib.maps import min_max
 
 OUTCOMES = ("same", "lower", "higher", "either")

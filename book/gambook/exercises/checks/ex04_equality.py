@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, call, check, close, tensor
+from gambook.exercises.checks.answers import Answer, call, close, tensor
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 from gamlib.maps import min_max
 
 
@@ -21,6 +22,9 @@ def ex04(grad_cam_map: Function, equal_for_sure: Function, counterexample: Funct
 
     def condition() -> None:
         a, g, wanted, hints = _situations(generator)
+        # in another order with each seed, so that a list of answers is worth nothing
+        order = torch.randperm(len(wanted), generator=generator)
+        a, g = a[order], g[order]
         answer = tensor(call(equal_for_sure, a, g))
         if answer.shape != (len(wanted),):
             raise Miss(f"expected one answer an image, shape {(len(wanted),)}, got {tuple(answer.shape)}")
@@ -28,7 +32,9 @@ def ex04(grad_cam_map: Function, equal_for_sure: Function, counterexample: Funct
         for one in range(len(answers)):
             if bool(tensor(call(equal_for_sure, a[[one]], g[[one]]))) != answers[one]:
                 raise Miss("the answer for an image changes with the other images of its batch")
-        for given, right, hint in zip(answers, wanted, hints, strict=True):
+        if all(answers):
+            raise Miss("you let every image pass; begin with the counterexample: what do A and G have there?")
+        for given, right, hint in zip(answer.bool()[order.argsort()].tolist(), wanted, hints, strict=True):
             if given != right:
                 raise Miss(hint)
 
@@ -40,25 +46,36 @@ def _situations(generator: torch.Generator) -> tuple[Tensor, Tensor, list[bool],
     """Images (A, G), whether they fulfil the conditions, and a hint: one image for each thing that can be forgotten.
 
     Gradients are multiples of 1/64 on 16 pixels, so that their means are exact, however one looks for constant ones.
+    Where a gradient varies its mean and its corners are as before, since one may look at rows, columns or corners only.
+    Hints ask; each tells at most what one of the two methods does, and none the condition.
     """
-    a = torch.rand(8, 4, 4, 4, generator=generator) + 0.1
-    g = (torch.randint(8, 64, (8, 1, 1, 1), generator=generator) / 64).repeat(1, 4, 4, 4)
-    hints = ["a positive A with a constant, positive gradient in each channel is refused"]
+    a = torch.rand(10, 4, 4, 4, generator=generator) + 0.1
+    g = (torch.randint(8, 64, (10, 1, 1, 1), generator=generator) / 64).repeat(1, 4, 4, 4)
+    change = 1 / 16
+    varies = "an image passes whose maps differ: what does pooling make of the gradient of its second channel?"
+    hints = ["an image is refused whose maps are equal: A is positive, and G the same positive number everywhere"]
     g[1, 2] *= -1
-    hints.append("you let a channel with a negative gradient pass: Grad-CAM subtracts it, GAM leaves it out")
-    g[2, 1, 0, 0] += 0.5
-    hints.append("you let a gradient pass that varies over the pixels of a channel: pooling changes it")
+    hints.append("an image passes whose maps differ: which of its channels does GAM leave out, and Grad-CAM not?")
+    g[2, 1, 1] += change
+    g[2, 1, 2] -= change
+    hints.append(varies)
     a[3, 0] *= -1
-    hints.append("you let negative activations pass: GAM clips them, Grad-CAM does not")
+    hints.append("an image passes whose maps differ: compare what a ReLU on A does in Eq. 1 with where Eq. 3 has one")
     g[4] = 0
-    hints.append("a channel whose gradient is 0 does no harm: 0 is not negative")
+    hints.append("an image is refused whose maps are equal: both are 0, since G is 0")
     g[5] *= torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None, None]
-    hints.append("channels may differ from each other; the gradient has to be constant within each of them")
+    hints.append("an image is refused whose maps are equal: its channels differ from each other, is that a reason?")
     a[6, 3], g[6, 3] = 0, -1
     hints.append("two maps are equal by luck, though a condition is broken: look at A and G, not at the maps")
     a[7, 0, 1:] = 0
-    hints.append("an activation of 0 does no harm: behind a ReLU there are many")
-    return a, g, [True, False, False, False, True, True, False, True], hints
+    hints.append("an image is refused whose maps are equal: A is 0 at some pixels, as behind a ReLU")
+    g[8, 1, :, 1] += change
+    g[8, 1, :, 2] -= change
+    hints.append(varies)
+    g[9, 1, 1, 2] += change
+    g[9, 1, 2, 1] -= change
+    hints.append(varies)
+    return a, g, [True, False, False, False, True, True, False, True, False, False], hints
 
 
 def _differ(answer: object) -> None:

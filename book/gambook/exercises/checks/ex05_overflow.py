@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, call, check, foreseen, tensor
+from gambook.exercises.checks.answers import Answer, call, foreseen, tensor
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 from gamlib.maps import min_max
 from gamlib.methods import METHODS
 

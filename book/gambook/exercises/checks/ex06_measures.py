@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gambook.exercises.checks.scoring import Answer, Function, Miss, Parts, check, close, entry, foreseen, tensor
+from gambook.exercises.checks.answers import Answer, close, entry, foreseen, tensor
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 
 # The images of the exercise, their maps, and the weights of its network, (2, 4, 4) and (4, 4).
 PIXELS = torch.tensor(
@@ -30,11 +31,11 @@ def ex06(by_hand: Function, average_drop: Function, increase_in_confidence: Func
     """Check {"before": [Y1, Y2], "after": [O1, O2], "adp": %, "pic": %} and both measures of (before, after), (N,)."""
     generator = torch.Generator().manual_seed(1000 * seed + 6)
     cases = []
-    # mostly drops, then mostly increases: only so does it show whether the mean is clipped or each drop
-    for count, least in ((5, 0.4), (8, 1.0)):
+    # Mostly drops, then mostly increases: only so does it show whether the mean is clipped or each drop. Whatever the
+    # seed there are one tie and as many drops and increases as said, never half of the images nor the same number.
+    for count, least, most in ((5, 0.4, 0.9), (8, 1.1, 2.0)):
         before = torch.rand(count, generator=generator) + 0.2
-        after = before * (least + torch.rand(count, generator=generator))
-        # two drops, one increase and one tie whatever the seed
+        after = before * (least + (most - least) * torch.rand(count, generator=generator))
         after[:4] = before[:4] * torch.tensor([0.5, 1.25, 1.0, 0.8])
         cases.append((before, after))
 
@@ -46,6 +47,8 @@ def ex06(by_hand: Function, average_drop: Function, increase_in_confidence: Func
 
     def scores() -> None:
         for key, maps, where in (("before", WHOLE, "whole image"), ("after", MAPS, "image times map")):
+            if close(numbers(key, 2).flip(0), _score(PIXELS, maps), PAPER):
+                raise Miss(f"{key}: the two scores are in the wrong order; the first is that of the first image")
             for number, (given, *case) in enumerate(zip(numbers(key, 2), PIXELS, maps, strict=True), start=1):
                 what = f"the score of image {number} on the {where}"
                 _expect(what, given, SCORE, case, "write down the product of every pixel, then add them up")
@@ -111,6 +114,8 @@ ADP = Answer(
             lambda y, o: 100 * (y - o).clamp(min=0).sum() / y.sum(),
         "this is the sum over the images, or the drop of one of them; ADP is their mean":
             lambda y, o: _adp(y, o) * len(y),
+        "this divides by 2, the number of images on paper; N is the number of scores that are given":
+            lambda y, o: 50 * ((y - o).clamp(min=0) / y).sum(),
         "before and after are swapped": lambda y, o: _adp(o, y),
         "this averages the rises; a drop is how much lower the score is afterwards":
             lambda y, o: 100 * ((o - y).clamp(min=0) / y).mean(),
@@ -124,6 +129,8 @@ PIC = Answer(
     right=_pic,
     mistakes={
         "a tie counts as an increase; the score has to be strictly higher": lambda y, o: 100 * (o >= y).float().mean(),
+        "this divides by 2, the number of images on paper; N is the number of scores that are given":
+            lambda y, o: 50 * (o > y).float().sum(),
         "this counts the drops; PIC counts the increases": lambda y, o: 100 * (o < y).float().mean(),
         "PIC is a percentage": lambda y, o: _pic(y, o) / 100,
         "PIC is a percentage of the images, not their number": lambda y, o: (o > y).float().sum(),

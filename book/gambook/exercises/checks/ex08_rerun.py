@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from gambook.exercises.checks.scoring import Function, Miss, Parts, call, check, unwritten
+from gambook.exercises.checks.answers import call, unwritten
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 
 PARAMETERS = 'model = "first"\nn_images = 4\nseed = {seed}\nout = "row.csv"'
 WORK = """import csv
@@ -19,12 +20,18 @@ with open(out, "w", newline="") as file:
 def ex08(rerun: Function, seed: int = 0) -> Parts:
     """Check rerun(notebook, folder, **parameters) -> the table that the notebook writes, on a notebook of two cells."""
     default = 100 + seed
-    yield "rerun", 3, lambda: _on_a_notebook(default, lambda notebook: _reruns(rerun, notebook, default))
-    yield "unknown names are refused", 3, lambda: _on_a_notebook(default, lambda notebook: _refuses(rerun, notebook))
+    # a grader says where
+    place = getattr(rerun, "place", None)
+    yield "rerun", 3, lambda: _on_a_notebook(place, default, lambda notebook: _reruns(rerun, notebook, default))
+    yield (
+        "unknown names are refused",
+        3,
+        lambda: _on_a_notebook(place, default, lambda notebook: _refuses(rerun, notebook)),
+    )
 
 
-def _on_a_notebook(default: int, test: Callable[[Path], None]) -> None:
-    """Test on a notebook whose seed is `default`, in a folder of its own."""
+def _on_a_notebook(place: str | None, default: int, test: Callable[[Path], None]) -> None:
+    """Test on a notebook whose seed is `default`, in a folder of its own, in `place`."""
     import nbformat  # no other exercise waits for it
 
     cells = [
@@ -32,7 +39,7 @@ def _on_a_notebook(default: int, test: Callable[[Path], None]) -> None:
         nbformat.v4.new_code_cell(WORK),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as folder:
         notebook = Path(folder) / "table.ipynb"
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), notebook)
         test(notebook)
