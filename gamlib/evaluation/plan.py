@@ -75,6 +75,8 @@ def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
     model = cached_model(model_name, settings.weights, settings.device, settings.seed)
     for depth in settings.n:
         layer_names(model, depth)
+    if "class" in settings.tasks:
+        model.needed_head()
     percentile = settings.percentile or dataset.percentile or 100
     if dataset.percentile not in (None, percentile):
         raise ValueError(

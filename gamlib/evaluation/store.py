@@ -120,8 +120,8 @@ def digest(content: Any) -> str:
 
 
 def model_digest(model: Model) -> str:
-    """Weights, layers and preprocessing of a network."""
-    sha = hashlib.sha256(repr((model.name, model.layers, model.transform, model.multilabel)).encode())
+    """Weights, layers with their layout, and preprocessing of a network."""
+    sha = hashlib.sha256(repr((model.name, model.layers, model.layout, model.transform, model.multilabel)).encode())
     for name, tensor in model.module.state_dict().items():
         sha.update(name.encode())
         sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from gamlib.models.model import Model, Preprocess
+from gamlib.models.model import Model
+from gamlib.models.preprocess import Preprocess
 
 __all__ = ["MODELS", "Model", "Preprocess", "load_model"]
 
@@ -76,8 +77,11 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
             f"model: unknown name '{name}'; {hint}accepted: {', '.join(MODELS)}, "
             'or "package.module:factory" for your own network'
         )
-    # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU.
-    model.module.to(device).to(memory_format=torch.channels_last)
+    model.module.to(device).eval()
+    # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU. Tensors of five
+    # dimensions, as of a 3-D convolution, have no such order.
+    if all(tensor.ndim < 5 for tensor in model.module.state_dict().values()):
+        model.module.to(memory_format=torch.channels_last)
     return model
 
 
