@@ -40,6 +40,8 @@ def class_index(name: int | str | None, categories: Sequence[str] | None) -> int
     """
     if name is None or isinstance(name, int):
         return name
+    if not isinstance(name, str):
+        raise TypeError(f"class: got {name!r}; give an index (0, 1, ...) or a name")
     if categories is None:
         raise ValueError(f"class '{name}': the model has no category names; give it `categories`")
     if name not in categories:

@@ -162,8 +162,8 @@ class Model:
         """The head; ValueError where there is none."""
         if self.head is None:
             raise ValueError(
-                f"head: {self.name} has none, so there are no classes; explain a similarity (trace_pair, Cosine, Dot), "
-                "or give gamlib.Model a head"
+                f"head: {self.name} has none, so there are no classes; explain a similarity (trace_pair, Cosine, Dot; "
+                'tasks of Settings: "cosine", "dot"), or give gamlib.Model a head'
             )
         return self.head
 
