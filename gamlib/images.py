@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF"
 # Networks see a few hundred pixels a side; what a photograph has beyond this only costs memory.
@@ -19,7 +19,8 @@ def open_image(path: str | Path) -> Image.Image:
     """Read an image file as RGB, upright, with at most 2048 pixels a side.
 
     The rotation that a camera notes in EXIF is applied. What is transparent becomes white. Greyscale, palette,
-    CMYK and 16 bits a pixel become 8-bit RGB. Of an animation the first frame is taken.
+    CMYK and 16 bits a pixel become 8-bit RGB; 16-bit greyscale is stretched from its own darkest to its own brightest
+    pixel, since such files often hold 10 or 12 bits. Of an animation the first frame is taken.
 
     Parameters
     ----------
@@ -52,15 +53,32 @@ def open_image(path: str | Path) -> Image.Image:
             with Image.open(path) as image:
                 # a JPEG can be decoded at 1/2, 1/4 or 1/8; other formats ignore this
                 image.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
-                image = _rgb(ImageOps.exif_transpose(image))
+                image = upright(image)
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"image: '{path}' is too large; at most {MOST_PIXELS // 10**6} million pixels are accepted, scale it down"
         ) from error
     # Pillow has an error of another kind for each way in which a file can be damaged
     except Exception as error:
-        raise ValueError(f"image: '{path}' cannot be read ({error}); accepted: {FORMATS}") from error
+        raise ValueError(
+            f"image: '{path}' cannot be read ({error}); accepted: {FORMATS}; convert it to one of these"
+        ) from error
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    return image
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """RGB of an image that was opened with Pillow, as `open_image` has it but for the size."""
+    return _rgb(ImageOps.exif_transpose(image))
+
+
+def stored(image: Image.Image) -> Image.Image:
+    """Its pixels as they are stored, decoded, in RGB or grey, without a note of the camera's that could turn them."""
+    image.load()
+    if image.mode not in ("RGB", "L"):
+        image = _rgb(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = Image.frombytes(image.mode, image.size, image.tobytes())
     return image
 
 
@@ -78,8 +96,12 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Greyscale of 16 bits (0 to 65535) as 8 bits; Pillow itself would cut at 255."""
+    """Greyscale of 16 bits as 8 bits, from its own darkest to its own brightest pixel; Pillow itself would cut at 255.
+
+    Scanners and cameras keep 10, 12 or 14 bits in such files, and nothing in them says how many.
+    """
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
         raise ValueError(f"values {values.min()} to {values.max()} are no 16-bit greyscale")
-    return Image.fromarray(np.round(values / 257).astype(np.uint8))
+    low, span = (float(values.min()), float(np.ptp(values))) if np.ptp(values) else (0.0, 65535.0)
+    return Image.fromarray(np.round((values - low) * (255 / span)).astype(np.uint8))

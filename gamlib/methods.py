@@ -98,8 +98,8 @@ class Method:
     column: bool = True
 
     def __call__(self, trace: Trace, n: int | None = None) -> Tensor:
-        """Map of the last n layers (default: the usual number): (B, H, W) float32 in [0, 1]."""
-        n = self.n if n is None else n
+        """Map of the last n layers (default: the usual number, or all there are): (B, H, W) float32 in [0, 1]."""
+        n = min(self.n, len(trace.layers)) if n is None else n
         _check_depth(trace, n)
         return aggregate(_drawn(self, trace, n))
 
@@ -204,5 +204,7 @@ def _drawn(method: Method, trace: Trace, n: int) -> list[Tensor]:
 
 
 def _check_depth(trace: Trace, n: int) -> None:
+    if not isinstance(n, int):
+        raise TypeError(f"n: got a {type(n).__name__}; give how many layers, such as 2")
     if not 1 <= n <= len(trace.layers):
         raise ValueError(f"n: {n} is out of range; the trace holds 1 to {len(trace.layers)} layers, trace more of them")

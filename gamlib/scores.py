@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gamlib.data.classes import class_index
 from gamlib.models.model import Model
 
 
@@ -44,13 +45,14 @@ class ClassScore:
         For a target that is no integer, of another length than the batch, or no class of the network.
     """
 
-    target: int | Tensor | Sequence[int] | None = None
+    target: int | str | Tensor | Sequence[int | str] | None = None
     least: float | None = None
 
     def check(self, model: Model, batch: int) -> None:
+        model.needed_head()
         if self.target is None:
             return
-        target = torch.as_tensor(self.target)
+        target = self._indices(model)
         if target.is_floating_point() or target.dtype == torch.bool:
             raise TypeError(f"target: expected class indices (integers), got {target.dtype}")
         if target.ndim > 1 or (target.ndim == 1 and len(target) != batch):
@@ -62,18 +64,31 @@ class ClassScore:
             self._check_range(target, len(model.categories))
 
     def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        logits = model.head(embedding)
+        logits = model.forward_head(embedding)
+        scores = model.scores_of(logits)
         if self.target is None:
-            target = logits.detach().argmax(dim=1)
+            target = scores.detach().argmax(dim=1)
         else:
-            target = torch.as_tensor(self.target, device=logits.device).expand(len(logits)).long()
-            self._check_range(target, logits.shape[1])
+            target = self._indices(model).to(logits.device).expand(len(logits)).long()
+            self._check_range(target, scores.shape[1])
             if self.least is not None:
                 probability = model.activate(logits.detach()).gather(1, target.clamp(min=0)[:, None])[:, 0]
                 seen = (target >= 0) & (probability >= self.least)
-                target = torch.where(seen, target, logits.detach().argmax(dim=1))
-        value = logits.gather(1, target[:, None])[:, 0]
+                target = torch.where(seen, target, scores.detach().argmax(dim=1))
+        value = scores.gather(1, target[:, None])[:, 0]
         return value.sum(), value.detach(), target
+
+    def _indices(self, model: Model) -> Tensor:
+        """The target with names looked up."""
+        given = self.target
+        if isinstance(given, str):
+            given = class_index(given, model.categories)
+        elif isinstance(given, list | tuple):
+            given = [class_index(each, model.categories) if isinstance(each, str) else each for each in given]
+        try:
+            return torch.as_tensor(given)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"target: expected class indices (integers) or names, got {self.target!r}") from None
 
     def _check_range(self, target: Tensor, classes: int) -> None:
         lowest = 0 if self.least is None else -1
@@ -85,8 +100,25 @@ class ClassScore:
 
 
 @dataclass(frozen=True, eq=False)
-class _PairScore:
-    """A similarity of the embeddings of two rows. pairs: (i, j) row numbers; every row is in exactly one pair."""
+class PairScore:
+    """A similarity of the embeddings of two rows; a subclass says which, in `similarity`.
+
+    Parameters
+    ----------
+    pairs : sequence of (int, int)
+        Row numbers; every row of the batch is in exactly one pair.
+
+    Examples
+    --------
+    >>> class Distance(PairScore):
+    ...     @staticmethod
+    ...     def similarity(a, b):
+    ...         return -(a - b).square().sum(dim=1)
+    >>> from gamlib import load_model, trace_pair
+    >>> x = torch.zeros(1, 3, 224, 224)
+    >>> trace_pair(load_model("efficientnet_lite0"), x, x, Distance)[0].score.abs().item()
+    0.0
+    """
 
     pairs: Sequence[tuple[int, int]]
 
@@ -109,10 +141,11 @@ class _PairScore:
 
     @staticmethod
     def similarity(a: Tensor, b: Tensor) -> Tensor:
+        """The score of each pair, (P,), from the embeddings (P, D) of both sides."""
         raise NotImplementedError
 
 
-class Dot(_PairScore):
+class Dot(PairScore):
     """The dot product of two embeddings: s = h(x) . h(y), so ds/dh(x) = h(y)."""
 
     @staticmethod
@@ -120,7 +153,7 @@ class Dot(_PairScore):
         return (a * b).sum(dim=1)
 
 
-class Cosine(_PairScore):
+class Cosine(PairScore):
     """The cosine of two embeddings; its gradient is Eq. 5: ``h(y) / (|h(x)| |h(y)|) - s h(x) / |h(x)|^2``."""
 
     @staticmethod

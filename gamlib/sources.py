@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
+import linecache
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import resolve_name
 from pathlib import Path
+from typing import Any
 
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".npz", ".pkl")
 
@@ -84,6 +88,45 @@ def network_state(module: str) -> object:
     above = module.count(".") - (file.name != "__init__.py")
     beside = file.parents[above].rglob("*") if above >= 0 else file.parent.glob("*")
     return files_digest(files), {str(path): file_state(path) for path in sorted(beside) if path.suffix in CHECKPOINTS}
+
+
+def cell_state(name: str) -> dict[str, object]:
+    """State of a function or class of `__main__`, a notebook or a script, and of all there that its code names.
+
+    Functions and classes count by their source, plain values by themselves, modules by their files. ValueError where
+    the source is not to be had.
+    """
+    home = vars(sys.modules["__main__"])
+    found: dict[str, object] = {}
+    waiting = {name}
+    while waiting := {each for each in waiting if each in home} - found.keys():
+        each = waiting.pop()
+        value = home[each]
+        kind = value if inspect.isfunction(value) or inspect.isclass(value) else type(value)
+        if inspect.ismodule(value) or kind.__module__ != "__main__":
+            module = getattr(value, "__module__", None) or getattr(value, "__name__", "")
+            plain = isinstance(value, str | int | float | tuple | type(None))
+            found[each] = repr(value) if plain else network_state(module) if module != "__main__" else None
+            continue
+        found[each] = source = _source(kind)
+        waiting |= {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)} | {kind.__name__}
+    return found
+
+
+def _source(value: Any) -> str:
+    """The code of a function, or that of a class, which a notebook keeps only with the cells of its methods."""
+    try:
+        if inspect.isfunction(value):
+            return textwrap.dedent(inspect.getsource(value))
+        files = {each.__code__.co_filename for each in vars(value).values() if inspect.isfunction(each)}
+        code = "".join(line for file in sorted(files) for line in linecache.getlines(file))
+        classes = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ClassDef))
+        return next(ast.unparse(node) for node in classes if node.name == value.__name__)
+    except (OSError, StopIteration, SyntaxError):
+        raise ValueError(
+            f"'{value.__name__}' of __main__ has no source to be had, so one version's results could not be told from "
+            "another's; put it in a file of its own"
+        ) from None
 
 
 def file_state(file: Path) -> tuple[int, int]:

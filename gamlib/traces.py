@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-from collections.abc import Callable, Generator, Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gamlib.models.model import Model, evaluation
-from gamlib.scores import SIMILARITIES, ClassScore, Score
+from gamlib.capture import as_channels_first, captured, frozen
+from gamlib.models.model import Model
+from gamlib.scores import SIMILARITIES, ClassScore, PairScore, Score
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ class Trace:
         return Trace(change(self.score), tuple(layers), self.size, *optional)
 
 
-def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequence[str] = 2) -> list[Trace]:
+def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequence[str] | None = None) -> list[Trace]:
     """Several scores of one batch, from one forward and one partial backward a score.
 
     The parameters are frozen, so nothing is recorded before the earliest layer asked for; its output becomes a
@@ -85,9 +87,9 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
     x : Tensor
         (B, C, H, W), normalised.
     scores : sequence of Score
-        ClassScore, Dot, Cosine.
-    layers : int or sequence of str
-        How many, counted from the last, or names of submodules, last first.
+        ClassScore, Dot, Cosine, or your own (see `gamlib.scores.Score`).
+    layers : int or sequence of str, optional
+        How many, counted from the last, or names of submodules, last first. Default: 2, or the one that there is.
 
     Returns
     -------
@@ -97,7 +99,8 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
     Raises
     ------
     TypeError, ValueError
-        Before the forward, for an input, layer, target or pairing that does not fit.
+        Before the forward, for an input, layer, target or pairing that does not fit. After it, where features or head
+        returned another shape, a layer is no activation of this batch, or no gradient comes to it.
 
     Examples
     --------
@@ -109,38 +112,53 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
     [1.0, 1.0]
     """
     names = layer_names(model, layers)
-    x = _checked_input(model, x)
+    x = model.checked_input(x)
+    if not bool(x.isfinite().all()):
+        rows = [row for row, image in enumerate(x) if not bool(image.isfinite().all())]
+        raise ValueError(f"x: images {rows} hold values that are not finite; leave them out")
+    if not isinstance(scores, Sequence) or not all(hasattr(score, "check") and callable(score) for score in scores):
+        raise TypeError("scores: give a list of scores, each with check and __call__ as gamlib.scores.Score has them")
     for score in scores:
         score.check(model, len(x))
-    with _frozen(model.module), torch.inference_mode(False), torch.enable_grad():
-        with _captured(model.module, names) as outputs:
-            embedding = model.features(x.clone() if x.is_inference() else x.detach())
-        for name in names:
-            if name not in outputs:
-                raise ValueError(f"layers: '{name}' took no part in the forward; name another layer")
+    # layers that are counted are right only where all that the model offers are listed last first
+    listed = names if isinstance(layers, str | Sequence) else model.layers
+    with frozen(model.module), torch.inference_mode(False), torch.enable_grad():
+        with captured(model, names, listed, x) as outputs:
+            embedding = model.forward_features(x.clone() if x.is_inference() else x.detach())
         held = [outputs[name] for name in names]
         traces, logits = [], None
         for number, score in enumerate(scores, start=1):
             total, value, target = score(model, embedding)
-            gradients = torch.autograd.grad(total, held, retain_graph=number < len(scores))
-            recorded = (Layer(n, _full(a.detach()), _full(g)) for n, a, g in zip(names, held, gradients, strict=True))
+            if value.shape != x.shape[:1]:
+                raise ValueError(f"score: {type(score).__name__} gave values {tuple(value.shape)}; give one an image")
+            gradients = _gradients(total, dict(zip(names, held, strict=True)), retain_graph=number < len(scores))
+            recorded = (
+                Layer(name, *(_full(as_channels_first(each, model.layout.get(name), x)) for each in (a.detach(), g)))
+                for name, a, g in zip(names, held, gradients, strict=True)
+            )
             if target is not None and logits is None:
-                logits = _full(model.head(embedding.detach()))
+                logits = _full(model.forward_head(embedding.detach()))
             own = None if target is None else logits
             size = (x.shape[-2], x.shape[-1])
             traces.append(Trace(_full(value), tuple(recorded), size, target, _full(embedding.detach()), own))
     return traces
 
 
-def trace_class(model: Model, x: Tensor, target: int | Tensor | None = None, layers: int | Sequence[str] = 2) -> Trace:
+def trace_class(
+    model: Model,
+    x: Tensor,
+    target: int | str | Tensor | Sequence[int | str] | None = None,
+    layers: int | Sequence[str] | None = None,
+) -> Trace:
     """Trace of a class logit.
 
     Parameters
     ----------
     model, x, layers
         As for `trace`.
-    target : int or Tensor, optional
-        One class for all images, or (B,) integers; default: each image's top-1 class.
+    target : int, str, Tensor or sequence, optional
+        One class for all images, or one an image, by index or by name; default: each image's top-1 class. A binary
+        network's one logit is the score of class 1, its negative that of class 0.
 
     Returns
     -------
@@ -150,7 +168,11 @@ def trace_class(model: Model, x: Tensor, target: int | Tensor | None = None, lay
 
 
 def trace_pair(
-    model: Model, xa: Tensor, xb: Tensor, similarity: str = "cosine", layers: int | Sequence[str] = 2
+    model: Model,
+    xa: Tensor,
+    xb: Tensor,
+    similarity: str | type[PairScore] = "cosine",
+    layers: int | Sequence[str] | None = None,
 ) -> tuple[Trace, Trace]:
     """Traces of both sides of B pairs, from one forward and one backward.
 
@@ -160,34 +182,42 @@ def trace_pair(
         As for `trace`.
     xa, xb : Tensor
         (B, C, H, W), normalised; row i of one is compared with row i of the other.
-    similarity : {"cosine", "dot"}
+    similarity : {"cosine", "dot"} or subclass of PairScore
 
     Returns
     -------
     (Trace, Trace)
         Both hold the same scores.
     """
-    if similarity not in SIMILARITIES:
+    score = SIMILARITIES.get(similarity) if isinstance(similarity, str) else similarity
+    if score is None:
         raise ValueError(f"similarity: unknown '{similarity}'; accepted: {', '.join(SIMILARITIES)}")
-    xa, xb = _checked_input(model, xa), _checked_input(model, xb)
+    xa, xb = model.checked_input(xa), model.checked_input(xb)
     if len(xa) != len(xb):
         raise ValueError(f"pair: the sides have {len(xa)} and {len(xb)} images; give batches of the same size")
+    if xa.shape != xb.shape:
+        sizes = [f"{x.shape[-2]} x {x.shape[-1]}" for x in (xa, xb)]
+        raise ValueError(f"pair: the sides have {' and '.join(sizes)} pixels; bring them to one size")
     pairs = [(row, len(xa) + row) for row in range(len(xa))]
-    both = trace(model, torch.cat([xa, xb]), [SIMILARITIES[similarity](pairs)], layers)[0]
+    both = trace(model, torch.cat([xa, xb]), [score(pairs)], layers)[0]
     return both[: len(xa)], both[len(xa) :]
 
 
-def layer_names(model: Model, layers: int | Sequence[str]) -> tuple[str, ...]:
-    """Names of the layers to trace, last first; ValueError naming what is accepted."""
-    if isinstance(layers, int):
-        if not 1 <= layers <= len(model.layers):
-            raise ValueError(f"layers: {layers} is out of range; {model.name} offers 1 to {len(model.layers)}")
-        return model.layers[:layers]
-    names = (layers,) if isinstance(layers, str) else tuple(layers)
+def layer_names(model: Model, layers: int | Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the layers to trace, last first; TypeError or ValueError naming what is accepted."""
+    if isinstance(layers, str | Sequence):
+        names = (layers,) if isinstance(layers, str) else tuple(layers)
+    else:
+        depth = min(2, len(model.layers)) if layers is None else _whole(layers)
+        if not 1 <= depth <= len(model.layers):
+            raise ValueError(f"layers: {depth} is out of range; {model.name} offers 1 to {len(model.layers)}")
+        return model.layers[:depth]
     known = [name for name, _ in model.module.named_modules() if name]
     for name in names:
+        if isinstance(name, nn.Module):
+            raise TypeError(f"layers: got a {type(name).__name__} itself; give its name in module.named_modules()")
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(str(name), known, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise ValueError(f"layers: {model.name} has no layer '{name}'; {hint}usual ones: {', '.join(model.layers)}")
     if not names or len(set(names)) < len(names):
@@ -195,13 +225,27 @@ def layer_names(model: Model, layers: int | Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _checked_input(model: Model, x: Tensor) -> Tensor:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError("x: expected a float tensor (B, C, H, W); see model.transform")
-    channels = len(model.transform.mean)
-    if x.ndim != 4 or x.shape[1] != channels or len(x) == 0:
-        raise ValueError(f"x: expected (B, {channels}, H, W) with B >= 1, got {tuple(x.shape)}; see model.transform")
-    return x.to(device=model.device, dtype=model.dtype)
+def _whole(layers: object) -> int:
+    try:
+        return operator.index(layers)  # ty: ignore[invalid-argument-type]
+    except TypeError:
+        kind = type(layers).__name__
+        raise TypeError(f"layers: got a {kind}; give how many, such as 2, or a list of names, last first") from None
+
+
+def _gradients(total: Tensor, held: dict[str, Tensor], retain_graph: bool) -> list[Tensor]:
+    """The gradient of a score at each layer; ValueError naming the first layer that none comes to."""
+    found: list[Any] = [None] * len(held)
+    if total.requires_grad:
+        found[:] = torch.autograd.grad(total, list(held.values()), retain_graph=retain_graph, allow_unused=True)
+    for name, gradient in zip(held, found, strict=True):
+        if gradient is None:
+            raise ValueError(
+                f"layers: no gradient of the score comes to '{name}'. Either it lies beside the way to the score, as "
+                "an auxiliary head does: name another layer; or features, head or score cut the graph (detach, data, "
+                "numpy, torch.no_grad): let them run without"
+            )
+    return found
 
 
 def _full(tensor: Tensor) -> Tensor:
@@ -209,40 +253,3 @@ def _full(tensor: Tensor) -> Tensor:
     # network's own: sums over channels run in the same order in every formula.
     tensor = tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
     return tensor.contiguous()
-
-
-@contextlib.contextmanager
-def _frozen(module: nn.Module) -> Generator[None]:
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        with evaluation(module):
-            yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-
-
-@contextlib.contextmanager
-def _captured(module: nn.Module, names: Sequence[str]) -> Generator[dict[str, Tensor]]:
-    """Hold the outputs of the named submodules; the first to come becomes the leaf where the graph begins."""
-    outputs: dict[str, Tensor] = {}
-
-    def keep(name: str, output: Tensor) -> Tensor:
-        if name in outputs:
-            raise ValueError(f"layers: '{name}' is called more than once in a forward; name a layer called once")
-        if not isinstance(output, Tensor) or output.ndim != 4:
-            raise ValueError(
-                f"layers: the output of '{name}' is no (B, C, h, w) activation; name a convolutional layer"
-            )
-        outputs[name] = output if output.requires_grad else output.detach().requires_grad_()
-        # A copy goes on: an operation in place after this layer must not overwrite what is held.
-        return outputs[name].clone()
-
-    parts = dict(module.named_modules())
-    with contextlib.ExitStack() as hooks:
-        for name in names:
-            hook = parts[name].register_forward_hook(lambda _m, _i, output, name=name: keep(name, output))
-            hooks.callback(hook.remove)
-        yield outputs

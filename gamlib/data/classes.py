@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Sequence
 
 from timm.data import ImageNetInfo
@@ -39,10 +40,14 @@ def class_index(name: int | str | None, categories: Sequence[str] | None) -> int
     """
     if name is None or isinstance(name, int):
         return name
+    if not isinstance(name, str):
+        raise TypeError(f"class: got {name!r}; give an index (0, 1, ...) or a name")
     if categories is None:
         raise ValueError(f"class '{name}': the model has no category names; give it `categories`")
     if name not in categories:
-        near = difflib.get_close_matches(name, categories, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else f"; it knows {', '.join(categories[:5])}, ..."
+        held = [each for each in categories if re.search(rf"\b{re.escape(name)}\b", each, re.IGNORECASE)]
+        near = held[:5] or difflib.get_close_matches(name, categories, n=1)
+        meant = ", ".join(f"'{each}'" for each in near)
+        hint = f"; did you mean {meant}?" if near else f"; it knows {', '.join(categories[:5])}, ..."
         raise ValueError(f"class '{name}' is not one of the model's {len(categories)} categories{hint}")
     return list(categories).index(name)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gamlib.boxes import Box
+from gamlib.images import stored
 
 
 class BrokenImage(Exception):
@@ -56,11 +57,22 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An RGB image with its annotated objects, if any; `id` is unique in its data set."""
+    """An RGB image with its annotated objects, if any; `id` is unique in its data set.
+
+    The image is decoded here, and boxes refer to its pixels as they are stored: a note of the camera's that they
+    should be turned is dropped. BrokenImage where it cannot be decoded.
+    """
 
     id: str
     image: Image.Image
     objects: tuple[Object, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "image", stored(self.image))
+        # Pillow has an error of another kind for each way in which a file can be damaged
+        except Exception as error:
+            raise BrokenImage(self.id, f"{type(error).__name__}: {error}") from error
 
     def truths(self, size: tuple[int, int]) -> dict[str, Truth]:
         """What is true of the image as a network sees it: squeezed as a whole, boxes and masks with it.

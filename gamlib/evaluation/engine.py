@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 import contextlib
 import functools
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from gamlib.data import BrokenImage, Dataset, load_dataset
+from gamlib.data import BrokenImage, Dataset, Subset, load_dataset
 from gamlib.evaluation.batch import explain, load_shard
 from gamlib.evaluation.measure import measure
 from gamlib.evaluation.plan import Plan, make_plan
@@ -41,7 +43,7 @@ def evaluate(
     Parameters
     ----------
     model_name : str
-        As in `load_model`, also "package.module:factory".
+        As in `load_model`, also "package.module:factory", or "__main__:factory" of a notebook's cell.
     dataset : Dataset or str
         A data set or the name of one.
     settings : Settings
@@ -64,7 +66,8 @@ def evaluate(
     ------
     ValueError
         Before any work: for a depth or class that the network does not have, another percentile than the data set's
-        own, and data too small for two folds. After it: where no image at all could be read.
+        own, data too small for two folds, and a network or data set of a notebook with a `map` of other processes.
+        After it: where no image at all could be read.
 
     Examples
     --------
@@ -72,7 +75,9 @@ def evaluate(
     >>> settings = Settings(tasks="class", methods="gam", n=2)
     >>> frame = gamlib.evaluate("efficientnet_lite0", "photos", settings, out="results")  # doctest: +SKIP
     """
-    plan = make_plan(model_name, load_dataset(dataset) if isinstance(dataset, str) else dataset, settings)
+    dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
+    _check_map(model_name, dataset, map)
+    plan = make_plan(model_name, dataset, settings)
     folder = ShardFolder(out, plan.key)
     found = {index: folder.read(index) for index in range(len(plan.shards))}
     parts = {index: part for index, part in found.items() if part and not _mended(plan.dataset, part[1])}
@@ -97,6 +102,21 @@ def evaluate(
     frame = frame.sort_values(KEY, kind="stable", ignore_index=True)
     frame.attrs = {"key": plan.key, "skipped": skipped}
     return frame
+
+
+def _check_map(model_name: str, dataset: Dataset, mapper: Callable[..., Any] | str) -> None:
+    """ValueError where worker processes would look for what only this notebook has."""
+    inner = dataset
+    while isinstance(inner, Subset):
+        inner = inner.dataset
+    own = [f"network '{model_name}'"] * model_name.startswith("__main__:")
+    own += [f"data set '{dataset.name}'"] * (type(inner).__module__ == "__main__")
+    here = mapper is builtins.map or isinstance(getattr(mapper, "__self__", None), ThreadPoolExecutor)
+    if own and not here and not hasattr(sys.modules["__main__"], "__file__"):
+        raise ValueError(
+            f"map: the {' and the '.join(own)} are defined in a notebook, which other processes cannot import; leave "
+            "map out, or move them to a file"
+        )
 
 
 def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:

@@ -132,7 +132,7 @@ def scores_after(model: Model, batch: Batch, explained: Explained, masked: Tenso
     trace = explained.trace
     with torch.inference_mode():
         if trace.target is not None:
-            after = model.activate(model.head(masked)).gather(1, trace.target[:, None])[:, 0]
+            after = model.activate(model.forward_head(masked)).gather(1, trace.target[:, None])[:, 0]
         else:
             partner = masked if side == "both" or trace.embedding is None else trace.embedding
             after = SIMILARITIES[explained.task].similarity(masked, partner[batch.partner])

@@ -64,7 +64,7 @@ class Plan:
 
     def model(self) -> Model:
         """The network; ValueError where its weights are others than when the plan was made."""
-        model = cached_model(self.model_name, self.settings.weights, self.settings.device, self.settings.seed)
+        model = _network(self.model_name, self.settings)
         if model_digest(model) != self.model_digest:
             raise ValueError(f"model: '{self.model_name}' has other weights here than where the evaluation was started")
         return model
@@ -72,9 +72,11 @@ class Plan:
 
 def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
     """Check settings against the data and the network, draw pairs and folds, cut shards; errors as in `evaluate`."""
-    model = cached_model(model_name, settings.weights, settings.device, settings.seed)
+    model = _network(model_name, settings)
     for depth in settings.n:
         layer_names(model, depth)
+    if "class" in settings.tasks:
+        model.needed_head()
     percentile = settings.percentile or dataset.percentile or 100
     if dataset.percentile not in (None, percentile):
         raise ValueError(
@@ -89,8 +91,14 @@ def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
     return Plan(model_name, dataset, settings, classes, model_digest(model), shards)
 
 
+def _network(name: str, settings: Settings) -> Model:
+    # the cell of a notebook may have been run again since, with another network in it
+    source = factory_digest(name) if name.startswith("__main__:") else ""
+    return cached_model(name, settings.weights, settings.device, settings.seed, source)
+
+
 @functools.lru_cache(maxsize=1)
-def cached_model(name: str, weights: str | None, device: str, seed: int) -> Model:
+def cached_model(name: str, weights: str | None, device: str, seed: int, source: str = "") -> Model:
     """The network, loaded once a process. Random weights (weights=None) are drawn from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -26,7 +26,7 @@ import torch
 import gamlib
 from gamlib.data import Dataset, Subset
 from gamlib.models import Model
-from gamlib.sources import files_digest, network_state
+from gamlib.sources import cell_state, files_digest, network_state
 
 _SOURCES = (".py", ".csv", ".json")
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
@@ -120,8 +120,8 @@ def digest(content: Any) -> str:
 
 
 def model_digest(model: Model) -> str:
-    """Weights, layers and preprocessing of a network."""
-    sha = hashlib.sha256(repr((model.name, model.layers, model.transform, model.multilabel)).encode())
+    """Weights, layers with their layout, and preprocessing of a network."""
+    sha = hashlib.sha256(repr((model.name, model.layers, model.layout, model.transform, model.multilabel)).encode())
     for name, tensor in model.module.state_dict().items():
         sha.update(name.encode())
         sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -141,7 +141,8 @@ def dataset_digest(dataset: Dataset) -> str:
     options = {name: value for name, value in vars(inner).items() if isinstance(value, (str, int, float, bool))}
     samples = [(i, inner.fingerprint(i)) for i in indices]
     how = [dataset.cluster, dataset.kind, dataset.percentile, dataset.pairs, dataset.folds]
-    source = _file_digest(sys.modules[type(inner).__module__])
+    module = type(inner).__module__
+    source = cell_state(type(inner).__name__) if module == "__main__" else _file_digest(sys.modules[module])
     return digest([type(inner).__qualname__, source, inner.name, options, inner.classes, samples, how])
 
 
@@ -155,7 +156,9 @@ def sources_digest() -> str:
 
 def factory_digest(model_name: str) -> str:
     """What a "package.module:factory" is made of; empty for a network of gamlib's own."""
-    module, colon, _ = model_name.partition(":")
+    module, colon, function = model_name.partition(":")
+    if module == "__main__":
+        return digest(cell_state(function))
     return digest(network_state(module)) if colon else ""
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from gamlib.models.model import Model, Preprocess
+from gamlib.models.model import Model
+from gamlib.models.preprocess import Preprocess
 
 __all__ = ["MODELS", "Model", "Preprocess", "load_model"]
 
@@ -44,8 +45,8 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
 
     Raises
     ------
-    ValueError
-        For an unknown name or a checkpoint that does not fit (names the first tensor that differs).
+    TypeError, ValueError
+        For an unknown name or device, or a checkpoint that does not fit or is not finite (names the first tensor).
     FileNotFoundError
         For a checkpoint that is not there.
     ConnectionError
@@ -56,6 +57,9 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
     >>> load_model("efficientnet_lite0").layers[0]
     'bn2'
     """
+    if not isinstance(name, str) or not isinstance(weights, str | Path | None):
+        raise TypeError(f'model, weights: got {name!r} and {weights!r}; give a name, and a path, "default" or None')
+    _check_device(device)
     if ":" in name:
         factory = _factory(name)
         takes = inspect.signature(factory).parameters
@@ -76,9 +80,21 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
             f"model: unknown name '{name}'; {hint}accepted: {', '.join(MODELS)}, "
             'or "package.module:factory" for your own network'
         )
-    # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU.
-    model.module.to(device).to(memory_format=torch.channels_last)
+    model.module.to(device).eval()
+    # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU. Tensors of five
+    # dimensions, as of a 3-D convolution, have no such order.
+    if all(tensor.ndim < 5 for tensor in model.module.state_dict().values()):
+        model.module.to(memory_format=torch.channels_last)
     return model
+
+
+def _check_device(device: str) -> None:
+    try:
+        there = torch.device(device).type != "cuda" or torch.cuda.is_available()
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device: unknown {device!r}; accepted: cpu, cuda, cuda:1, mps and the like") from None
+    if not there:
+        raise ValueError(f"device: '{device}', but this machine offers PyTorch no CUDA device; give cpu")
 
 
 def _factory(name: str) -> Callable[..., Model]:
@@ -86,4 +102,5 @@ def _factory(name: str) -> Callable[..., Model]:
     try:
         return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"model: '{name}' cannot be imported ({error}); is its folder on PYTHONPATH?") from error
+        where = "is its cell run, in this process?" if module == "__main__" else "is its folder on PYTHONPATH?"
+        raise ValueError(f"model: '{name}' cannot be imported ({error}); {where}") from error

@@ -61,7 +61,7 @@ def named_tensors(content: Any, source: object) -> dict[str, Tensor]:
 
 
 def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
-    """Copy `state` into `net`; ValueError naming the first tensor that is missing, left over or of another shape."""
+    """Copy `state` into `net`; ValueError naming the first tensor that does not fit or is not finite."""
     state = {key.removeprefix("module."): value for key, value in state.items()}
     ours = net.state_dict()
     for key, tensor in ours.items():
@@ -73,6 +73,11 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> N
                 f"weights: '{source}' does not fit: tensor '{key}' has shape {tuple(state[key].shape)}, "
                 f"the network wants {tuple(tensor.shape)}"
             )
+        if key in state and tensor.is_floating_point():
+            if not state[key].is_floating_point():
+                raise ValueError(f"weights: '{source}': tensor '{key}' is {state[key].dtype}, expected floating point")
+            if not bool(state[key].isfinite().all()):
+                raise ValueError(f"weights: '{source}': tensor '{key}' holds values that are not finite; train it anew")
     for key in state:
         if key not in ours:
             raise ValueError(f"weights: '{source}' does not fit: the network has no tensor '{key}'")

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from gamlib.models.checkpoints import load_state, read_checkpoint
 from gamlib.models.imagenet import DENSENET_LAYERS, split_densenet
-from gamlib.models.model import Model, Preprocess
+from gamlib.models.model import Model
+from gamlib.models.preprocess import Preprocess
 
 _WEIGHTS = "densenet121-res224-nih"
 # torchxrayvision wants one channel in [-1024, 1024]: 2048 p - 1024 for a pixel p in [0, 1]

@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gamlib.models.checkpoints import load_hub_weights, load_state, read_checkpoint
-from gamlib.models.model import Model, Preprocess, imagenet_categories
+from gamlib.models.model import Model, imagenet_categories
+from gamlib.models.preprocess import Preprocess
 
 LITE_LAYERS = ("bn2", "blocks.5.0.bn1", "blocks.3.0.bn1", "blocks.2.0.bn1")
 RESNET_LAYERS = ("layer4", "layer3", "layer2", "layer1")

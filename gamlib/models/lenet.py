@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gamlib.models.checkpoints import load_state, read_checkpoint
-from gamlib.models.model import Model, Preprocess
+from gamlib.models.model import Model
+from gamlib.models.preprocess import Preprocess
 
 # C5 is left out: its maps have one pixel
 LENET_LAYERS = ("relu3", "relu1")
@@ -101,7 +102,7 @@ def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model
             loss.backward()
             optimizer.step()
             schedule.step()
-    return _model(net.float(), "lenet5")
+    return _model(net.float().eval(), "lenet5")
 
 
 def _model(net: LeNet5, name: str) -> Model:

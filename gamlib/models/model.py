@@ -1,80 +1,29 @@
-"""The one shape in which every method sees a network, and how a photograph becomes its input."""
+"""The one shape in which every method sees a network."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from gamlib.models.preprocess import Preprocess
 
-@dataclass(frozen=True)
-class Preprocess:
-    """How a network wants its images: size, normalisation, and its ImageNet evaluation crop.
-
-    Parameters
-    ----------
-    input_size : (int, int)
-        (H, W) in pixels.
-    mean, std : tuple of float
-        One number a channel, on pixels in [0, 1]; as many as the network has channels (1: greyscale).
-    crop_fraction : float
-        Share of the resized shorter side that the evaluation crop keeps.
-    resample : PIL.Image.Resampling
-        Filter of the resizing.
-
-    Examples
-    --------
-    >>> preprocess = Preprocess((224, 224), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    >>> preprocess(Image.new("RGB", (640, 480), "white")).max().item()
-    1.0
-    """
-
-    input_size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    crop_fraction: float = 0.875
-    resample: Image.Resampling = Image.Resampling.BICUBIC
-
-    def __call__(self, image: Image.Image, crop: bool = False) -> Tensor:
-        """PIL image to (C, H, W) float32, normalised.
-
-        By default the whole image is squeezed to the input size, so maps and boxes cover all of it.
-        crop=True resizes the shorter side and takes the centre, as ImageNet evaluations do.
-        """
-        if not isinstance(image, Image.Image):
-            raise TypeError(f"image: expected a PIL image, got {type(image).__name__}; open it with gamlib.open_image")
-        image = image.convert("RGB" if len(self.mean) == 3 else "L")
-        height, width = self.input_size
-        if crop:
-            scale = max(height, width) / self.crop_fraction / min(image.size)
-            image = image.resize([max(1, round(side * scale)) for side in image.size], self.resample)
-            left, top = (image.width - width) // 2, (image.height - height) // 2
-            image = image.crop((left, top, left + width, top + height))
-        else:
-            image = image.resize((width, height), self.resample)
-        pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)
-        return self.normalize(pixels.reshape(height, width, -1).permute(2, 0, 1).contiguous())
-
-    def pixels(self, x: Tensor) -> Tensor:
-        """Normalised (..., C, H, W) to pixels in [0, 1], same shape and dtype."""
-        return x * self._column(self.std, x) + self._column(self.mean, x)
-
-    def normalize(self, pixels: Tensor) -> Tensor:
-        """Pixels in [0, 1] (..., C, H, W) to the normalised input, same shape and dtype."""
-        return (pixels - self._column(self.mean, pixels)) / self._column(self.std, pixels)
-
-    @staticmethod
-    def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
-        return torch.tensor(values, dtype=like.dtype, device=like.device).reshape(-1, 1, 1)
+# How the output of a layer may lie in memory, as a permutation to (B, C, h, w) or (B, C, N): convolutions, stages that
+# keep channels last, and sequences of tokens.
+LAYOUTS = {"BCHW": (0, 1, 2, 3), "BHWC": (0, 3, 1, 2), "BNC": (0, 2, 1), "NBC": (1, 2, 0)}
 
 
 class Model:
     """A network split into features and head, with the layers that saliency maps may read.
+
+    The network's training mode is left as it is; traces, embeddings and logits are those of evaluation mode.
 
     Parameters
     ----------
@@ -82,23 +31,30 @@ class Model:
         The network.
     layers : sequence of str
         Names of its submodules, last first; layers[0] is the paper's L. A name's output is a (B, C, h, w)
-        activation, and the submodule is called once in a forward.
+        activation, or what `layout` says, and the submodule is called once in a forward.
     features : callable
-        x (B, C, H, W) -> embedding (B, D), the input of the last linear layer.
-    head : callable
-        Embedding (B, D) -> logits (B, K).
+        x (B, C, H, W) -> embedding (B, D), the input of the last linear layer; (B, D, 1, 1) is flattened.
+    head : callable or None
+        Embedding (B, D) -> logits (B, K); None for a network without classes. K = 1 is a binary network, unless it is
+        multilabel: the logit l is the score of class 1, -l that of class 0, and probabilities are sigmoids.
     transform : Preprocess
         From a photograph to x; `model.transform(image)` is (C, H, W).
     categories : sequence of str, optional
-        K class names.
+        K class names (binary: 2).
     name : str
     multilabel : bool
         Probabilities are sigmoids, not a softmax.
+    layout : str or mapping, optional
+        How layers hand on their activation: "BCHW", "BHWC" (channels last), "BNC" or "NBC" (tokens that fill the
+        image row by row), with the number of class and register tokens before those: "BNC+1". One for all layers, or
+        layer -> layout. Default: "BCHW", refused where height and width are not those of an image of the input's
+        shape.
 
     Raises
     ------
-    ValueError
-        Where the network has no submodule of a layer's name.
+    TypeError, ValueError
+        For a layer that the network does not have or that cannot be read, an unknown layout, another transform, and
+        categories that are no list of names. What features and head return is checked in each forward.
 
     Examples
     --------
@@ -114,42 +70,61 @@ class Model:
         module: nn.Module,
         layers: Sequence[str],
         features: Callable[[Tensor], Tensor],
-        head: Callable[[Tensor], Tensor],
+        head: Callable[[Tensor], Tensor] | None,
         transform: Preprocess,
         categories: Sequence[str] | None = None,
         name: str = "custom",
         multilabel: bool = False,
+        layout: str | Mapping[str, str] | None = None,
     ) -> None:
+        self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
+        self.layout = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(self.layers, layout)
         known = dict(module.named_modules())
-        for layer in layers:
+        for layer in (*self.layers, *self.layout):
             if layer not in known:
                 raise ValueError(f"layers: the network has no submodule '{layer}'; see module.named_modules()")
-        self.name = name
-        self.module = module.eval()
-        self.layers = tuple(layers)
+            if isinstance(known[layer], torch.jit.ScriptModule):
+                raise ValueError(f"layers: '{layer}' is TorchScript, which no hook can read; give the Python network")
+        for form in self.layout.values():
+            if form is not None and (form not in LAYOUTS and not re.fullmatch(r"(BNC|NBC)\+\d+", form)):
+                raise ValueError(f"layout: unknown '{form}'; accepted: {', '.join(LAYOUTS)}, BNC+1 and the like")
+        if not isinstance(transform, Preprocess):
+            kind = type(transform).__name__
+            raise TypeError(f"transform: got a {kind}; give gamlib.Preprocess((H, W), mean, std) with the same numbers")
+        if categories is not None:
+            if isinstance(categories, str | Mapping | Set) or not all(isinstance(each, str) for each in categories):
+                kind = type(categories).__name__
+                raise TypeError(f"categories: got a {kind}; give a list of names, in the order of the logits")
+            categories = list(categories)
+        self.module = module
         self.features = features
         self.head = head
         self.transform = transform
-        self.categories = list(categories) if categories is not None else None
+        self.categories = categories
+        self.name = name
         self.multilabel = multilabel
 
     @property
     def device(self) -> torch.device:
         """Where its parameters lie."""
-        return next(self.module.parameters()).device
+        return self._weight.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Precision of its parameters."""
-        return next(self.module.parameters()).dtype
+        return self._weight.dtype
+
+    @property
+    def _weight(self) -> Tensor:
+        return next((each for each in self.module.parameters() if each.is_floating_point()), torch.empty(0))
 
     @property
     def input_size(self) -> tuple[int, int]:
         """(H, W) of the input in pixels."""
         return self.transform.input_size
 
-    def batch(self, images: Sequence[Image.Image]) -> Tensor:
-        """Photographs as one input (B, C, H, W), normalised, on the network's device."""
+    def batch(self, images: Sequence[Image.Image | str | Path]) -> Tensor:
+        """Photographs or their paths as one input (B, C, H, W), normalised, on the network's device."""
         return torch.stack([self.transform(image) for image in images]).to(self.device)
 
     def pixels(self, x: Tensor) -> Tensor:
@@ -160,35 +135,109 @@ class Model:
         """Pixels in [0, 1] (B, C, H, W) -> normalised."""
         return self.transform.normalize(pixels)
 
+    def checked_input(self, x: Tensor) -> Tensor:
+        """The input as the network wants it: its device, its precision; TypeError or ValueError for no (B, C, H, W)."""
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise TypeError("x: expected a float tensor (B, C, H, W); see model.transform")
+        channels = len(self.transform.mean)
+        if x.ndim != 4 or x.shape[1] != channels or len(x) == 0:
+            raise ValueError(
+                f"x: expected (B, {channels}, H, W) with B >= 1, got {tuple(x.shape)}; see model.transform"
+            )
+        return x.to(device=self.device, dtype=self.dtype)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Embedding h(x), (B, D), of a checked input, with whatever graph there is; ValueError for another shape."""
+        return _rows("features", "the embeddings (B, D)", self.features(x), len(x))
+
+    def forward_head(self, embedding: Tensor) -> Tensor:
+        """Logits (B, K) of embeddings (B, D), with whatever graph there is; ValueError for another shape."""
+        logits = _rows("head", "the logits (B, K)", self.needed_head()(embedding), len(embedding))
+        classes = self.scores_of(logits[:1]).shape[1]
+        if self.categories is not None and len(self.categories) != classes:
+            raise ValueError(f"categories: {len(self.categories)} names for {classes} classes; give one a class")
+        return logits
+
+    def needed_head(self) -> Callable[[Tensor], Tensor]:
+        """The head; ValueError where there is none."""
+        if self.head is None:
+            raise ValueError(
+                f"head: {self.name} has none, so there are no classes; explain a similarity (trace_pair, Cosine, Dot; "
+                'tasks of Settings: "cosine", "dot"), or give gamlib.Model a head'
+            )
+        return self.head
+
     def embed(self, x: Tensor) -> Tensor:
         """Embedding h(x), (B, D), without a graph."""
+        x = self.checked_input(x)
         with torch.inference_mode(), evaluation(self.module):
-            return self.features(x)
+            return self.forward_features(x)
 
     def logits(self, x: Tensor) -> Tensor:
         """Class logits, (B, K), without a graph."""
+        self.needed_head()
+        x = self.checked_input(x)
         with torch.inference_mode(), evaluation(self.module):
-            return self.head(self.features(x))
+            return self.forward_head(self.forward_features(x))
+
+    def scores_of(self, logits: Tensor) -> Tensor:
+        """Logits (B, K) -> the score of each class: the logits; a binary network's one logit l gives (-l, l)."""
+        return torch.cat([-logits, logits], dim=1) if self._binary(logits) else logits
 
     def activate(self, logits: Tensor) -> Tensor:
-        """Logits (B, K) -> probabilities in [0, 1]: softmax, or sigmoid for a multi-label network."""
-        return logits.sigmoid() if self.multilabel else logits.softmax(dim=1)
+        """Logits (B, K) -> the probability of each class in [0, 1].
+
+        A softmax; sigmoids for a multi-label network, and for the one logit of a binary network: (B, 2).
+        """
+        sigmoid = self.multilabel or self._binary(logits)
+        return self.scores_of(logits).sigmoid() if sigmoid else logits.softmax(dim=1)
 
     def probabilities(self, x: Tensor) -> Tensor:
-        """Class probabilities, (B, K), without a graph."""
+        """Class probabilities, (B, K), without a graph; (B, 2) of a binary network."""
         return self.activate(self.logits(x))
+
+    def _binary(self, logits: Tensor) -> bool:
+        return logits.shape[1] == 1 and not self.multilabel
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            f"Model({self.name}) cannot be copied or pickled: its features refer to the one network that they were "
+            "written for, and a copy's would, too; build it a second time, or keep module.state_dict()"
+        )
 
     def __repr__(self) -> str:
         return f"Model({self.name}, layers={list(self.layers)}, input {self.input_size[0]}x{self.input_size[1]})"
 
 
+def _rows(part: str, wanted: str, output: Any, rows: int) -> Tensor:
+    """What features or head returned, as one row an image; ValueError where it is something else."""
+    if isinstance(output, Tensor) and output.is_floating_point():
+        if output.ndim == 4 and output.shape[2:] == (1, 1):
+            output = output.flatten(1)
+        if output.ndim == 2 and len(output) == rows:
+            return output
+        got = f"{tuple(output.shape)} for {rows} images"
+        many = "pool it over pixels or tokens, as .mean(dim=(2, 3)) does"
+        step = many if output.ndim > 2 else "give each image a row of its own, as [:, None] does with one number each"
+    elif isinstance(output, Tensor):
+        got, step = f"a tensor of {output.dtype}", "return the floating-point numbers that it was made of"
+    else:
+        keys = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
+        got, step = f"a {type(output).__name__}{keys}", "return the one tensor that is wanted"
+    raise ValueError(f"{part}: returned {got}, expected {wanted}; {step}")
+
+
 class evaluation:
-    """Context: the network in evaluation mode; every submodule's own mode comes back at the end."""
+    """Context: the network in evaluation mode, for one thread; every submodule's own mode comes back at the end."""
+
+    # Modes, flags and hooks belong to the network, not to a thread: a second forward meanwhile would meet the first's.
+    _one_at_a_time = threading.RLock()
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
 
     def __enter__(self) -> None:
+        self._one_at_a_time.acquire()
         self.training = [part for part in self.module.modules() if part.training]
         if self.training:
             self.module.eval()
@@ -196,6 +245,7 @@ class evaluation:
     def __exit__(self, *error: object) -> None:
         for part in self.training:
             part.training = True
+        self._one_at_a_time.release()
 
 
 @functools.cache

@@ -12,7 +12,8 @@ from timm.models.tresnet import checkpoint_filter_fn
 from torch import Tensor
 
 from gamlib.models.checkpoints import load_state, named_tensors, read_file
-from gamlib.models.model import Model, Preprocess
+from gamlib.models.model import Model
+from gamlib.models.preprocess import Preprocess
 
 # name -> timm's architecture and the number of classes of the data set it was trained on.
 # For VOC only the extra large network has been published.

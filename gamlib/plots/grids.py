@@ -39,7 +39,7 @@ class Panel:
         Photograph, (3, H, W) with pixels in [0, 1].
     saliency : Tensor, optional
         Map (h, w) in [0, 1], drawn over the grey photograph. Where a value is not finite, the field is hatched and
-        says "not finite".
+        says "not finite"; a map of zeros says "empty: nothing positive".
     title : str
         At most two lines.
     truths : sequence of boxes
@@ -133,12 +133,13 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
     if panel.saliency is not None and not bool(panel.saliency.isfinite().all()):
         whole = field.transAxes
         field.add_patch(Rectangle((0, 0), 1, 1, transform=whole, facecolor="#d4d4d4", hatch="///", linewidth=0))
-        label = field.text(0.5, 0.5, "not finite", transform=whole, ha="center", va="center", fontsize=10)
-        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 2})
+        _say(field, "not finite")
         return
     if panel.saliency is not None:
         shown = overlay(panel.image, panel.saliency)
         field.imshow(shown, aspect="auto", interpolation="nearest" if panel.image is None else "antialiased")
+        if not bool(panel.saliency.any()):
+            _say(field, "empty:\nnothing positive")
     elif panel.image is not None:
         field.imshow(_pixels(panel.image), aspect="auto", interpolation="antialiased")
     boxes = [(box, TRUE_BOX, "-" if number == 0 else "--") for number, box in enumerate(panel.truths)]
@@ -148,6 +149,11 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
         rim = [withStroke(linewidth=3, foreground="black")]
         look: dict[str, Any] = {"edgecolor": color, "linestyle": dash, "linewidth": 2, "path_effects": rim}
         field.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, **look))
+
+
+def _say(field: Axes, text: str) -> None:
+    label = field.text(0.5, 0.5, text, transform=field.transAxes, ha="center", va="center", fontsize=10)
+    label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 2})
 
 
 def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
@@ -165,6 +171,11 @@ def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
     ndarray
         (H, W, 3) float64 in [0, 1].
 
+    Raises
+    ------
+    ValueError
+        For a map that is not finite, which has no colours.
+
     Examples
     --------
     >>> import torch
@@ -172,6 +183,8 @@ def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
     (7, 7, 3)
     """
     values = saliency.detach().cpu().float().numpy()
+    if not np.isfinite(values).all():
+        raise ValueError("saliency: the map is not finite and has no colours; keep its numbers instead")
     if image is None:
         return _blend(np.full((*values.shape, 3), MID_GREY), values)
     photograph = _pixels(image)
@@ -193,6 +206,10 @@ def _pixels(image: Tensor | Image.Image) -> np.ndarray:
     """(H, W, 3) float64 in [0, 1]."""
     if isinstance(image, Image.Image):
         return np.asarray(image.convert("RGB")) / 255
+    if image.ndim != 3 or len(image) not in (1, 3):
+        raise ValueError(
+            f"image: expected (3, H, W) or (1, H, W), got {tuple(image.shape)}; choose the channels to show"
+        )
     return image.detach().cpu().clamp(0, 1).double().permute(1, 2, 0).expand(-1, -1, 3).numpy()
 
 

@@ -1,0 +1,133 @@
+"""What a forward leaves at the layers that are read, brought to one layout."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gamlib.models.model import LAYOUTS, Model, evaluation
+
+# Sides of an activation in another ratio than the input's, beyond rounding, are no height and width.
+_SQUEEZED = 1.25
+
+
+@contextlib.contextmanager
+def frozen(module: nn.Module) -> Generator[None]:
+    """The network in evaluation mode, with no parameter that wants a gradient; as before at the end."""
+    with evaluation(module):
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in trained:
+                parameter.requires_grad_(True)
+
+
+@contextlib.contextmanager
+def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tensor) -> Generator[dict[str, Tensor]]:
+    """Hold the outputs of the named submodules; the first to come becomes the leaf where the graph begins.
+
+    At the end: ValueError for a name that was not called, and where the `listed` ones are not listed last first.
+    """
+    outputs: dict[str, Tensor] = {}
+    calls: dict[str, int] = {}
+
+    def keep(name: str, output: Any) -> Tensor | None:
+        calls[name] = len(calls)
+        if name not in names:
+            return None
+        if name in outputs:
+            raise ValueError(f"layers: '{name}' is called more than once in a forward; name a layer called once")
+        if not torch.is_grad_enabled():
+            raise ValueError(
+                f"features: '{name}' runs under torch.no_grad or torch.inference_mode; let features run without"
+            )
+        _check(name, output, model.layout.get(name), x)
+        outputs[name] = output if output.requires_grad else output.detach().requires_grad_()
+        # A copy goes on: an operation in place after this layer must not overwrite what is held.
+        return outputs[name].clone()
+
+    parts = dict(model.module.named_modules())
+    with contextlib.ExitStack() as hooks:
+        for name in dict.fromkeys((*names, *listed)):
+            hook = parts[name].register_forward_hook(lambda _m, _i, output, name=name: keep(name, output))
+            hooks.callback(hook.remove)
+        yield outputs
+    for name in names:
+        if name not in outputs:
+            raise ValueError(f"layers: '{name}' took no part in the forward; name another layer")
+    given = [name for name in listed if name in calls]
+    ordered = sorted(given, key=calls.__getitem__, reverse=True)
+    if given != ordered:
+        raise ValueError(f"layers: expected last first, {ordered}, got {given}; n = 1 is the network's last")
+
+
+def _check(name: str, output: Any, layout: str | None, x: Tensor) -> None:
+    """ValueError where a layer's output cannot be an activation of each image of the batch."""
+    shape = tuple(output.shape) if isinstance(output, Tensor) else ()
+    form, _, ahead = (layout or "BCHW").partition("+")
+    if len(shape) != len(LAYOUTS[form]):
+        hint = "name a convolutional layer"
+        if len(shape) == 3:
+            hint = (
+                f"tokens? Then give gamlib.Model layout={_guess(shape[1], x)!r}, with class and register tokens ahead"
+            )
+        elif len(shape) != 4 or layout:
+            hint = f"name a layer that hands on {form}"
+        got = shape or f"a {type(output).__name__}"
+        raise ValueError(f"layers: the output of '{name}' is no (B, C, h, w) activation but {got}; {hint}")
+    rows = shape[form.index("B")]
+    if rows != len(x):
+        raise ValueError(
+            f"layers: '{name}' saw {rows} rows for {len(x)} images; name a layer that sees each image once"
+        )
+    if form in ("BNC", "NBC"):
+        count = shape[form.index("N")]
+        if _grid(count - int(ahead or 0), x) == (0, 0):
+            raise ValueError(
+                f"layers: '{name}' hands on {count} tokens, which fill no {x.shape[-2]} x {x.shape[-1]} image with "
+                f"{ahead or 0} of them ahead; give gamlib.Model layout={_guess(count, x)!r} or the like"
+            )
+    elif layout is None and not _fits(shape[2], shape[3], x):
+        raise ValueError(
+            f"layers: the output of '{name}' is no (B, C, h, w) activation of a {x.shape[-2]} x {x.shape[-1]} input "
+            f'but {shape}; channels last? Then give gamlib.Model layout="BHWC"; right as it is? Then layout="BCHW"'
+        )
+
+
+def _fits(height: int, width: int, x: Tensor) -> bool:
+    """Whether an activation has the proportions of the input, up to rounding by a pixel."""
+    down, across = x.shape[-2:]
+    return (height - 1) * across <= _SQUEEZED * (width + 1) * down and (width - 1) * down <= _SQUEEZED * (
+        height + 1
+    ) * across
+
+
+def _grid(count: int, x: Tensor) -> tuple[int, int]:
+    """(h, w) with h w = count in the proportions of the input; (0, 0) where there is none."""
+    sides = [(h, count // h) for h in range(1, count + 1) if count % h == 0]
+    best = min(sides, key=lambda side: abs(math.log(side[0] * x.shape[-1] / (side[1] * x.shape[-2]))), default=(0, 0))
+    return best if _fits(*best, x) else (0, 0)
+
+
+def _guess(count: int, x: Tensor) -> str:
+    """The layout of that many tokens with the fewest ahead of the grid."""
+    ahead = next((n for n in range(count) if _grid(count - n, x) != (0, 0)), 1)
+    return f"BNC+{ahead}" if ahead else "BNC"
+
+
+def as_channels_first(tensor: Tensor, layout: str | None, x: Tensor) -> Tensor:
+    """A layer's output, or a gradient at it, as (B, C, h, w)."""
+    form, _, ahead = (layout or "BCHW").partition("+")
+    tensor = tensor.permute(LAYOUTS[form])
+    if tensor.ndim == 4:
+        return tensor
+    tokens = tensor[..., int(ahead or 0) :]
+    return tokens.unflatten(-1, _grid(tokens.shape[-1], x))
