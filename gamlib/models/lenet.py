@@ -84,8 +84,9 @@ def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model
         raise ValueError(f"labels: shape {tuple(labels.shape)}, expected ({len(images)},), one an image")
     if epochs < 1:
         raise ValueError(f"epochs: {epochs}, expected at least 1")
-    net, images = LeNet5().double().train(), images.double()
+    images = images.double()
     with torch.random.fork_rng(devices=[]):
+        net = LeNet5().double().train()
         torch.manual_seed(seed)
         for part in net.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):
