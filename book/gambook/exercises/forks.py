@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from gambook.publish.run import THREADS
 from gamlib.data.fetch import data_folder
@@ -68,7 +67,7 @@ class Forks:
         environment |= {"GAMLIB_DATA": str(data_folder().resolve()), "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", str(Path(__file__).with_name("child.py")), str(theirs.fileno())],
+                [sys.executable, "-I", "-m", "gambook.exercises.child", str(theirs.fileno())],
                 env=environment | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
