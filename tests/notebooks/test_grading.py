@@ -183,18 +183,13 @@ for _cell in UNTAGGED["cells"]:
     _cell["metadata"] = {}
 UNTAGGED["cells"][-1] = UNTAGGED["cells"][3] | {"source": "1 / 0"}
 DETACHED = """
-import os, time
-read, write = os.pipe()
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        os.write(write, str(os.getpid()).encode())
-        time.sleep(987)
-    os._exit(0)
-raise RuntimeError("detached " + os.read(read, 20).decode())
+import subprocess
+process = subprocess.Popen(["sleep", "987"], env={}, start_new_session=True)
+raise RuntimeError(f"detached {process.pid}")
 """
 FORMULA = """raise type('=HYPERLINK("http://a.example/";"click")', (Exception,), {})("\\x1b[2Kx")"""
 ENDLESS = "def average_drop(before, after):\n    while True:\n        pass\n"
+HUGE = "import torch\n\n\ndef average_drop(before, after):\n    return torch.zeros(1).expand(10**9)\n"
 STRANGE = "def average_drop(before, after):\n    return type('\\x1b[2KOdd', (), {})()\n"
 
 # Path -> notebook, and (points, of, status, a part of the hint).
@@ -231,6 +226,10 @@ CLASS: dict[str, tuple[dict, tuple[int, int, str, str]]] = {
     "lea/untagged.ipynb": (UNTAGGED, (8, 8, "graded", "")),
     "mia/formula.ipynb": (submission(FORMULA, SOLUTION["ex06"]), (8, 8, "error", "'=HYPERLINK(")),
     "mia/strange.ipynb": (submission(BY_HAND, STRANGE, INCREASE), (6, 8, "graded", "returns a \ufffd[2KOdd; expected")),
+    "mia/huge.ipynb": (
+        submission(BY_HAND, HUGE, INCREASE),
+        (6, 8, "graded", "returns a Tensor of 1000000000 numbers; expected a tensor or numbers"),
+    ),
     "mia/tags.ipynb": (
         RIGHT | {"cells": [RIGHT["cells"][2] | {"metadata": {"tags": None}}]},
         (0, 0, "unreadable", "not a notebook: TypeError: "),
@@ -488,24 +487,25 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
     return condition()
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_outlives_the_grader(tmp_path, end):
-    """Killed, or its terminal closed, while a submission runs that has started a process of its own."""
-    places = tmp_path / "places"
+    """Killed or interrupted while a submission runs that has started a process of its own."""
+    folder, places = tmp_path / "class", tmp_path / "places"
+    folder.mkdir()
     places.mkdir()
     endless = "import os, time\nif os.fork() == 0:\n    os.setsid()\nopen('started', 'w').close()\ntime.sleep(987)"
-    (tmp_path / "class").mkdir()
-    (tmp_path / "class" / "ex06.ipynb").write_text(json.dumps(submission(endless)))
-    gam = str(Path(sys.executable).with_name("gam"))
+    (folder / "ex06.ipynb").write_text(json.dumps(submission(endless)))
+    command = [str(Path(sys.executable).with_name("gam")), "exercises", "grade", str(folder)]
     environment = {**os.environ, "TMPDIR": str(places)}
-    command = [gam, "exercises", "grade", str(tmp_path / "class")]
     grader = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     assert wait_for(lambda: any(places.glob("*/*/work/started")), 120)
     # what forks, what watches, the submission, and its own
     assert wait_for(lambda: len(processes_of(places) - {grader.pid}) == 4, 10)
-    os.kill(grader.pid, end)
-    grader.wait()
-    assert wait_for(lambda: not processes_of(places) and not list(places.iterdir()), 10)
+    # a terminal that is closed tells the processes of its session, and they are not of it
+    assert os.getsid(grader.pid) not in {os.getsid(pid) for pid in processes_of(places) - {grader.pid}}
+    grader.send_signal(end)
+    grader.wait(20)
+    assert wait_for(lambda: not processes_of(places) and not list(places.iterdir()), 20)
 
 
 def processes_of(places: Path) -> set[int]:

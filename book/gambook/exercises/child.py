@@ -1,33 +1,27 @@
 """Where students' code runs: processes that hold no right answer and are given none.
 
-`python -I child.py FD` imports once what submissions need, and forks for each socket that it receives a guard, which
-forks the submission's own process. The guard ends all that the submission has started and removes its folder as soon
-as the submission ends or the grader hangs up, be it finished, stopped or killed. Nothing here imports gambook.
+`python -I -m gambook.exercises.child FD` imports once what submissions need, and forks for each socket that it receives
+a guard, which forks the submission's own process. The guard ends all that the submission has started and removes its
+folder as soon as the submission ends or the grader hangs up, be it finished, stopped or killed. Nothing here, nor what
+it imports, imports the checks.
 """
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import ctypes
-import importlib.util
-import linecache
+import importlib
 import os
-import resource
-import runpy
 import select
 import shutil
 import signal
 import socket
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Any, BinaryIO, cast
 
 import psutil
+
+from gambook.exercises.answering import answer_calls
 
 PRELOADED = ("torch", "pandas", "gamlib.data", "gamlib.metrics", "gamlib.plots", "gamlib.sanity")
 # Of Linux: the signal when the parent has ended, and who becomes the parent of orphans.
@@ -72,7 +66,9 @@ def _guard(channel: int, folder: str) -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            _submission(cast(BinaryIO, socket.socket(fileno=channel).makefile("rwb")), own)
+            os.setsid()
+            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            answer_calls(socket.socket(fileno=channel), own)
         finally:
             os._exit(0)
     hangup = select.poll()
@@ -92,149 +88,5 @@ def _end_descendants() -> None:
         psutil.wait_procs(family, timeout=5)
 
 
-def _submission(channel: BinaryIO, own: str) -> None:
-    """Run the cells, then answer calls until the grader hangs up."""
-    os.setsid()
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
-    if sys.platform == "linux":
-        # where memory runs out, the system is to end this process before any other
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(nothing, fd)
-    places = dict.fromkeys(("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "TMPDIR"), f"{own}/tmp")
-    os.environ.update(places)
-    tempfile.tempdir = None
-    os.makedirs(f"{own}/work")
-    os.makedirs(f"{own}/tmp")
-    os.chdir(f"{own}/work")
-    job = receive(channel)
-    main = sys.modules["__main__"] = ModuleType("__main__")
-    # Jupyter goes on after exit(), and shows what is displayed
-    vars(builtins).update(dict.fromkeys(("exit", "quit", "display"), lambda *values, **options: None))
-    _replace_checks(job["checks"])
-    rules = {**job["rules"], own: True} | _withhold_answers(job["answers"])
-    confine(rules, [own, job["place"]])
-    _withhold(rules)
-    send(channel, [_run(text, f"<cell {number}>", vars(main)) for number, text in enumerate(job["cells"])])
-    while True:
-        request = receive(channel)
-        send(channel, _answer(channel, vars(main), request))
-
-
-def _replace_checks(names: Sequence[str]) -> None:
-    """Let check cells do nothing: what they import is there, and is ours no more than by name."""
-    for name in ("gambook", "gambook.exercises", "gambook.exercises.checks"):
-        sys.modules[name] = ModuleType(name)
-    vars(sys.modules["gambook.exercises.checks"]).update(dict.fromkeys(names, lambda *values, **options: None))
-
-
-def _withhold_answers(name: str) -> dict[str, bool]:
-    """Take a module's functions away, and say which files would bring them back."""
-    if not name:
-        return {}
-    for function in vars(sys.modules[name]).values():
-        if isinstance(function, FunctionType) and function.__module__ == name and not function.__closure__:
-            function.__code__ = _no_answer.__code__
-    path = str(sys.modules[name].__file__)
-    return {path: False, importlib.util.cache_from_source(path): False}
-
-
-def _withhold(rules: Mapping[str, bool]) -> None:
-    """Refuse to open a file where the longest path of `rules` that holds it says so, and say it.
-
-    An audit hook cannot be taken off again, and every system has it; of what does not go through Python's own `open`
-    it knows nothing.
-    """
-    order, realpath = sorted(rules, key=len, reverse=True), os.path.realpath
-
-    def hook(event: str, arguments: tuple) -> None:
-        if event == "open" and isinstance(arguments[0], str | bytes):
-            path = str.__str__(realpath(os.fsdecode(arguments[0])))
-            root = next((root for root in order if f"{path}/".startswith(f"{root}/")), None)
-            if root and not rules[root]:
-                raise PermissionError(f"{path} is withheld while grading")
-
-    sys.addaudithook(hook)
-
-
-def _no_answer(*values: Any, **options: Any) -> None:
-    raise PermissionError("gamlib's own answer is withheld while grading")
-
-
-def _run(text: str, name: str, names: dict) -> str:
-    """Run a cell; what stops it, in words, or nothing."""
-    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-    try:
-        exec(compile(text, name, "exec"), names)
-    except BaseException as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
-def _answer(channel: BinaryIO, names: dict, request: dict) -> dict:
-    """Call one of the submission's functions: {"value"} or {"raised"}, and how it leaves the network."""
-    import torch
-
-    network, arguments = _taken(channel, request)
-    answer: dict[str, Any] = {}
-    try:
-        options = {key: decode(value) for key, value in request["options"].items()}
-        with torch.inference_mode(request["inference"]):
-            answer["value"] = encode(names[request["call"]](*arguments, **options))
-    except BaseException as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<cell ")]
-        answer = {"raised": encode_error(error, (frames[-1].line if frames else "") or "")}
-    if network is not None:
-        hooks = any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in network.modules())
-        grads = any(parameter.grad is not None for parameter in network.parameters())
-        answer["network"] = {"weights": encode(network.state_dict()), "hooks": hooks, "grads": grads}
-    return answer
-
-
-def _taken(channel: BinaryIO, request: dict) -> tuple[Any, list]:
-    """The network of a request, and the arguments: plain data, the network, a part of it, or a function of ours."""
-    from torch import nn
-
-    from gamlib.models import Model, Preprocess
-
-    network: Any = None
-    if request["network"]:
-        network = nn.Sequential(*(eval(text, dict(vars(nn))) for text in request["network"]["parts"])).eval()
-        network.load_state_dict(decode(request["network"]["weights"]))
-
-    def take(argument: Any) -> Any:
-        kind = next(iter(argument)) if isinstance(argument, dict) else ""
-        if kind == "network":
-            return network
-        if kind == "part":
-            return network.get_submodule(argument[kind])
-        if kind == "model":
-            layers, *transform = decode(argument[kind])
-            return Model(network, layers, network[:-1], network[-1], Preprocess(*transform))
-        return _ours(channel) if kind == "function" else decode(argument)
-
-    return network, [take(argument) for argument in request["arguments"]]
-
-
-def _ours(channel: BinaryIO) -> Callable:
-    """A method of the check: it runs on the other side, so that nothing but its maps tells which one it is."""
-
-    def method(model: Any, x: Any) -> Any:
-        send(channel, {"method": {"weights": encode(model.module.state_dict()), "x": encode(x)}})
-        reply = receive(channel)
-        if "raised" in reply:
-            raise decode_error(*reply["raised"])
-        return decode(reply["value"])
-
-    return method
-
-
 if __name__ == "__main__":
-    # beside this file, and importing nothing of gambook either
-    PLAIN: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("plain.py")))
-    send, receive, encode, decode = (PLAIN[name] for name in ("send", "receive", "encode", "decode"))
-    encode_error, decode_error = PLAIN["encode_error"], PLAIN["decode_error"]
-    confine = runpy.run_path(str(Path(__file__).with_name("landlock.py")))["confine"]
     serve(socket.socket(fileno=int(sys.argv[1])))

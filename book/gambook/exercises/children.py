@@ -6,16 +6,11 @@ Values cross as plain data; no object of a submission is ever made here, and no 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import torch
@@ -23,81 +18,29 @@ from torch import nn
 
 from gambook.exercises.checks import CHECKS
 from gambook.exercises.checks.scoring import Function, Miss
+from gambook.exercises.forks import Forks, hang_up
 from gambook.exercises.plain import decode, decode_error, encode, encode_error, receive, send
-from gambook.publish.run import THREADS
-from gamlib.data.fetch import data_folder
 from gamlib.models import Model
 
-# What a submission finds of the grader's environment; the rest may hold secrets.
-ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME")
 # Exercise -> the module of gamlib that holds an answer to it.
 ANSWERS = {"ex02": "gamlib.methods", "ex04": "gamlib.methods", "ex05": "gamlib.methods", "ex06": "gamlib.metrics"}
 # Of the images that a submission may ask maps for.
 MOST_IMAGES = 64
 
 
-class Children:
-    """The process that forks one for each submission; a new one where something has ended it."""
-
-    def __init__(self, rules: Mapping[str, bool]) -> None:
-        self.rules = rules
-        # one check compares at a time: torch has one seed for all threads
-        self.turn = threading.Lock()
-        self._lock, self._open, self._closed = threading.Lock(), set[Child](), False
-        self._start()
-
-    def child(self, limit: float) -> Child:
-        """A process for one submission."""
-        with self._lock:
-            if self._closed:
-                raise ConnectionError("the grading has ended")
-            ours, theirs = socket.socketpair()
-            try:
-                socket.send_fds(self._control, [b"1"], [theirs.fileno()])
-            except OSError:
-                self._start()
-                socket.send_fds(self._control, [b"1"], [theirs.fileno()])
-            theirs.close()
-            child = Child(ours, self, limit)
-            self._open.add(child)
-            return child
-
-    def _start(self) -> None:
-        self._control, theirs = socket.socketpair()
-        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | THREADS
-        # macOS ends processes that fork once they have loaded what torch loads, unless it is told so
-        environment |= {"GAMLIB_DATA": str(data_folder().resolve()), "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).with_name("child.py")), str(theirs.fileno())],
-            env=environment | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
-        theirs.close()
-        self.folder = self._control.recv(4096).decode()
-
-    def close(self) -> None:
-        """Hang up; all submissions end, and this returns when nothing of them is left."""
-        with self._lock:
-            self._closed = True
-        for child in self._open:
-            child.hang_up("error")
-        self._control.close()
-        self._process.wait()
-
-
 class Child:
-    """The process of one submission, as our checks see it."""
+    """The process of one submission, as our checks see it. limit: seconds that it has in all."""
 
-    def __init__(self, channel: socket.socket, children: Children, limit: float) -> None:
-        self.end, self.turn = "", children.turn
-        self._channel, self._file, self._children = channel, cast(BinaryIO, channel.makefile("rwb")), children
+    # one check compares at a time: torch has one seed for all threads
+    turn = threading.Lock()
+
+    def __init__(self, forks: Forks, limit: float) -> None:
+        self.end = ""
+        self._channel, self._folder = forks.open()
+        self._file = cast(BinaryIO, self._channel.makefile("rwb"))
         # files of a check lie where the process that removes all others removes them, too
-        self.place = tempfile.mkdtemp(dir=children.folder)
-        self._limit, self._timer = limit, threading.Timer(limit, self.hang_up, ["timeout"])
+        self.place = tempfile.mkdtemp(dir=self._folder)
+        self._limit, self._timer = limit, threading.Timer(limit, self._stop)
         self._timer.start()
 
     def __enter__(self) -> Child:
@@ -105,23 +48,20 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-        self.hang_up(self.end)
+        hang_up(self._channel)
         # what was not read on the other side is nobody's loss
         with contextlib.suppress(OSError):
             self._file.close()
         self._channel.close()
 
-    def hang_up(self, end: str) -> None:
-        """End the process; why, unless it has ended before."""
-        self.end = self.end or end
-        with contextlib.suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
+    def _stop(self) -> None:
+        self.end = self.end or "timeout"
+        hang_up(self._channel)
 
-    def run(self, cells: Sequence[str], exercise: str) -> list[str]:
-        """Run cells; what stops each, or nothing."""
-        rules = {**self._children.rules, self._children.folder: False, self.place: True}
+    def run(self, cells: Sequence[str], exercise: str, rules: Mapping[str, bool]) -> list[str]:
+        """Run cells; what stops each, or nothing. rules: which folders may be read."""
         job = {
-            "rules": rules,
+            "rules": {**rules, self._folder: False, self.place: True},
             "place": self.place,
             "checks": [*CHECKS, "report"],
             "answers": ANSWERS.get(exercise, ""),
@@ -130,8 +70,9 @@ class Child:
         try:
             with self.turn:
                 return [str(error) for error in self._ask(job)]
-        except Miss as miss:
-            return [str(miss)]
+        except Miss:
+            # each of its functions will say so
+            return []
 
     def function(self, name: str) -> Function:
         """A function of the submission, called in its process."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gambook.exercises.editions import exercise_names, read_notebook, stub_of, write_student, write_teacher
+from gambook.exercises.forks import Forks
 from gambook.exercises.gradebook import Gradebook, plain
 from gambook.exercises.submissions import find_submissions
 from gambook.publish.plan import plan
@@ -61,14 +62,15 @@ def grade(folder: Path, time_limit: float, seed: int | None, jobs: int, out: Pat
     stubs = {exercise: stub_of(read_notebook(project.source(name))) for exercise, name in names.items()}
     submissions, skipped = find_submissions(folder, stubs, [Path(name).name for name in names.values()])
     book = Gradebook(out or folder / "grades.csv")
-    # the command line does not wait for torch
-    from gambook.exercises.grading import grade_all
-
     seed = secrets.randbelow(10**6) if seed is None else seed
     click.echo("\n".join([*(plain(f"skipped {line}") for line in skipped), f"seed {seed}"]), err=True)
-    rules = {project.root: False, folder: False}
-    for number, row in enumerate(grade_all(submissions, stubs, rules, time_limit, seed, jobs), start=1):
-        texts = f"{row.student}  {row.exercise}  {row.points}/{row.of}  {row.status}  {row.hint}"
-        click.echo(plain(f"{number} of {len(submissions)}  {texts}"))
-        book.add(row)
+    with Forks() as forks:
+        # both this process and that of the submissions load torch, at the same time
+        from gambook.exercises.grading import Grader
+
+        grader = Grader(forks, stubs, [project.root, folder], time_limit, seed)
+        for number, row in enumerate(grader.grade_all(submissions, jobs), start=1):
+            texts = f"{row.student}  {row.exercise}  {row.points}/{row.of}  {row.status}  {row.hint}"
+            click.echo(plain(f"{number} of {len(submissions)}  {texts}"))
+            book.add(row)
     click.echo(book.path, err=True)

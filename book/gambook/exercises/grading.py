@@ -11,13 +11,15 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import gambook
 import gamlib
 from gambook.exercises.checks import CHECKS, POINTS
 from gambook.exercises.checks.scoring import Part, assess
-from gambook.exercises.children import Child, Children
+from gambook.exercises.children import Child
+from gambook.exercises.forks import Forks
 from gambook.exercises.gradebook import Grade
 from gambook.exercises.submissions import Submission, functions
 from gamlib.data.fetch import data_folder
@@ -25,72 +27,74 @@ from gamlib.data.fetch import data_folder
 REFUSED = re.compile("withheld while grading|gambook")
 
 
-def grade_all(
-    submissions: Sequence[Submission],
-    stubs: Mapping[str, str],
-    rules: Mapping[Path, bool],
-    limit: float,
-    seed: int,
-    workers: int,
-) -> Iterator[Grade]:
-    """Grades in the order in which they are ready.
+@dataclass(frozen=True)
+class Grader:
+    """How submissions are graded.
 
-    stubs: exercise -> code that stands before a submission's own. rules: folders that submissions may open, or not.
-    limit: seconds for each. seed: of the checks' inputs. workers: submissions at a time.
+    forks: where their code runs. stubs: exercise -> code that stands before a submission's own. withheld: folders that
+    no submission may read. limit: seconds for each. seed: of the checks' inputs.
     """
-    rules = {
-        **rules,
-        Path(sys.prefix): True,
-        Path(*gambook.__path__): False,
-        Path(*gamlib.__path__): True,
-        data_folder(): True,
-    }
-    children = Children({str(path.resolve()): allowed for path, allowed in rules.items()})
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_grade, one, stubs, children, limit, seed) for one in submissions]
+
+    forks: Forks
+    stubs: Mapping[str, str]
+    withheld: Sequence[Path]
+    limit: float
+    seed: int
+
+    def grade_all(self, submissions: Sequence[Submission], workers: int) -> Iterator[Grade]:
+        """Grades in the order in which they are ready. workers: submissions at a time."""
+        with ThreadPoolExecutor(workers) as pool:
+            jobs = [pool.submit(self.grade, one) for one in submissions]
+            try:
+                for job in as_completed(jobs):
+                    yield job.result()
+            finally:
+                # also where the caller was interrupted: what runs has nobody to answer to
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.forks.close()
+
+    def grade(self, one: Submission) -> Grade:
+        """Grade one submission; whatever is wrong, with it or with us, is told in its row and costs no other."""
+        who = one.student, one.exercise, one.attempt
+        if one.fault:
+            return Grade(*who, 0, 0, "unreadable", one.fault, one.file)
         try:
-            for job in as_completed(jobs):
-                yield job.result()
-        finally:
-            # also where the caller was interrupted: what runs has nobody to answer to
-            pool.shutdown(wait=False, cancel_futures=True)
-            children.close()
+            points, status, told = self._outcome(one, self.stubs[one.exercise])
+        except Exception as error:
+            points, status, told = (
+                0,
+                "error",
+                [f"not graded, {type(error).__name__}: {error}; grade it once more, alone"],
+            )
+        return Grade(*who, points, POINTS[one.exercise], status, "; ".join(told)[:1000], one.file)
 
+    def _outcome(self, one: Submission, stub: str) -> tuple[int, str, list[str]]:
+        """Points, status, and what is to be told."""
+        with Child(self.forks, self.limit) as child:
+            first = stub.replace("to be written", "to be written: nothing has this name")
+            errors = child.run([first, *one.cells], one.exercise, self._rules())
+            parts = _check(child, one.exercise, self.seed)
+        told = [error for error in errors if error and "is still to be written" not in error]
+        status = child.end or ("error" if told else "error below" if one.late else "graded")
+        if late := functions(one.below) & functions(stub):
+            told.append(f"defined below the check, where nothing is run: {', '.join(sorted(late))}")
+        for hint in dict.fromkeys(part.hint for part in parts if part.hint):
+            told.append(f"{', '.join(part.name for part in parts if part.hint == hint)}: {hint}")
+        told += [f"below the check: {one.late}"] if one.late else []
+        if sum(part.points for part in parts) != POINTS[one.exercise]:
+            raise ValueError(f"{one.exercise} is worth {POINTS[one.exercise]}, and its check has other points")
+        return sum(part.earned for part in parts), "refused" if any(map(REFUSED.search, told)) else status, told
 
-def _grade(one: Submission, stubs: Mapping[str, str], children: Children, limit: float, seed: int) -> Grade:
-    """Grade one submission; whatever is wrong, with it or with us, is told in its row and costs no other."""
-    who = one.student, one.exercise, one.attempt
-    if one.fault:
-        return Grade(*who, 0, 0, "unreadable", one.fault, one.file)
-    try:
-        points, status, told = _outcome(one, stubs[one.exercise], children, limit, seed)
-    except Exception as error:
-        points, status, told = 0, "error", [f"not graded, {type(error).__name__}: {error}; grade it once more, alone"]
-    return Grade(*who, points, POINTS[one.exercise], status, "; ".join(told)[:1000], one.file)
-
-
-def _outcome(one: Submission, stub: str, children: Children, limit: float, seed: int) -> tuple[int, str, list[str]]:
-    """Points, status, and what is to be told."""
-    with children.child(limit) as child:
-        errors = child.run(
-            [stub.replace("to be written", "to be written: nothing has this name"), *one.cells], one.exercise
-        )
-        parts = _check(child, one.exercise, seed)
-    told = [error for error in errors if error and "is still to be written" not in error]
-    status = child.end or ("error" if told else "error below" if one.late else "graded")
-    if late := functions(one.below) & functions(stub):
-        told.append(f"defined below the check, where nothing is run: {', '.join(sorted(late))}")
-    for hint in dict.fromkeys(part.hint for part in parts if part.hint):
-        told.append(f"{', '.join(part.name for part in parts if part.hint == hint)}: {hint}")
-    told += [f"below the check: {one.late}"] if one.late else []
-    if sum(part.points for part in parts) != POINTS[one.exercise]:
-        raise ValueError(f"{one.exercise} is worth {POINTS[one.exercise]}, and its check has other points")
-    return sum(part.earned for part in parts), "refused" if any(map(REFUSED.search, told)) else status, told
+    def _rules(self) -> dict[str, bool]:
+        """Whether what lies below a path may be read; the longest path decides."""
+        withheld = [*self.withheld, *map(Path, gambook.__path__)]
+        lent = [Path(sys.prefix), data_folder(), *map(Path, gamlib.__path__)]
+        return {str(path.resolve()): path in lent for path in [*withheld, *lent]}
 
 
 def _check(child: Child, exercise: str, seed: int) -> list[Part]:
     """What the check finds; an answer that it cannot even compare costs its own points only."""
     parts = inspect.unwrap(CHECKS[exercise])
     names = list(inspect.signature(parts).parameters)[:-1]
-    with child.turn:
+    with Child.turn:
         return assess(parts, [child.function(name) for name in names], seed, Exception)[0]

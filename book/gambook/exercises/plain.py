@@ -43,6 +43,8 @@ def encode(value: Any) -> Any:
         return {"path": str(value)}
     if isinstance(value, complex) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc"):
         value = torch.as_tensor(value)
+    if isinstance(value, Tensor) and value.numel() * value.element_size() > LARGEST // 2:
+        return {"other": f"Tensor of {value.numel()} numbers"}
     if isinstance(value, Tensor):
         value = value.detach().cpu().to_dense() if value.layout != torch.strided else value.detach().cpu()
         value = value.float() if value.dtype == torch.bfloat16 else value

@@ -1,0 +1,82 @@
+"""The process that forks one for each submission, from the grader's side: started, spoken to, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+from gambook.publish.run import THREADS
+from gamlib.data.fetch import data_folder
+
+# What a submission finds of the grader's environment; the rest may hold secrets.
+ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME")
+
+
+class Forks:
+    """Starts at once, beside what else the caller has to load; starts again where something has ended it.
+
+    Ends with its `with` block, or when told so, and all submissions with it.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._open, self._closed = threading.Lock(), set[socket.socket](), False
+        self._start()
+
+    def __enter__(self) -> Forks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; nothing of any submission is left when this returns."""
+        with self._lock:
+            self._closed = True
+            for channel in self._open:
+                hang_up(channel)
+        self._control.close()
+        self._process.wait()
+
+    def open(self) -> tuple[socket.socket, str]:
+        """A line to a new submission's process, and the folder in which those of all submissions lie."""
+        with self._lock:
+            if self._closed:
+                raise ConnectionError("the grading has ended")
+            ours, theirs = socket.socketpair()
+            with theirs:
+                try:
+                    socket.send_fds(self._control, [b"1"], [theirs.fileno()])
+                except OSError:
+                    self._start()
+                    socket.send_fds(self._control, [b"1"], [theirs.fileno()])
+            self._folder = self._folder or self._control.recv(4096).decode()
+            if not self._folder:
+                raise ConnectionError("the process for submissions has not started; its error is above")
+            self._open.add(ours)
+            return ours, self._folder
+
+    def _start(self) -> None:
+        self._folder = ""
+        self._control, theirs = socket.socketpair()
+        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | THREADS
+        # macOS ends processes that fork once they have loaded what torch loads, unless it is told so
+        environment |= {"GAMLIB_DATA": str(data_folder().resolve()), "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "gambook.exercises.child", str(theirs.fileno())],
+                env=environment | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+
+
+def hang_up(channel: socket.socket) -> None:
+    """End the process at the other end of a line, which may have ended before."""
+    with contextlib.suppress(OSError):
+        channel.shutdown(socket.SHUT_RDWR)
