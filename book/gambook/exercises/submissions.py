@@ -14,7 +14,7 @@ from typing import Any
 from gambook.exercises.editions import exercise_of, tags
 from gambook.publish.project import Refused
 
-LARGEST = 64_000_000
+LARGEST_FILE = 64_000_000
 CHECK = re.compile(r"^from gambook\.exercises\.checks import ", re.M)
 # Where learning platforms put a student's name: Moodle (folder or file), Canvas (file).
 PLATFORMS = (
@@ -112,8 +112,8 @@ def _read(path: Path, empty: Submission, stubs: Mapping[str, str]) -> Submission
 
 def _notebook(path: Path) -> dict[str, Any]:
     """A notebook of any format as one of format 4, for Python, the source of each cell as one string."""
-    if path.stat().st_size > LARGEST:
-        raise Refused(f"larger than {LARGEST // 10**6} MB: clear its outputs")
+    if path.stat().st_size > LARGEST_FILE:
+        raise Refused(f"larger than {LARGEST_FILE // 10**6} MB: clear its outputs")
     notebook = json.loads(path.read_bytes().decode("utf-8-sig"))
     if notebook.get("nbformat", 4) < 4:
         import nbformat
