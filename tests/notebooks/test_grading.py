@@ -379,6 +379,31 @@ def test_a_spreadsheet_takes_no_cell_for_a_formula_and_a_terminal_none_for_a_com
     assert b"\x1b" not in text and "\x1b" not in output
 
 
+WALLED = """
+import sys
+from gambook.exercises.landlock import confine
+root = sys.argv[1]
+confine({root: False, root + "/lent": True, root + "/lent/kept": False, root + "/lent/kept/own": True}, [root + "/own"])
+for name in ("a", "lent/b", "lent/kept/c", "lent/kept/own/d", "own/e"):
+    for mode in ("r", "a"):
+        try:
+            open(f"{root}/{name}", mode).close()
+            print(name, mode)
+        except PermissionError:
+            pass
+"""
+
+
+@pytest.mark.skipif(landlock.version() < 1, reason="this system has no Landlock")
+def test_the_wall_lets_through_what_the_longest_path_lends(tmp_path):
+    for name in ("a", "lent/b", "lent/kept/c", "lent/kept/own/d", "own/e"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    command = [sys.executable, "-c", WALLED, str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["lent/b r", "lent/kept/own/d r", "own/e r", "own/e a"]
+
+
 def test_points_add_up():
     assert {name: sum(worth(check).values()) for name, check in CHECKS.items()} == POINTS
     assert POINTS == {"ex01": 5, "ex02": 7, "ex03": 5, "ex04": 6, "ex05": 7, "ex06": 8, "ex07": 7, "ex08": 6}

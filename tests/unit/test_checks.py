@@ -429,6 +429,24 @@ def test_a_gradient_that_is_constant_in_some_places_only_is_told_apart(constant)
     assert "what does pooling make of the gradient of its second channel?" in hints(record)
 
 
+def test_answers_that_do_not_look_at_the_images_are_told_apart():
+    """The order of the images, and which of two methods comes first, are other ones with other seeds."""
+    fixed = "def equal_for_sure(a, g):\n    return torch.tensor(([True, False] * 5)[:len(a)])"
+    record = check("ex04", defined("ex04", "solution"), equal_for_sure=written(fixed, "equal_for_sure"))
+    assert [part.earned for part in record.parts] == [2, 0, 2]
+    orders = set()
+    for seed in range(6):
+        seen = []
+
+        def passes(method, *others, seen=seen):
+            seen.append(method.__name__ if method.__name__ == "_honest" else "a fake")
+            return True
+
+        check("ex07", defined("ex07", "solution"), seed, passes=passes)
+        orders.add(tuple(seen))
+    assert len(orders) > 1
+
+
 def test_no_hint_on_the_conditions_tells_one():
     *_, told = ex04_equality._situations(torch.Generator())
     passing = [hint for hint in told if hint.startswith("an image passes")]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
 import threading
 
-from gambook.publish.run import THREADS
-from gamlib.data.fetch import data_folder
+from gambook.publish.run import THREADS, kernel_environment
 
 # What a submission finds of the grader's environment; the rest may hold secrets.
-ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME")
+ENVIRONMENT = {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "GAMLIB_DATA", "PYTHONHASHSEED", *THREADS}
 
 
 class Forks:
@@ -62,13 +60,13 @@ class Forks:
     def _start(self) -> None:
         self._folder = ""
         self._control, theirs = socket.socketpair()
-        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ} | THREADS
+        environment = {name: value for name, value in kernel_environment().items() if name in ENVIRONMENT}
         # macOS ends processes that fork once they have loaded what torch loads, unless it is told so
-        environment |= {"GAMLIB_DATA": str(data_folder().resolve()), "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
+        environment |= {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", "MPLBACKEND": "agg"}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "gambook.exercises.child", str(theirs.fileno())],
-                env=environment | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

@@ -61,11 +61,8 @@ class Grader:
         try:
             points, status, told = self._outcome(one, self.stubs[one.exercise])
         except Exception as error:
-            points, status, told = (
-                0,
-                "error",
-                [f"not graded, {type(error).__name__}: {error}; grade it once more, alone"],
-            )
+            points, status = 0, "error"
+            told = [f"not graded, {type(error).__name__}: {error}; grade it once more, alone"]
         return Grade(*who, points, POINTS[one.exercise], status, "; ".join(told)[:1000], one.file)
 
     def _outcome(self, one: Submission, stub: str) -> tuple[int, str, list[str]]:

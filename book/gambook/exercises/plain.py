@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 # Bytes of one message: far above any answer, and no more than a grader can hold.
-LARGEST = 1 << 26
+LARGEST_MESSAGE = 1 << 26
 
 
 def send(file: BinaryIO, message: Any) -> None:
@@ -25,7 +25,7 @@ def send(file: BinaryIO, message: Any) -> None:
 
 def receive(file: BinaryIO) -> Any:
     """Read one message; EOFError where the other side has ended, ValueError where it wrote something else."""
-    line = file.readline(LARGEST)
+    line = file.readline(LARGEST_MESSAGE)
     if not line:
         raise EOFError("the other side has ended")
     return json.loads(line)
@@ -43,7 +43,7 @@ def encode(value: Any) -> Any:
         return {"path": str(value)}
     if isinstance(value, complex) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc"):
         value = torch.as_tensor(value)
-    if isinstance(value, Tensor) and value.numel() * value.element_size() > LARGEST // 2:
+    if isinstance(value, Tensor) and value.numel() * value.element_size() > LARGEST_MESSAGE // 2:
         return {"other": f"Tensor of {value.numel()} numbers"}
     if isinstance(value, Tensor):
         value = value.detach().cpu().to_dense() if value.layout != torch.strided else value.detach().cpu()

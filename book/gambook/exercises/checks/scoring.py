@@ -67,10 +67,11 @@ def check(parts: FunctionType) -> Callable[..., Record]:
 
     Examples
     --------
+    >>> from gambook.exercises.checks.answers import Answer
     >>> @check
     ... def ex00(double, seed=0):
     ...     number = Answer("the number", lambda x: 2 * x, {"this is the square": lambda x: x**2})
-    ...     yield "double", 2, number.test(double, [(torch.tensor(3.0),)])
+    ...     yield "double", 2, number.test(double, [(3.0,)])
     >>> ex00(lambda x: x * x)
     ex00: 0 of 2 points
       not yet 0/2  double
