@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -111,10 +110,12 @@ def _fits(height: int, width: int, x: Tensor) -> bool:
 
 
 def _grid(count: int, x: Tensor) -> tuple[int, int]:
-    """(h, w) with h w = count in the proportions of the input; (0, 0) where there is none."""
+    """(h, w) with h w = count, of square patches of the input; (0, 0) where there is none."""
+    down, across = x.shape[-2:]
     sides = [(h, count // h) for h in range(1, count + 1) if count % h == 0]
-    best = min(sides, key=lambda side: abs(math.log(side[0] * x.shape[-1] / (side[1] * x.shape[-2]))), default=(0, 0))
-    return best if _fits(*best, x) else (0, 0)
+    # the sides of one patch, down / h and across / w, are equal up to what is cut off or added at the border
+    apart, side = min(((abs(h * across - w * down), (h, w)) for h, w in sides), default=(max(down, across), (0, 0)))
+    return side if apart < max(down, across) else (0, 0)
 
 
 def _guess(count: int, x: Tensor) -> str:

@@ -114,7 +114,7 @@ def _check_map(model_name: str, dataset: Dataset, mapper: Callable[..., Any] | s
     here = mapper is builtins.map or isinstance(getattr(mapper, "__self__", None), ThreadPoolExecutor)
     if own and not here and not hasattr(sys.modules["__main__"], "__file__"):
         raise ValueError(
-            f"map: the {' and the '.join(own)} are defined in a notebook, which other processes cannot import; leave "
+            f"map: {' and '.join(own)} defined in a notebook, which other processes cannot import; leave "
             "map out, or move them to a file"
         )
 

@@ -5,9 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import gamlib
 from gamlib import images
+from gamlib.data import Sample
 from gamlib.images import open_image
 
 ORIENTATION = 0x0112
@@ -73,6 +76,52 @@ def test_sixteen_bits_are_scaled_and_not_cut(tmp_path, suffix):
     values = np.array([[0, 257, 100 * 257, 65535]], np.uint16)
     Image.fromarray(values).save(tmp_path / f"a.{suffix}")
     assert np.asarray(open_image(tmp_path / f"a.{suffix}"))[0].tolist() == [[0] * 3, [1] * 3, [100] * 3, [255] * 3]
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_fewer_bits_in_a_file_of_sixteen_are_stretched_to_their_own_range(tmp_path, bits):
+    top = 2**bits - 1
+    Image.fromarray(np.array([[100, 100 + (top - 100) // 3, top]], np.uint16)).save(tmp_path / "a.png")
+    np.testing.assert_allclose(np.asarray(open_image(tmp_path / "a.png"))[0, :, 0], [0, 85, 255], atol=0.5)
+
+
+def test_one_value_of_sixteen_bits_keeps_its_place(tmp_path):
+    Image.fromarray(np.full((2, 2), 257 * 40, np.uint16)).save(tmp_path / "a.png")
+    assert (np.asarray(open_image(tmp_path / "a.png")) == 40).all()
+
+
+def odd_files(folder) -> list[str]:
+    """16 bits, transparent, turned, with a palette, for print, grey with alpha, black and white."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(np.tile(np.arange(0, 4000, 100, dtype=np.uint16), (20, 1))).save(folder / "bits.png")
+    Image.new("RGBA", (40, 20), (*RED, 0)).save(folder / "clear.png")
+    two_fields().save(folder / "turned.png", exif=exif)
+    two_fields().quantize(4).save(folder / "palette.gif", transparency=0)
+    two_fields().convert("CMYK").save(folder / "print.tiff")
+    Image.merge("LA", [two_fields().convert("L"), Image.linear_gradient("L").resize((40, 20))]).save(folder / "la.png")
+    two_fields().convert("1").save(folder / "one.png")
+    return ["bits.png", "clear.png", "turned.png", "palette.gif", "print.tiff", "la.png", "one.png"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transform_reads_paths_and_opened_files_as_open_image_does(tmp_path, channels):
+    transform = gamlib.Preprocess((16, 12), (0.5,) * channels, (0.25,) * channels)
+    for name in odd_files(tmp_path):
+        expected = transform(open_image(tmp_path / name))
+        assert torch.equal(transform(str(tmp_path / name)), expected)
+        assert torch.equal(transform(tmp_path / name), expected)
+        with Image.open(tmp_path / name) as opened:
+            assert torch.equal(transform(opened), expected)
+
+
+def test_a_sample_s_pixels_are_not_turned_under_their_boxes(tmp_path):
+    odd_files(tmp_path)
+    for image in (Image.open(tmp_path / "turned.png"), Image.open(tmp_path / "turned.png").convert("RGB")):
+        sample = Sample("a", image)
+        assert sample.image.size == (40, 20)
+        x = gamlib.Preprocess((20, 40), (0.0,) * 3, (1.0,) * 3)(sample.image)
+        assert x[:, 10, 0].tolist() == [1, 0, 0] and x[:, 10, 39].tolist() == [0, 1, 0]
 
 
 def test_values_beyond_sixteen_bits_are_refused(tmp_path):

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from gamlib.plots.figures import FOUND_BOX, TRUE_BOX, Picture, new_figure
-from gamlib.plots.grids import ALPHA, COLORS, Panel, class_name, grid
+from gamlib.plots.grids import ALPHA, COLORS, Panel, class_name, grid, overlay
 
 
 def first_field(picture: Picture):
@@ -53,6 +53,23 @@ def test_a_map_that_is_not_finite_says_so(value):
     field = first_field(grid([[Panel(saliency=broken)]]))
     assert [text.get_text() for text in field.texts] == ["not finite"]
     assert field.images == () or len(field.images) == 0
+
+
+@pytest.mark.parametrize("image", [None, Image.new("RGB", (4, 4))])
+def test_an_empty_map_says_so(image):
+    field = first_field(grid([[Panel(image, torch.zeros(3, 3))]]))
+    assert [text.get_text() for text in field.texts] == ["empty:\nnothing positive"]
+    assert not first_field(grid([[Panel(image, torch.eye(3))]])).texts
+
+
+def test_a_map_that_is_not_finite_has_no_overlay():
+    with pytest.raises(ValueError, match="saliency: the map is not finite and has no colours; keep its numbers"):
+        overlay(Image.new("RGB", (4, 4)), torch.full((3, 3), math.nan))
+
+
+def test_six_channels_are_no_picture():
+    with pytest.raises(ValueError, match=r"image: expected \(3, H, W\) or \(1, H, W\), got \(6, 4, 4\); choose the"):
+        grid([[Panel(torch.zeros(6, 4, 4))]])
 
 
 def test_boxes_are_half_open_and_lie_on_pixel_borders():
