@@ -139,3 +139,13 @@ def test_mass():
 
 def test_the_grid_of_thresholds_leaves_every_map_a_pixel():
     assert [round(100 * threshold) for threshold in THRESHOLDS] == [*range(10, 51, 5), 60, 70, 80]
+
+
+def test_a_map_within_the_mask_covers_a_share_of_it():
+    assert mask_ious([[1.0, 0, 0, 0]], np.ones((1, 4), bool), (0.5,)).tolist() == [0.25]
+
+
+def test_the_mass_in_a_box_of_a_wide_map():
+    saliency = np.array([[1.0, 2, 4], [8, 16, 32]])
+    assert mass_in_boxes(saliency, [(1, 0, 3, 1)]) == pytest.approx((2 + 4) / 63)
+    assert mass_in_boxes(saliency, [(0, 1, 1, 2), (2, 0, 3, 1)]) == pytest.approx((8 + 4) / 63)

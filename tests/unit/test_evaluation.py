@@ -26,7 +26,7 @@ from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile
 from gamlib.evaluation import Settings
 from gamlib.evaluation.plan import ROWS, make_plan
 from gamlib.evaluation.results import grid_columns, measures
-from gamlib.evaluation.store import dataset_digest
+from gamlib.evaluation.store import dataset_digest, model_digest
 
 HERE = Path(__file__).parent
 
@@ -48,6 +48,19 @@ def tiny():
 @pytest.fixture(scope="module")
 def undisturbed(tiny, tmp_path_factory) -> pd.DataFrame:
     return tiny.run(tmp_path_factory.mktemp("undisturbed"))
+
+
+def test_a_class_has_no_pair_and_a_similarity_has(undisturbed):
+    pairs = undisturbed.groupby("task")["pair"]
+    assert pairs.unique()["class"].tolist() == [-1]
+    assert (pairs.min()["cosine"], pairs.nunique()["cosine"]) == (0, pairs.max()["cosine"] + 1)
+
+
+def test_other_weights_are_another_network(tiny):
+    model, other = tiny.network(), tiny.network()
+    with torch.no_grad():
+        next(other.module.parameters())[0, 0, 0, 0] += 1e-6
+    assert model_digest(model) == model_digest(tiny.network()) != model_digest(other)
 
 
 def shard_files(out: Path) -> list[Path]:

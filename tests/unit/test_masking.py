@@ -8,7 +8,7 @@ from torch import nn
 
 import gamlib
 from gamlib.evaluation.batch import Batch, Explained
-from gamlib.evaluation.measure import NOISE, ROWS_AT_ONCE, SAME, masked_embeddings, scores_after
+from gamlib.evaluation.measure import ROWS_AT_ONCE, masked_embeddings, scores_after
 
 
 class Passed(gamlib.Model):
@@ -57,8 +57,8 @@ def test_a_map_that_is_not_finite_leaves_the_fill_of_its_own_image(fill, expecte
 
 def test_maps_that_mask_alike_share_a_forward_and_others_do_not():
     model = Passed()
-    near, far = MAPS + SAME / 2, MAPS.clone()
-    far[1] += 2 * SAME
+    near, far = MAPS + 5e-6, MAPS.clone()
+    far[1] += 2e-5
     made = masked_embeddings(model, X, {"a": MAPS, "near": near, "far": far}, "mean")
     assert model.batches == [3]  # image 0 once, image 1 twice
     assert torch.equal(made["near"], made["a"])
@@ -128,7 +128,7 @@ def test_a_class_keeps_its_own_target(multilabel, logits, side):
 
 def test_a_change_as_small_as_rounding_is_none():
     # one side masked: 4, 2, -2 and 4
-    before = torch.tensor([4 * (1 + NOISE / 2), 2 * (1 - 2 * NOISE), -2.0 * (1 - NOISE / 2), 4.0])
+    before = torch.tensor([4 * (1 + 5e-6), 2 * (1 - 2e-5), -2.0 * (1 - 5e-6), 4.0])
     masked = MASKED * torch.tensor([[1.0], [1], [-1], [1]])
     after = scores_after(Passed(), BATCH, explained("dot", before, PLAIN), masked, "one")
     assert after[0] == before[0] and after[2] == before[2]  # half the noise off, above 0 and below

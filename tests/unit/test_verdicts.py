@@ -114,7 +114,18 @@ def test_cell_means():
     assert iou[["n", "mean", "low", "high"]].tolist() == pytest.approx([2, 60, 60, 60])
     assert iou[["maps", "excluded", "nonfinite"]].tolist() == [24, 0, 3]
     assert cell_means(scored, "adp_black_both").iloc[0][["mean", "maps", "excluded"]].tolist() == [50, 22, 2]
+    # maps that are not finite count where the measure is missing, too
+    assert cell_means(scored, "adp_black_both").iloc[0]["nonfinite"] == 3
     assert cell_means(scored, "mask_iou").empty
+
+
+def test_the_interval_of_a_cell_is_that_of_its_clusters():
+    values = [0.1, 0.9, 0.3, 0.2, 0.8, 0.5, 0.4, 0.7, 0.6, 0.1, 0.9, 0.2]
+    results = rows("gam", 1, [[value, 0] for value in values for _ in range(2)])
+    cell = cell_means(measures(results), "box_iou").iloc[0]
+    clusters = sorted(str(number) for number in range(12))
+    expected = bootstrap([100 * values[int(number)] for number in clusters], clusters)
+    assert cell[["mean", "low", "high"]].tolist() == pytest.approx(list(expected))
 
 
 def test_a_difference_in_the_ledger():
