@@ -8,7 +8,7 @@ VENV := .venv
 PROFILE ?= embedded
 JOBS ?= 2
 OFFLINE ?=
-PYTEST ?= -n 2 --dist loadgroup
+PYTEST ?= -n 2
 BIN := $(VENV)/bin
 
 .PHONY: book test bench results lock clean

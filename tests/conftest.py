@@ -10,22 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
+BOOK = ("tests/book/", "tests/browser/")
 
 
-def group(item: pytest.Item) -> str:
-    """Tests of one group run in one process: all that may need the built book, and those of a file."""
-    return "book" if item.path.parent in (ROOT / "tests" / "book", ROOT / "tests" / "browser") else item.path.as_posix()
+class ByFile(LoadScopeScheduling):
+    """Tests of a file run in one process, for what they share; all that need the built book are as one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "book" if nodeid.startswith(BOOK) else nodeid.partition("::")[0]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    item.add_marker(pytest.mark.xdist_group(group(item)))
+# xdist's own groups rely on a private name of pytest that is gone
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """In the order of collection."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The book takes longest, so it begins."""
-    items.sort(key=lambda item: group(item) != "book")
+    items.sort(key=lambda item: not item.nodeid.startswith(BOOK))
 
 
 @pytest.fixture(scope="session")
