@@ -89,6 +89,8 @@ def largest_component_boxes(saliency: ArrayLike, grid: Sequence[float]) -> list[
 def binarise(saliency: ArrayLike, grid: Sequence[float]) -> np.ndarray:
     """`saliency >= t` for each t of the grid: (T, H, W) bool; all False where the map has a non-finite value."""
     saliency = _map(saliency)
+    if np.isnan(grid).any():
+        raise ValueError(f"threshold: got {list(grid)}; give numbers")
     if not np.isfinite(saliency).all():
         return np.zeros((len(grid), *saliency.shape), bool)
     return saliency >= np.asarray(grid, saliency.dtype)[:, None, None]
@@ -117,14 +119,18 @@ def best_iou(box: Box | None, truths: Sequence[Box]) -> float:
 
 
 def mask_iou(a: ArrayLike, b: ArrayLike) -> float:
-    """Intersection over union of two (H, W) bool masks, in [0, 1]; 0 where both are empty.
+    """Intersection over union of two (H, W) masks of True and False, or 1 and 0, in [0, 1]; 0 where both are empty.
 
     Examples
     --------
     >>> mask_iou([[True, True]], [[False, True]])
     0.5
     """
-    a, b = _array(a).astype(bool), _array(b).astype(bool)
+    a, b = _array(a), _array(b)
+    for mask in (a, b):
+        if mask.dtype.kind == "f" and not np.isin(mask, (0, 1)).all():
+            raise ValueError("masks: got a map with values between 0 and 1; binarise it first, map >= threshold")
+    a, b = a.astype(bool), b.astype(bool)
     if a.shape != b.shape:
         raise ValueError(f"masks: got {a.shape} and {b.shape}; expected one (H, W) shape for both")
     union = np.count_nonzero(a | b)

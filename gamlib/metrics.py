@@ -108,7 +108,7 @@ def explanation_map(model: Model, x: Tensor, saliency: Tensor, fill: str = "blac
     Raises
     ------
     ValueError
-        For another fill or a map that does not fit the images.
+        For another fill, a map that does not fit the images, or one with values outside of [0, 1].
 
     Examples
     --------
@@ -125,6 +125,10 @@ def explanation_map(model: Model, x: Tensor, saliency: Tensor, fill: str = "blac
         )
     finite = saliency.isfinite().flatten(1).all(dim=1)
     mask = torch.where(finite[:, None, None], saliency, 0).to(x)[:, None]
+    if len(mask) and (mask.min() < 0 or mask.max() > 1 + 1e-5):
+        raise ValueError(
+            f"saliency: values from {mask.min():.3g} to {mask.max():.3g}; expected [0, 1], as min_max brings them"
+        )
     return x * mask if fill == "mean" else model.normalize(model.pixels(x) * mask)
 
 

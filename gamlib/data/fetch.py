@@ -25,7 +25,7 @@ def fetch(folder: str, root: str | Path | None = None) -> list[Path]:
     or will lie, by default `data_folder()`. Paths are sorted. ConnectionError, with file and URL, where it fails.
     """
     root = Path(root).expanduser() if root is not None else data_folder()
-    store = pooch.create(path=root, base_url="")
+    store = pooch.create(path=root, base_url="", retry_if_failed=2)
     store.load_registry(REGISTRY)
     names = sorted(name for name in store.registry if name.startswith(f"{folder}/"))
     logger = pooch.get_logger()

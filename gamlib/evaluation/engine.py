@@ -76,6 +76,8 @@ def evaluate(
     >>> frame = gamlib.evaluate("efficientnet_lite0", "photos", settings, out="results")  # doctest: +SKIP
     """
     dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
+    if not str(out):
+        raise ValueError("out: got ''; name a folder for the results, or '.' for this one")
     _check_map(model_name, dataset, map)
     plan = make_plan(model_name, dataset, settings)
     folder = ShardFolder(out, plan.key)

@@ -44,7 +44,7 @@ class Settings:
     Raises
     ------
     ValueError
-        For an unknown or repeated task, method, fill or side, and for a depth that is no whole number.
+        For an unknown or repeated task, method, fill or side, and for a depth or seed that is no whole number.
 
     Examples
     --------
@@ -72,6 +72,10 @@ class Settings:
         for argument, accepted in known.items():
             _set(self, argument, _known(argument, getattr(self, argument), accepted))
         _set(self, "n", _depths(self.n))
+        if not 0 <= self.least_probability <= 1:
+            raise ValueError(f"least_probability: got {self.least_probability}; give a number from 0 to 1")
+        if type(self.seed) is not int or self.seed < 0:
+            raise ValueError(f"seed: got {self.seed!r}; give a whole number from 0")
         _set(self, "weights", self.weights if self.weights is None else str(self.weights))
 
     @property

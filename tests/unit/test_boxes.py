@@ -149,3 +149,11 @@ def test_the_mass_in_a_box_of_a_wide_map():
     saliency = np.array([[1.0, 2, 4], [8, 16, 32]])
     assert mass_in_boxes(saliency, [(1, 0, 3, 1)]) == pytest.approx((2 + 4) / 63)
     assert mass_in_boxes(saliency, [(0, 1, 1, 2), (2, 0, 3, 1)]) == pytest.approx((8 + 4) / 63)
+
+
+def test_what_is_no_mask_and_no_threshold_is_refused():
+    with pytest.raises(ValueError, match="values between 0 and 1; binarise it first, map >= threshold"):
+        mask_iou([[0.2, 0.9]], [[True, False]])
+    assert mask_iou([[0.0, 1.0]], [[1, 1]]) == 0.5
+    with pytest.raises(ValueError, match=r"threshold: got \[nan\]; give numbers"):
+        largest_component_box([[0.2, 0.9]], float("nan"))

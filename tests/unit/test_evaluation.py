@@ -380,6 +380,9 @@ def test_dask_gives_the_same_rows_though_a_worker_dies(tiny, undisturbed, tmp_pa
         ({"n": 1.5}, "n: got 1.5; give a depth"),
         ({"n": "2"}, "n: got '2'; give a depth"),
         ({"n": (1, 1)}, r"n: got \(1, 1\); give a depth"),
+        ({"least_probability": 2}, "least_probability: got 2; give a number from 0 to 1"),
+        ({"seed": "a"}, "seed: got 'a'; give a whole number from 0"),
+        ({"percentile": 200}, r"percentile: 200, expected a number in \(0, 100\]"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(tiny, tmp_path, options, message):

@@ -93,6 +93,8 @@ def test_a_non_finite_map_counts_as_blank_and_spoils_no_other(model, fill, bad):
 def test_explanation_map_refuses_what_does_not_fit(model):
     with pytest.raises(ValueError, match="unknown 'grey'; accepted: black, mean"):
         explanation_map(model, torch.zeros(1, 3, 4, 6), torch.zeros(1, 4, 6), fill="grey")
+    with pytest.raises(ValueError, match=r"values from 9 to 9; expected \[0, 1\], as min_max brings them"):
+        explanation_map(model, torch.zeros(1, 3, 4, 6), torch.full((1, 4, 6), 9.0))
     with pytest.raises(ValueError, match=r"got \(2, 4, 6\) for images \(1, 3, 4, 6\)"):
         explanation_map(model, torch.zeros(1, 3, 4, 6), torch.zeros(2, 4, 6))
 
