@@ -31,7 +31,12 @@ class Counting(SimpleHTTPRequestHandler):
 
     def do_GET(self):
         self.asked.append(self.path)
-        super().do_GET()
+        # a file "busy" turns one request away
+        if (busy := Path(self.directory) / "busy").exists():
+            busy.unlink()
+            self.send_error(503)
+        else:
+            super().do_GET()
 
     def log_message(self, *args):
         pass
@@ -63,6 +68,13 @@ def server(tmp_path, monkeypatch):
     yield source, asked
     http.shutdown()
     http.server_close()
+
+
+def test_a_server_that_is_busy_once_is_asked_again(server, tmp_path):
+    source, asked = server
+    (source / "busy").touch()
+    (file,) = fetch("imagenet-samples", tmp_path / "cache")
+    assert file.read_bytes() == b"no image" and asked == ["/imagenet-samples/n02123045_tabby.JPEG"] * 2
 
 
 def test_fetch_downloads_once_and_goes_on_after_an_interruption(server, tmp_path):
