@@ -43,9 +43,10 @@ def open_image(path: str | Path) -> Image.Image:
     >>> open_image(files("sklearn.datasets.images") / "china.jpg").size
     (640, 427)
     """
-    path = Path(path)
+    given, path = path, Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"image: there is no file '{path}'; give the path of a photograph ({FORMATS})")
+        fault = f"'{given}' is a folder" if path.is_dir() else f"there is no file '{given}'"
+        raise FileNotFoundError(f"image: {fault}; give the path of a photograph ({FORMATS})")
     try:
         # Pillow also warns at half its limit; below the limit the image is scaled down here
         with warnings.catch_warnings():

@@ -88,6 +88,9 @@ class Model:
         for form in self.layout.values():
             if form is not None and (form not in LAYOUTS and not re.fullmatch(r"(BNC|NBC)\+\d+", form)):
                 raise ValueError(f"layout: unknown '{form}'; accepted: {', '.join(LAYOUTS)}, BNC+1 and the like")
+        for part, given in (("features", features), ("head", head)):
+            if not callable(given) and (part, given) != ("head", None):
+                raise TypeError(f"{part}: got a {type(given).__name__}; give one function or module")
         if not isinstance(transform, Preprocess):
             kind = type(transform).__name__
             raise TypeError(f"transform: got a {kind}; give gamlib.Preprocess((H, W), mean, std) with the same numbers")
@@ -152,7 +155,14 @@ class Model:
 
     def forward_head(self, embedding: Tensor) -> Tensor:
         """Logits (B, K) of embeddings (B, D), with whatever graph there is; ValueError for another shape."""
-        logits = _rows("head", "the logits (B, K)", self.needed_head()(embedding), len(embedding))
+        head = self.needed_head()
+        try:
+            output = head(embedding)
+        except Exception as error:
+            # torch says which numbers do not fit, not whose they are
+            error.add_note(f"This was head of gamlib.Model({self.name}), given embeddings {tuple(embedding.shape)}.")
+            raise
+        logits = _rows("head", "the logits (B, K)", output, len(embedding))
         classes = self.scores_of(logits[:1]).shape[1]
         if self.categories is not None and len(self.categories) != classes:
             raise ValueError(f"categories: {len(self.categories)} names for {classes} classes; give one a class")

@@ -82,7 +82,11 @@ class Preprocess:
             image = open_image(image)
         if not isinstance(image, Image.Image):
             raise TypeError(f"image: expected a PIL image or a path, got {type(image).__name__}")
-        image = upright(image).convert("RGB" if len(self.mean) == 3 else "L")
+        try:
+            image = upright(image).convert("RGB" if len(self.mean) == 3 else "L")
+        # Pillow has an error of another kind for each way in which an image can be damaged
+        except Exception as error:
+            raise ValueError(f"image: cannot be read ({error}); save it as PNG with 8 bits a channel") from error
         height, width = self.input_size
         if crop:
             scale = max(height, width) / self.crop_fraction / min(image.size)

@@ -182,6 +182,25 @@ def test_a_missing_file_is_named(tmp_path):
         open_image(tmp_path / "gone.jpg")
 
 
+def test_a_folder_and_an_address_are_no_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match=re.escape(f"image: '{tmp_path}' is a folder; give the path of a")):
+        open_image(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no file 'https://example.org/a.jpg'"):
+        open_image("https://example.org/a.jpg")
+
+
+def test_an_opened_image_that_cannot_be_read(tmp_path):
+    transform = gamlib.Preprocess((8, 8), (0.5,) * 3, (0.5,) * 3)
+    with pytest.raises(
+        ValueError, match="image: cannot be read .its pixels are floating-point numbers.*save it as PNG"
+    ):
+        transform(Image.fromarray(np.ones((2, 2), np.float32)))
+    two_fields((300, 300)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:900])
+    with Image.open(tmp_path / "a.jpg") as image, pytest.raises(ValueError, match="image: cannot be read .*truncated"):
+        transform(image)
+
+
 def test_what_is_no_image_is_named_with_what_is_accepted(tmp_path):
     (tmp_path / "a.jpg").write_text("no picture")
     with pytest.raises(ValueError, match=r"a\.jpg' cannot be read .*; accepted: JPEG, PNG, WebP, GIF, BMP, TIFF"):

@@ -207,6 +207,13 @@ def test_what_head_returns(change, message, target):
         gamlib.trace_class(plain(head=lambda net: lambda h: change(net.fc(h))), images(2), target)
 
 
+def test_what_fails_inside_head_is_named():
+    model = plain(head=lambda net: nn.Conv2d(8, 4, 1))
+    with pytest.raises(RuntimeError) as error:
+        gamlib.trace_class(model, images(2))
+    assert error.value.__notes__ == ["This was head of gamlib.Model(custom), given embeddings (2, 8)."]
+
+
 def test_pixels_of_size_one_are_flattened():
     model, spread = plain(), plain(features=spoilt(lambda h: h[:, :, None, None]))
     spread.module.load_state_dict(model.module.state_dict())
@@ -280,6 +287,8 @@ def test_torchscript():
 
 
 MODELS = {
+    "two heads": (dict(head=lambda net: (net.fc, net.fc)), TypeError, "head: got a tuple; give one function or module"),
+    "features": (dict(features=lambda net: None), TypeError, "features: got a NoneType; give one function or module"),
     "dict of names": (dict(categories={0: "cat", 1: "dog"}), TypeError, "categories: got a dict; give a list of names"),
     "numbers": (dict(categories=[0, 1]), TypeError, "categories: got a list; give a list of names"),
     "text": (dict(categories="abcd"), TypeError, "categories: got a str"),
