@@ -93,8 +93,8 @@ def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
 
 def _network(name: str, settings: Settings) -> Model:
     # the cell of a notebook may have been run again since, with another network in it
-    source = factory_digest(name) if name.startswith("__main__:") else ""
-    return cached_model(name, settings.weights, settings.device, settings.seed, source)
+    source = [factory_digest(name)] if name.startswith("__main__:") else []
+    return cached_model(name, settings.weights, settings.device, settings.seed, *source)
 
 
 @functools.lru_cache(maxsize=1)

@@ -529,8 +529,8 @@ def test_nothing_outlives_the_grader(tmp_path, end):
     # a terminal that is closed tells the processes of its session, and they are not of it
     assert os.getsid(grader.pid) not in {os.getsid(pid) for pid in processes_of(places) - {grader.pid}}
     grader.send_signal(end)
-    grader.wait(20)
-    assert wait_for(lambda: not processes_of(places) and not list(places.iterdir()), 20)
+    grader.wait(60)
+    assert wait_for(lambda: not processes_of(places) and not list(places.iterdir()), 60)
 
 
 def processes_of(places: Path) -> set[int]:

@@ -33,7 +33,7 @@ def small_network() -> gamlib.Model:
 
 
 def residual_network() -> gamlib.Model:
-    net = torchvision.models.resnet18(weights=None, num_classes=5).double()
+    net = torchvision.models.resnet18(weights=None, num_classes=5).double().eval()
     features = nn.Sequential(*list(net.children())[:-1], nn.Flatten())
     transform = gamlib.Preprocess((64, 64), (0.5,) * 3, (0.5,) * 3)
     return gamlib.Model(net, ["layer4", "layer3"], features, net.fc, transform)
