@@ -1,18 +1,51 @@
-"""What a forward leaves at the layers that are read, brought to one layout."""
+"""Which layers are read, and what a forward leaves there, brought to one layout."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
+import operator
 from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gamlib.models.model import LAYOUTS, Model, evaluation
+from gamlib.models.checks import LAYOUTS
+from gamlib.models.model import Model, evaluation
 
 # Sides of an activation in another ratio than the input's, beyond rounding, are no height and width.
 _SQUEEZED = 1.25
+
+
+def layer_names(model: Model, layers: int | Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the layers to trace, last first; TypeError or ValueError naming what is accepted."""
+    if isinstance(layers, str | Sequence):
+        names = (layers,) if isinstance(layers, str) else tuple(layers)
+    else:
+        depth = min(2, len(model.layers)) if layers is None else _whole(layers)
+        if not 1 <= depth <= len(model.layers):
+            raise ValueError(f"layers: {depth} is out of range; {model.name} offers 1 to {len(model.layers)}")
+        return model.layers[:depth]
+    known = [name for name, _ in model.module.named_modules() if name]
+    for name in names:
+        if isinstance(name, nn.Module):
+            raise TypeError(f"layers: got a {type(name).__name__} itself; give its name in module.named_modules()")
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise ValueError(f"layers: {model.name} has no layer '{name}'; {hint}usual ones: {', '.join(model.layers)}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"layers: give at least one name, and none twice; got {list(names)}")
+    return names
+
+
+def _whole(layers: object) -> int:
+    try:
+        return operator.index(layers)  # ty: ignore[invalid-argument-type]
+    except TypeError:
+        kind = type(layers).__name__
+        raise TypeError(f"layers: got a {kind}; give how many, such as 2, or a list of names, last first") from None
 
 
 @contextlib.contextmanager

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import torch
 
 from gamlib.boxes import THRESHOLDS
+from gamlib.capture import layer_names
 from gamlib.data import Dataset, Subset, make_pairs, smallest_objects
 from gamlib.data.classes import class_index
 from gamlib.evaluation.settings import Settings
 from gamlib.evaluation.store import dataset_digest, digest, factory_digest, model_digest, sources_digest
 from gamlib.models import Model, load_model
 from gamlib.statistics import split
-from gamlib.traces import layer_names
 
 # Images a shard. A shard is also one batch of the network: what a number is does not depend on who computes it.
 ROWS = 16

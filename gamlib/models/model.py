@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import functools
-import re
 import threading
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from gamlib.models.checks import check_layers, check_parts, one_row_an_image
 from gamlib.models.preprocess import Preprocess
-
-# How the output of a layer may lie in memory, as a permutation to (B, C, h, w) or (B, C, N): convolutions, stages that
-# keep channels last, and sequences of tokens.
-LAYOUTS = {"BCHW": (0, 1, 2, 3), "BHWC": (0, 3, 1, 2), "BNC": (0, 2, 1), "NBC": (1, 2, 0)}
 
 
 class Model:
@@ -79,31 +74,13 @@ class Model:
     ) -> None:
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
         self.layout = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(self.layers, layout)
-        known = dict(module.named_modules())
-        for layer in (*self.layers, *self.layout):
-            if layer not in known:
-                raise ValueError(f"layers: the network has no submodule '{layer}'; see module.named_modules()")
-            if isinstance(known[layer], torch.jit.ScriptModule):
-                raise ValueError(f"layers: '{layer}' is TorchScript, which no hook can read; give the Python network")
-        for form in self.layout.values():
-            if form is not None and (form not in LAYOUTS and not re.fullmatch(r"(BNC|NBC)\+\d+", form)):
-                raise ValueError(f"layout: unknown '{form}'; accepted: {', '.join(LAYOUTS)}, BNC+1 and the like")
-        for part, given in (("features", features), ("head", head)):
-            if not callable(given) and (part, given) != ("head", None):
-                raise TypeError(f"{part}: got a {type(given).__name__}; give one function or module")
-        if not isinstance(transform, Preprocess):
-            kind = type(transform).__name__
-            raise TypeError(f"transform: got a {kind}; give gamlib.Preprocess((H, W), mean, std) with the same numbers")
-        if categories is not None:
-            if isinstance(categories, str | Mapping | Set) or not all(isinstance(each, str) for each in categories):
-                kind = type(categories).__name__
-                raise TypeError(f"categories: got a {kind}; give a list of names, in the order of the logits")
-            categories = list(categories)
+        check_layers(module, self.layers, self.layout)
+        check_parts(features, head, transform, categories)
         self.module = module
         self.features = features
         self.head = head
         self.transform = transform
-        self.categories = categories
+        self.categories = None if categories is None else list(categories)
         self.name = name
         self.multilabel = multilabel
 
@@ -151,7 +128,7 @@ class Model:
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Embedding h(x), (B, D), of a checked input, with whatever graph there is; ValueError for another shape."""
-        return _rows("features", "the embeddings (B, D)", self.features(x), len(x))
+        return one_row_an_image("features", "the embeddings (B, D)", self.features(x), len(x))
 
     def forward_head(self, embedding: Tensor) -> Tensor:
         """Logits (B, K) of embeddings (B, D), with whatever graph there is; ValueError for another shape."""
@@ -162,7 +139,7 @@ class Model:
             # torch says which numbers do not fit, not whose they are
             error.add_note(f"This was head of gamlib.Model({self.name}), given embeddings {tuple(embedding.shape)}.")
             raise
-        logits = _rows("head", "the logits (B, K)", output, len(embedding))
+        logits = one_row_an_image("head", "the logits (B, K)", output, len(embedding))
         classes = self.scores_of(logits[:1]).shape[1]
         if self.categories is not None and len(self.categories) != classes:
             raise ValueError(f"categories: {len(self.categories)} names for {classes} classes; give one a class")
@@ -217,24 +194,6 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.name}, layers={list(self.layers)}, input {self.input_size[0]}x{self.input_size[1]})"
-
-
-def _rows(part: str, wanted: str, output: Any, rows: int) -> Tensor:
-    """What features or head returned, as one row an image; ValueError where it is something else."""
-    if isinstance(output, Tensor) and output.is_floating_point():
-        if output.ndim == 4 and output.shape[2:] == (1, 1):
-            output = output.flatten(1)
-        if output.ndim == 2 and len(output) == rows:
-            return output
-        got = f"{tuple(output.shape)} for {rows} images"
-        many = "pool it over pixels or tokens, as .mean(dim=(2, 3)) does"
-        step = many if output.ndim > 2 else "give each image a row of its own, as [:, None] does with one number each"
-    elif isinstance(output, Tensor):
-        got, step = f"a tensor of {output.dtype}", "return the floating-point numbers that it was made of"
-    else:
-        keys = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
-        got, step = f"a {type(output).__name__}{keys}", "return the one tensor that is wanted"
-    raise ValueError(f"{part}: returned {got}, expected {wanted}; {step}")
 
 
 class evaluation:

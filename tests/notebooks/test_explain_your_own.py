@@ -96,6 +96,25 @@ def test_nothing_on_standard_error_and_an_explorer_with_its_state(folder):
     assert "StackModel" in {model["model_name"] for model in state.values()}
 
 
+def test_a_map_that_is_not_finite_keeps_its_numbers_and_no_picture(tmp_path, monkeypatch):
+    # a network of one layer, too
+    (tmp_path / "broken.py").write_text("""
+import gamlib
+from torch import nn
+
+def make():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    nn.init.constant_(net[0].bias, float("nan"))
+    return gamlib.Model(net, ["1"], net[:4], net[4], gamlib.Preprocess((32, 32), (0.5,) * 3, (0.5,) * 3))
+""")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = papermill(tmp_path, *"-p model broken:make -p results_dir kept".split())
+    assert run.returncode == 0, run.stderr
+    assert not list((tmp_path / "kept").glob("*.png"))
+    assert np.isnan(np.load(tmp_path / "kept" / "explained_a_class_gam.npy")).all()
+    assert "not kept: the map is not finite" in (tmp_path / "out.ipynb").read_text()
+
+
 def test_an_unknown_class_is_named_with_the_nearest_one(tmp_path):
     run = papermill(tmp_path, *"-p target tabbby -p results_dir kept".split())
     assert run.returncode != 0
