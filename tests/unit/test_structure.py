@@ -1,6 +1,8 @@
 """How the two packages hang together, read from their imports."""
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -54,3 +56,10 @@ def test_a_public_name_stands_in_one_module():
             homes[name].add(module)
     several = {name: modules for name, modules in homes.items() if len(modules) > 1 and not name.startswith("_")}
     assert several == {}
+
+
+def test_maps_and_figures_need_no_zoo_of_networks():
+    # with timm comes torchvision, and seconds
+    code = "import sys, gamlib.plots, gamlib.traces; print([name for name in ('timm', 'torchvision') if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"
