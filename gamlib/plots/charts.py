@@ -7,51 +7,22 @@ spare colours. Where the interval of a mean is known, the columns `low` and `hig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypedDict, Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
 from gamlib.controls import CONTROLS
-from gamlib.methods import METHODS
-from gamlib.plots.figures import STYLE, WIDTH, Picture, color_of, new_figure, title_of
+from gamlib.plots.figures import Picture, title_of
+from gamlib.plots.panels import DASHES, Layout, chart, palette
 
-# Unlike any method's colour, for readers with any colour vision.
-SPARE = ("#661100", "#a03cf0", "#c9a227", "#111111", "#882255")
-DASHES = ("", (5, 2), (6, 2, 1.5, 2), (1.5, 1.5), (9, 3))
 MARKERS = ("o", "X", "s", "^", "D")
 # seaborn makes its intervals from observations: of a low end, a mean and a high end the median is the mean, and the
 # interval that holds all of them reaches from end to end
 GIVEN: dict[str, Any] = {"estimator": "median", "errorbar": ("pi", 100)}
-
-
-class Layout(TypedDict, total=False):
-    """What every chart takes by name.
-
-    Attributes
-    ----------
-    row, column : str
-        Columns of the frame with panels for each of their values, which are the titles of y axes, and of columns.
-    share : str
-        The panels that have one y axis: "all" of them (default), each "row", or "none".
-    titles : mapping
-        Value of `hue` -> what it is called, if not as everywhere.
-    height : float
-        Inches; 3.4 by default.
-    note : str
-        Small print below.
-    """
-
-    row: str
-    column: str
-    share: Literal["all", "row", "none"]
-    titles: Mapping[str, str]
-    height: float
-    note: str
 
 
 def lines(
@@ -90,7 +61,7 @@ def lines(
     """
     points = frame.iloc[:0] if points is None else points.reset_index(drop=True)
     names = [*frame[hue].unique(), *points[hue].unique()]
-    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "style": hue, "palette": _palette(names)}
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "style": hue, "palette": palette(names)}
     # seaborn would join the neighbours of a value that is not finite: each run between such values is its own line
     frame = frame.assign(run=(~np.isfinite(frame[y])).cumsum())
     how: dict[str, Any] = {"errorbar": band} if band else {"estimator": None, "sort": False, "units": "run"}
@@ -106,7 +77,7 @@ def lines(
         if log_y:
             axes.set_yscale("log")
 
-    return _chart(draw, frame, x, y, **layout)
+    return chart(draw, frame, x, y, **layout)
 
 
 def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[Layout]) -> Picture:
@@ -128,7 +99,7 @@ def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[La
     Picture(6.2 x 3.4 inches)
     """
     names = list(frame[hue].unique())
-    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": _palette(names), **GIVEN}
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": palette(names), **GIVEN}
     look |= {"linestyles": [":" if name in CONTROLS else "-" for name in names], "markers": list(MARKERS[: len(names)])}
     look |= {"dodge": 0.2 * (len(names) > 1), "markersize": 4, "linewidth": 1.5, "err_kws": {"linewidth": 1}}
 
@@ -136,7 +107,7 @@ def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[La
         sns.pointplot(part, **look, ax=axes)
         axes.set_ylim(0, None)
 
-    return _chart(draw, _observed(frame, y), x, y, **layout)
+    return chart(draw, _observed(frame, y), x, y, **layout)
 
 
 def bars(
@@ -168,7 +139,7 @@ def bars(
     Picture(6.2 x 3.4 inches)
     """
     names = list(frame[hue].unique())
-    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": _palette(names), **GIVEN}
+    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": palette(names), **GIVEN}
     look |= {"saturation": 1, "width": 0.84, "err_kws": {"linewidth": 1, "color": "#333333"}}
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
@@ -179,10 +150,10 @@ def bars(
                 place: Any = {"xy": (bar.get_x() + bar.get_width() / 2, top), "xytext": (0, 2), "ha": "center"}
                 axes.annotate(f"{bar.get_height():.0f}", **place, textcoords="offset points", fontsize=9)
         if level:
-            axes.axhline(level[1], color=_palette([level[0]])[level[0]], linestyle="--", linewidth=1.4, label=level[0])
+            axes.axhline(level[1], color=palette([level[0]])[level[0]], linestyle="--", linewidth=1.4, label=level[0])
         axes.tick_params(axis="x", length=0)
 
-    return _chart(draw, _observed(frame, y), x, y, **layout)
+    return chart(draw, _observed(frame, y), x, y, **layout)
 
 
 def swarms(frame: pd.DataFrame, x: str, y: str, **layout: Unpack[Layout]) -> Picture:
@@ -201,9 +172,9 @@ def swarms(frame: pd.DataFrame, x: str, y: str, **layout: Unpack[Layout]) -> Pic
     >>> swarms(pd.DataFrame({"rank correlation": [0.1, 0.3], "map": "random_7x7"}), "rank correlation", "map")
     Picture(6.2 x 3.4 inches)
     """
-    palette = _palette(frame[y].unique())
-    look: dict[str, Any] = {"x": x, "y": y, "hue": y, "palette": palette, "legend": False}
-    labels = [title_of(name, layout.get("titles")) for name in palette]
+    colors = palette(frame[y].unique())
+    look: dict[str, Any] = {"x": x, "y": y, "hue": y, "palette": colors, "legend": False}
+    labels = [title_of(name, layout.get("titles")) for name in colors]
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
         axes.axvline(0, color="#999999", linewidth=0.8, zorder=0)
@@ -211,62 +182,9 @@ def swarms(frame: pd.DataFrame, x: str, y: str, **layout: Unpack[Layout]) -> Pic
         sns.pointplot(part, **look, errorbar=None, linestyle="none", marker="|", markersize=24, ax=axes)
         axes.set_yticks(range(len(labels)), labels)
 
-    return _chart(draw, frame, x, "", **layout)
-
-
-def _palette(names: Iterable[str]) -> dict[str, str]:
-    """The colour of each name."""
-    names = list(names)
-    others = [name for name in names if name not in METHODS and name not in CONTROLS]
-    if len(names) > len(DASHES):
-        raise ValueError(f"hue: got {len(names)} series; at most {len(DASHES)} can be told apart, leave some out")
-    spare = dict(zip(others, SPARE, strict=False))
-    return {name: spare.get(name) or color_of(name) for name in names}
+    return chart(draw, frame, x, "", **layout)
 
 
 def _observed(frame: pd.DataFrame, y: str) -> pd.DataFrame:
     """Each mean followed by the ends of its interval, as observations (GIVEN)."""
     return pd.concat([frame, *(frame.assign(**{y: frame[end]}) for end in ("low", "high") if end in frame)])
-
-
-def _chart(
-    draw: Callable[[Axes, pd.DataFrame], None],
-    frame: pd.DataFrame,
-    x: str,
-    y: str,
-    *,
-    row: str = "",
-    column: str = "",
-    share: Literal["all", "row", "none"] = "all",
-    titles: Mapping[str, str] | None = None,
-    height: float = 3.4,
-    note: str = "",
-) -> Picture:
-    """Each panel drawn with its part of the frame; the legend stands above all, where it covers nothing."""
-    figure = new_figure(height, note=note)
-    down, over = (list(frame[name].unique()) if name else [""] for name in (row, column))
-    lines = -(-len(over) // 3)  # more than three side by side cannot be read on a phone
-    across = -(-len(over) // lines)
-    keys = {}
-    with mpl.rc_context(STYLE):
-        fields = figure.subplots(len(down) * lines, across, sharex="col", sharey=share, squeeze=False)
-        for number, (below, beside) in enumerate((r, c) for r in down for c in over):
-            axes, part = fields.flat[number], frame
-            for name, value in ((row, below), (column, beside)):
-                part = part[part[name] == value] if name else part
-            draw(axes, part.reset_index(drop=True))  # seaborn refuses row labels that occur twice
-            keys |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-            if (own := axes.get_legend()) is not None:
-                own.remove()
-            first = number % across == 0
-            axes.set(xlabel=x, ylabel=(below if row else "" if column else y) if first else "")
-            axes.set_title(beside if number < len(over) else "")
-        steps = [str(name) for name in frame[x].unique()]
-        if not pd.api.types.is_numeric_dtype(frame[x]) and sum(map(len, steps)) > 70 / across:
-            for label in (label for axes in fields[-1] for label in axes.get_xticklabels()):
-                label.set(rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
-        if keys:
-            labels = [title_of(name, titles) for name in keys]
-            fitting = int(WIDTH / (0.55 + 0.08 * max(map(len, labels))))
-            figure.legend(keys.values(), labels, loc="outside upper left", ncols=max(1, min(fitting, len(labels))))
-    return Picture(figure)

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from gamlib.controls import CONTROLS
 from gamlib.methods import METHODS
 from gamlib.plots import bars, color_of, intervals, lines, swarms
-from gamlib.plots.charts import DASHES, SPARE
 from gamlib.plots.figures import STYLE
+from gamlib.plots.panels import DASHES, SPARE
 
 
 def axes_of(picture):
