@@ -6,6 +6,7 @@ It gives one value a row, and one `total` whose gradient in a row's activations 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -100,7 +101,7 @@ class ClassScore:
 
 
 @dataclass(frozen=True, eq=False)
-class PairScore:
+class PairScore(ABC):
     """A similarity of the embeddings of two rows; a subclass says which, in `similarity`.
 
     Parameters
@@ -140,9 +141,9 @@ class PairScore:
         return similarity.sum(), value, None
 
     @staticmethod
+    @abstractmethod
     def similarity(a: Tensor, b: Tensor) -> Tensor:
         """The score of each pair, (P,), from the embeddings (P, D) of both sides."""
-        raise NotImplementedError
 
 
 class Dot(PairScore):

@@ -518,6 +518,9 @@ def test_weights_that_are_no_numbers(value, message):
 def test_a_pair_score_of_one_s_own(seeded):
     compare = nn.Linear(8, 1)
 
+    with pytest.raises(TypeError, match="abstract class PairScore .*similarity"):
+        PairScore([(0, 1)])
+
     class Same(PairScore):
         @staticmethod
         def similarity(a, b):
