@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
     """
     if not isinstance(name, str) or not isinstance(weights, str | Path | None):
         raise TypeError(f'model, weights: got {name!r} and {weights!r}; give a name, and a path, "default" or None')
-    _check_device(device)
+    check_device(device)
     if ":" in name:
         factory = _factory(name)
         takes = inspect.signature(factory).parameters
@@ -88,13 +89,14 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
     return model
 
 
-def _check_device(device: str) -> None:
-    try:
-        there = torch.device(device).type != "cuda" or torch.cuda.is_available()
-    except (RuntimeError, TypeError):
-        raise ValueError(f"device: unknown {device!r}; accepted: cpu, cuda, cuda:1, mps and the like") from None
-    if not there:
-        raise ValueError(f"device: '{device}', but this machine offers PyTorch no CUDA device; give cpu")
+def check_device(device: str) -> None:
+    """ValueError for what is no device, or one that this machine does not offer to PyTorch."""
+    kind, _, number = str(device).partition(":")
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", str(device)):
+        raise ValueError(f"device: unknown {device!r}; accepted: cpu, cuda, cuda:1, mps")
+    count = {"cpu": 1, "mps": int(torch.backends.mps.is_available()), "cuda": torch.cuda.device_count()}[kind]
+    if int(number or 0) >= count:
+        raise ValueError(f"device: this machine offers PyTorch no '{device}'; give cpu")
 
 
 def _factory(name: str) -> Callable[..., Model]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -79,11 +78,17 @@ def check_places(values: Mapping[str, object], defaults: Mapping[str, object]) -
     --------
     >>> check_places({"device": "gpu"}, {"device": "cpu"})
     Traceback (most recent call last):
-    gambook.publish.project.Refused: parameter device: unknown 'gpu'; accepted: cpu, cuda, cuda:0, mps
+    gambook.publish.project.Refused: parameter device: unknown 'gpu'; accepted: cpu, cuda, cuda:1, mps
     """
     for name, value in values.items():
-        if name == "device":
-            _check_device(str(value))
+        if name == "device" and value != "cpu":
+            # here, since torch takes seconds
+            from gamlib.models import check_device
+
+            try:
+                check_device(str(value))
+            except ValueError as error:
+                raise Refused(f"parameter {error}") from error
         elif name == "results_dir":
             folder = Path(str(value))
             there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
@@ -92,15 +97,3 @@ def check_places(values: Mapping[str, object], defaults: Mapping[str, object]) -
         elif (name == "root" or name.endswith("_root")) and value and value != defaults.get(name):
             if not Path(str(value)).is_dir():
                 raise Refused(f"parameter {name}: there is no folder '{value}'; name the one that holds the data")
-
-
-def _check_device(device: str) -> None:
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
-        raise Refused(f"parameter device: unknown '{device}'; accepted: cpu, cuda, cuda:0, mps")
-    if device != "cpu":
-        import torch
-
-        number = int(device.partition(":")[2] or 0)
-        found = torch.backends.mps.is_available() if device == "mps" else torch.cuda.device_count() > number
-        if not found:
-            raise Refused(f"parameter device: this machine has no '{device}'; give -p device cpu")
