@@ -523,7 +523,7 @@ def test_nothing_outlives_the_grader(tmp_path, end):
     command = [str(Path(sys.executable).with_name("gam")), "exercises", "grade", str(folder)]
     environment = {**os.environ, "TMPDIR": str(places)}
     grader = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-    assert wait_for(lambda: any(places.glob("*/*/work/started")), 120)
+    assert wait_for(lambda: any(places.glob("*/*/*/started")), 120)
     # what forks, what watches, the submission, and its own
     assert wait_for(lambda: len(processes_of(places) - {grader.pid}) == 4, 10)
     # a terminal that is closed tells the processes of its session, and they are not of it

@@ -163,6 +163,13 @@ def until(done, limit=120):
         time.sleep(0.1)
 
 
+def test_a_place_that_cannot_be_written_to_costs_one_notebook(project, write_notebook):
+    write_notebook(project, "01_first", "seed = 0")
+    project.executed("embedded", ".01_first.partial").mkdir(parents=True)
+    with pytest.raises(NotebooksFailed, match="01_first, could not be run: .*Is a directory"):
+        run_jobs(project, plan(project, ["01_first"], "embedded"))
+
+
 def test_the_commit_of_a_checkout(project):
     assert commit(project.root) == ""
     for command in (["init"], ["add", "."], ["commit", "-m", "first"]):

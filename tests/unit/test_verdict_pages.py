@@ -154,6 +154,9 @@ def test_committed_ledgers_become_a_run_a_network(tmp_path):
     rows = pd.concat([part[part["verdict"] != "not run"] for part in parts])
     (tmp_path / "embedded").mkdir()
     rows.to_csv(tmp_path / "embedded" / "ledger.csv", index=False)
+    rows.to_csv(tmp_path / "embedded" / "packed.csv.gz", index=False)
+    packed, plain = (read_reference(tmp_path, name)["embedded"] for name in ("packed", "ledger"))
+    pd.testing.assert_frame_equal(packed, plain)
     runs = committed_runs(read_reference(tmp_path, "ledger"))
     assert [run.label for run in runs] == ["embedded, lite0", "embedded, lite1"]
     assert [run.verdicts().loc[["C4", "C10"], "verdict"].tolist() for run in runs] == [["mixed", "reproduced"]] * 2

@@ -81,9 +81,9 @@ class Run:
 
 
 def read_reference(folder: str | Path, name: str) -> dict[str, pd.DataFrame]:
-    """The committed table of each profile that has it: <folder>/<profile>/<name>.csv, as profile -> rows."""
+    """The committed table of each profile that has it: <folder>/<profile>/<name>.csv or .csv.gz, as profile -> rows."""
     found = {}
-    for path in sorted(Path(folder).glob(f"*/{name}.csv")):
+    for path in sorted(Path(folder).glob(f"*/{name}.csv*")):
         rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
         # what is empty text in a ledger reads back as missing
         found[path.parent.name] = rows.fillna(dict.fromkeys(MAYBE_EMPTY, ""))

@@ -81,7 +81,11 @@ def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dic
     target.mkdir(parents=True, exist_ok=True)
     for name in (*TABLES, *ADDED):
         parts = [pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for folder in folders.values()]
-        pd.concat(parts, ignore_index=True).drop_duplicates().to_csv(target / f"{name}.csv", index=False)
+        together = pd.concat(parts, ignore_index=True).drop_duplicates()
+        # thousands of rows, each with its claim written out; compressed without the time, so that equal rows stay equal
+        packed = name == "specification"
+        options: dict = {"compression": {"method": "gzip", "mtime": 0}} if packed else {}
+        together.to_csv(target / (f"{name}.csv.gz" if packed else f"{name}.csv"), index=False, **options)
     for model, folder in folders.items():
         shutil.copyfile(folder / "maps.parquet", target / f"maps_{model}.parquet")
     made = {"profile": profile, "models": list(folders), **settings, "versions": versions()}
