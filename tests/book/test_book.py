@@ -57,6 +57,17 @@ def test_no_error_output_and_no_text_on_standard_error(project):
         assert red == [], name
 
 
+def test_no_output_is_a_wall_of_text(project):
+    # such as a network that stands as the last expression of a cell
+    for name in project.book_notebooks():
+        notebook = json.loads(project.executed("embedded", name).read_text())
+        shown = [cell for cell in notebook["cells"] if "remove-output" not in cell["metadata"].get("tags", [])]
+        outputs = [output for cell in shown for output in cell.get("outputs", [])]
+        plain = [o for o in outputs if o["output_type"] == "stream" or set(o.get("data", [])) == {"text/plain"}]
+        long = [o for o in plain if "".join(o.get("text") or o["data"]["text/plain"]).count("\n") > 30]
+        assert long == [], name
+
+
 def test_no_traceback_on_a_page(pages):
     assert [name for name, page in pages.items() if "Traceback (most recent call last)" in page] == []
 
