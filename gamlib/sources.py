@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".npz", ".pkl")
+PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
 
 
 def files_digest(files: Mapping[str, Path]) -> str:
@@ -93,7 +94,7 @@ def network_state(module: str) -> object:
 def cell_state(name: str) -> dict[str, object]:
     """State of a function or class of `__main__`, a notebook or a script, and of all there that its code names.
 
-    Functions and classes count by their source, plain values by themselves, modules by their files. ValueError where
+    Functions and classes count by their source, values by what they hold, modules by their files. ValueError where
     the source is not to be had.
     """
     home = vars(sys.modules["__main__"])
@@ -103,13 +104,18 @@ def cell_state(name: str) -> dict[str, object]:
         each = waiting.pop()
         value = home[each]
         kind = value if inspect.isfunction(value) or inspect.isclass(value) else type(value)
-        if inspect.ismodule(value) or kind.__module__ != "__main__":
+        if hasattr(value, "tolist") and not inspect.isclass(
+            value
+        ):  # arrays and tensors, of which repr shows a few numbers
+            found[each] = repr(value.tolist())
+        elif isinstance(value, PLAIN):
+            found[each] = repr(value)
+        elif inspect.ismodule(value) or kind.__module__ != "__main__":
             module = getattr(value, "__module__", None) or getattr(value, "__name__", "")
-            plain = isinstance(value, str | int | float | tuple | type(None))
-            found[each] = repr(value) if plain else network_state(module) if module != "__main__" else None
-            continue
-        found[each] = source = _source(kind)
-        waiting |= {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)} | {kind.__name__}
+            found[each] = network_state(module) if module != "__main__" else None
+        else:
+            found[each] = source = _source(kind)
+            waiting |= {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)} | {kind.__name__}
     return found
 
 

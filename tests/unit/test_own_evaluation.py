@@ -110,6 +110,20 @@ def test_a_network_of_a_cell_is_told_from_its_next_version(notebook, tmp_path):
         keys.add(second.attrs["key"])
 
 
+@pytest.mark.parametrize("value", ["[1.0]", "{'by': 1.0}['by']", "torch.ones(1000)[:1]", "np.ones(1)[0]", "(1.0,)"])
+def test_a_value_that_a_cell_reads_counts_by_what_it_holds(notebook, value):
+    code = f"import numpy as np\nfrom torch import Tensor\n{CELLS}".replace(
+        "def factory():", "def factory() -> Tensor:"
+    )
+    code = code.replace("GAIN = 1.0", f"HELD = {value}").replace("GAIN *", "sum([*HELD]) *")
+    notebook(code)
+    before = factory_digest("__main__:factory")
+    notebook(code)
+    assert factory_digest("__main__:factory") == before
+    notebook(code.replace("1.0", "2.0").replace("ones(", "zeros("))
+    assert factory_digest("__main__:factory") != before
+
+
 DATA = """
 from PIL import Image
 from gamlib.data import Dataset, Object, Sample
