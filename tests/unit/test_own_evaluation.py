@@ -110,7 +110,10 @@ def test_a_network_of_a_cell_is_told_from_its_next_version(notebook, tmp_path):
         keys.add(second.attrs["key"])
 
 
-@pytest.mark.parametrize("value", ["[1.0]", "{'by': 1.0}['by']", "torch.ones(1000)[:1]", "np.ones(1)[0]", "(1.0,)"])
+ONE_OF_MANY = "torch.arange(2000).float().index_fill(0, torch.tensor([999]), 1.0)"
+
+
+@pytest.mark.parametrize("value", ["[1.0]", "{'by': 1.0}", "(1.0,)", "np.ones(1)", ONE_OF_MANY])
 def test_a_value_that_a_cell_reads_counts_by_what_it_holds(notebook, value):
     code = f"import numpy as np\nfrom torch import Tensor\n{CELLS}".replace(
         "def factory():", "def factory() -> Tensor:"
