@@ -6,12 +6,12 @@ A method is one entry of METHODS: tables, charts, explorers and the functions `g
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from gamlib.maps import aggregate, min_max, resize
 from gamlib.traces import Trace
@@ -113,13 +113,17 @@ METHODS: dict[str, Method] = {
     "layer_cam": Method(_layer_cam, "LayerCAM", "LayerCAM", "#56b4e9", column=False),
 }
 
-# Other ways to join GAM's layers, for claims that compare them: from n normalised maps, last layer first, to one.
-VARIANTS: dict[str, Callable[[Sequence[Tensor]], Tensor]] = {
-    "gam_layer": lambda layers: layers[-1],
-    "gam_max": functools.partial(aggregate, how="max"),
-    "gam_product": functools.partial(aggregate, how="product"),
-    # the last layer counts n times, the one before n - 1 times, ...
-    "gam_weighted": lambda layers: aggregate(layers, range(len(layers), 0, -1)),
+# Other ways from GAM's layers to one map, for claims that compare them. Each takes the raw maps (B, h, w) of n layers
+# and the same enlarged and normalised (B, H, W), last layer first.
+VARIANTS: dict[str, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {
+    "gam_layer": lambda raw, drawn: drawn[-1],
+    # the earliest layer as coarse as the last: what it knows without its finer grid
+    "gam_pooled": lambda raw, drawn: _enlarged(adaptive_avg_pool2d(raw[-1], raw[0].shape[-2:]), drawn[0].shape[-2:]),
+    "gam_max": lambda raw, drawn: aggregate(drawn, how="max"),
+    "gam_product": lambda raw, drawn: aggregate(drawn, how="product"),
+    # three times as much weight for the last layer, or for the earliest
+    "gam_last_3": lambda raw, drawn: aggregate(drawn, [3.0] + [1.0] * (len(drawn) - 1)),
+    "gam_first_3": lambda raw, drawn: aggregate(drawn, [1.0] * (len(drawn) - 1) + [3.0]),
 }
 
 
@@ -183,14 +187,17 @@ def saliency_maps(trace: Trace, methods: Sequence[str], depths: Sequence[int]) -
             raise ValueError(f"method: unknown '{method}'; accepted: {', '.join([*METHODS, *VARIANTS])}")
     for n in depths:
         _check_depth(trace, n)
+    raw: dict[str, list[Tensor]] = {}
     drawn: dict[str, list[Tensor]] = {}
     maps = {}
     for method in methods:
         base = "gam" if method in VARIANTS else method
         if base not in drawn:
-            drawn[base] = _drawn(METHODS[base], trace, max(depths))
+            raw[base] = _raw(METHODS[base], trace, max(depths))
+            drawn[base] = [_enlarged(each, trace.size) for each in raw[base]]
         for n in depths:
-            maps[method, n] = VARIANTS.get(method, aggregate)(drawn[base][:n])
+            layers = drawn[base][:n]
+            maps[method, n] = VARIANTS[method](raw[base][:n], layers) if method in VARIANTS else aggregate(layers)
     return maps
 
 
@@ -200,7 +207,11 @@ def _raw(method: Method, trace: Trace, n: int) -> list[Tensor]:
 
 def _drawn(method: Method, trace: Trace, n: int) -> list[Tensor]:
     """Layer maps (B, H, W), resized and normalised."""
-    return [min_max(resize(raw, trace.size)).float() for raw in _raw(method, trace, n)]
+    return [_enlarged(raw, trace.size) for raw in _raw(method, trace, n)]
+
+
+def _enlarged(raw: Tensor, size: tuple[int, ...]) -> Tensor:
+    return min_max(resize(raw, (size[0], size[1]))).float()
 
 
 def _check_depth(trace: Trace, n: int) -> None:

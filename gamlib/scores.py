@@ -107,7 +107,9 @@ class PairScore(ABC):
     Parameters
     ----------
     pairs : sequence of (int, int)
-        Row numbers; every row of the batch is in exactly one pair.
+        Row numbers; every row of the batch is in exactly one pair, or among those that are alone.
+    alone : sequence of int
+        Rows that have no partner: their score is NaN, and no gradient comes to them.
 
     Examples
     --------
@@ -122,11 +124,12 @@ class PairScore(ABC):
     """
 
     pairs: Sequence[tuple[int, int]]
+    alone: Sequence[int] = ()
 
     def check(self, model: Model, batch: int) -> None:
         if any(len(pair) != 2 for pair in self.pairs):
             raise ValueError(f"pairs: expected (i, j) row numbers, got {list(self.pairs)}")
-        rows = sorted(int(row) for pair in self.pairs for row in pair)
+        rows = sorted([*self.alone, *(int(row) for pair in self.pairs for row in pair)])
         if rows != list(range(batch)):
             raise ValueError(
                 f"pairs: every row of the batch (0 to {batch - 1}) belongs in exactly one pair, got rows {rows}; "
@@ -136,7 +139,7 @@ class PairScore(ABC):
     def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         index = torch.as_tensor(self.pairs, device=embedding.device)
         similarity = self.similarity(embedding[index[:, 0]], embedding[index[:, 1]])
-        value = torch.empty(len(embedding), dtype=similarity.dtype, device=similarity.device)
+        value = torch.full((len(embedding),), torch.nan, dtype=similarity.dtype, device=similarity.device)
         value[index] = similarity.detach()[:, None]
         return similarity.sum(), value, None
 

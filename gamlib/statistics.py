@@ -1,24 +1,27 @@
-"""Folds for tuning a threshold and intervals for a mean difference.
+"""Folds for tuning a threshold, and intervals for the mean of a difference.
 
-Clusters are divided and resampled, never single rows: the two maps of a pair share their score, and many scenes share
-one source object.
+Clusters are divided and counted, never single rows: the maps of a pair share their score, the images of a class are
+alike, and many scenes share one source object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 
 class Interval(NamedTuple):
-    """Mean of a difference and its 95% bootstrap interval."""
+    """A number, the ends of its 95% interval, the p value of its being zero, and on how many clusters these rest."""
 
     mean: float
     low: float
     high: float
+    p: float
+    clusters: int
 
 
 def split(clusters: int | Sequence[Hashable], folds: int = 2, seed: int = 0) -> np.ndarray:
@@ -62,36 +65,53 @@ def cross_fit(values: ArrayLike, folds: ArrayLike) -> tuple[np.ndarray, np.ndarr
     return values[np.arange(len(values)), choice], choice
 
 
-def resample(clusters: Sequence[Hashable], seed: int = 0, resamples: int = 10_000) -> Iterator[np.ndarray]:
-    """Bootstrap samples of clusters, in blocks: yields ((r, C) int cluster indices); the r sum to `resamples`."""
-    count = len(np.unique(np.asarray(clusters)))
-    rng = np.random.default_rng(seed)
-    block = max(1, 2_000_000 // count)
-    for start in range(0, resamples, block):
-        yield rng.integers(count, size=(min(block, resamples - start), count))
+def mean_interval(values: ArrayLike, clusters: Sequence[Hashable]) -> Interval:
+    """Mean of all rows with a t interval over cluster means, each weighted by its rows.
 
+    With clusters of one size it is the t interval of the cluster means.
 
-def cluster_sums(values: ArrayLike, clusters: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of the rows of each cluster, clusters in sorted order: (C,) float64, (C,) int."""
-    index = np.unique(np.asarray(clusters), return_inverse=True)[1]
-    return np.bincount(index, weights=np.asarray(values, float)), np.bincount(index)
-
-
-def bootstrap(diffs: ArrayLike, clusters: Sequence[Hashable], seed: int = 0, resamples: int = 10_000) -> Interval:
-    """Mean of the differences with its 95% percentile interval, resampling clusters.
-
-    diffs: (N,) finite. clusters: (N,) the cluster of each row; a drawn cluster brings all its rows.
+    values: (N,) finite. clusters: (N,) the cluster of each row.
     Error: ValueError where there is nothing, or something not finite, to average.
 
-    >>> bootstrap([1.0, 1.0, 3.0], ["a", "a", "b"])
-    Interval(mean=1.6666666666666667, low=1.0, high=3.0)
+    >>> [round(v, 3) for v in mean_interval([1.0, 3.0, 5.0], ["a", "b", "c"])]
+    [3.0, -1.968, 7.968, 0.122, 3]
     """
-    diffs = np.asarray(diffs, float)
-    if len(diffs) == 0 or len(diffs) != len(clusters) or not np.isfinite(diffs).all():
+    values = np.asarray(values, float)
+    if len(values) == 0 or len(values) != len(clusters) or not np.isfinite(values).all():
         raise ValueError(
-            f"bootstrap: got {len(diffs)} differences, {np.sum(~np.isfinite(diffs))} of them not finite, and "
-            f"{len(clusters)} clusters; expected one cluster for each finite difference, at least one"
+            f"interval: got {len(values)} values, {np.sum(~np.isfinite(values))} of them not finite, and "
+            f"{len(clusters)} clusters; expected one cluster for each finite value, at least one"
         )
-    sums, counts = cluster_sums(diffs, clusters)
-    means = np.concatenate([sums[i].sum(axis=1) / counts[i].sum(axis=1) for i in resample(clusters, seed, resamples)])
-    return Interval(float(diffs.mean()), *(float(v) for v in np.percentile(means, (2.5, 97.5))))
+    mean = float(values.mean())
+    return linear_interval(mean, (values - mean) / len(values), clusters)
+
+
+def slope_interval(x: ArrayLike, y: ArrayLike, clusters: Sequence[Hashable]) -> Interval:
+    """Slope of the least-squares line of y on x, both (N,), with its t interval over clusters.
+
+    >>> slope_interval([0, 1, 2, 3], [1, 3, 5, 7], ["a", "b", "c", "d"]).mean
+    2.0
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    centred = x - x.mean()
+    slope = float(centred @ y / (centred @ centred))
+    residual = y - y.mean() - slope * centred
+    return linear_interval(slope, centred * residual / (centred @ centred), clusters)
+
+
+def linear_interval(estimate: float, influence: ArrayLike, clusters: Sequence[Hashable]) -> Interval:
+    """T interval of an estimate to whose error each row adds its influence, as (y - mean) / N to that of a mean.
+
+    The influences of a cluster's rows are added up first: with C clusters the variance is C / (C - 1) times the sum of
+    their squares, and t has C - 1 degrees of freedom. One cluster has no interval: it reaches from -inf to inf.
+    """
+    index = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    sums = np.bincount(index, weights=np.asarray(influence, float))
+    count = len(sums)
+    if count < 2:
+        return Interval(estimate, -np.inf, np.inf, 1.0, count)
+    error = float(np.sqrt(count / (count - 1) * (sums**2).sum()))
+    # a difference that is the same in every cluster is certain
+    p = 2 * float(stats.t.sf(abs(estimate) / error, count - 1)) if error > 0 else float(estimate == 0)
+    reach = float(stats.t.ppf(0.975, count - 1)) * error
+    return Interval(estimate, estimate - reach, estimate + reach, p, count)

@@ -34,12 +34,12 @@ class Item:
 class Batch:
     """Images that go through the network together.
 
-    units: (B,) the unit of each. partner: (B,) the row of each image's partner, None for images alone.
+    units: (B,) the unit of each. rounds: pairs of rows; in a round no row is in two pairs.
     """
 
     items: list[Item]
     units: list[Unit]
-    partner: list[int] | None
+    rounds: list[list[tuple[int, int]]]
 
     @property
     def ids(self) -> list[str]:
@@ -56,39 +56,38 @@ class Explained:
     """One score of a batch, its trace and its maps.
 
     labels: (B,) the labels whose annotations each image's map is compared with; an empty tuple drops the row.
-    targets: (B,) "label", "top-1" or "pair". before: (B,) Y.
+    targets: (B,) "label", "top-1" or "pair". partner: (B,) the row that each is paired with, -1 for none; None for
+    classes. before: (B,) Y.
     """
 
     task: str
     labels: list[tuple[str, ...]]
     targets: list[str]
+    partner: list[int] | None
     before: Tensor
     trace: Trace
     maps: Maps
 
 
-def load_shard(plan: Plan, model: Model, index: int) -> tuple[list[Batch], list[Skipped]]:
-    """The images of a shard as a batch of pairs and one of images alone, where it has such, and what was skipped."""
+def load_shard(plan: Plan, model: Model, index: int) -> tuple[Batch, list[Skipped]]:
+    """The images of a shard, and what was skipped: the partners of a broken image still have a class."""
     units = plan.shards[index]
     loaded = iter(_load(plan, model, [image for unit in units for image in unit.images]))
-    pairs, alone = Batch([], [], []), Batch([], [], None)
+    batch = Batch([], [], [[] for _ in range(max(len(unit.rounds) for unit in units))])
     skipped: list[Skipped] = []
     for unit in units:
-        whole: list[Item] = []
-        for image in unit.images:
+        row_of: dict[int, int] = {}
+        for place, image in enumerate(unit.images):
             item = next(loaded)
             if isinstance(item, BrokenImage):
-                skipped.append(dict(sample=item.sample_id, pair=unit.number, reason=item.reason, index=image))
+                skipped.append(dict(sample=item.sample_id, reason=item.reason, index=image))
             else:
-                whole.append(item)
-        # The partner of a broken image has no pair any more, but still a class.
-        batch = pairs if len(whole) == 2 else alone
-        if batch.partner is not None:
-            batch.partner.extend((len(batch.items) + 1, len(batch.items)))
-        batch.items.extend(whole)
-        batch.units.extend([unit] * len(whole))
-    wanted = [pairs, alone] if "class" in plan.settings.tasks else [pairs]
-    return [batch for batch in wanted if batch.items], skipped
+                row_of[place] = len(batch.items)
+                batch.items.append(item)
+                batch.units.append(unit)
+        for pairs, ours in zip(batch.rounds, unit.rounds, strict=False):
+            pairs.extend((row_of[a], row_of[b]) for a, b in ours if a in row_of and b in row_of)
+    return batch, skipped
 
 
 def _load(plan: Plan, model: Model, indices: Sequence[int]) -> list[Item | BrokenImage]:
@@ -116,24 +115,32 @@ def explain(plan: Plan, model: Model, batch: Batch) -> list[Explained]:
 def trace_batch(plan: Plan, model: Model, batch: Batch) -> list[Explained]:
     """`explain` before any map is made."""
     names = [list(item.truths) for item in batch.items]
-    scores: list[tuple[str, list[tuple[str, ...]], Score]] = []
+    scores: list[tuple[str, list[tuple[str, ...]], list[int] | None, Score]] = []
     if "class" in plan.settings.tasks:
         for k in range(max(map(len, names))):
             wanted = [plan.classes.get(own[min(k, len(own) - 1)]) for own in names]
             targets = torch.tensor([-1 if index is None else index for index in wanted])
             labels: list[tuple[str, ...]] = [tuple(own[k : k + 1]) for own in names]
-            scores.append(("class", labels, ClassScore(targets, plan.settings.least_probability)))
-    if batch.partner is not None:
-        pairs = [(row, other) for row, other in enumerate(batch.partner) if row < other]
-        common = [tuple(sorted(set(names[row]) & set(names[other]))) for row, other in enumerate(batch.partner)]
-        scores += [(task, common, SIMILARITIES[task](pairs)) for task in plan.settings.tasks if task != "class"]
-    traces = trace(model, batch.x, [score for _, _, score in scores], max(plan.settings.n))
+            # what has no class is explained by the network's first
+            scores.append(("class", labels, None, ClassScore(targets, least=0)))
+    for pairs in filter(None, batch.rounds):
+        partner = [-1] * len(names)
+        for a, b in pairs:
+            partner[a], partner[b] = b, a
+        alone = [row for row, other in enumerate(partner) if other < 0]
+        common = [tuple(sorted(set(own) & set(names[other]))) if other >= 0 else ()
+                  for own, other in zip(names, partner, strict=True)]  # fmt: skip
+        scores += [(t, common, partner, SIMILARITIES[t](pairs, alone)) for t in plan.settings.tasks if t != "class"]
+    traces = trace(model, batch.x, [score for *_, score in scores], max(plan.settings.n))
     return [_explained(model, *asked, found) for asked, found in zip(scores, traces, strict=True)]
 
 
-def _explained(model: Model, task: str, labels: list[tuple[str, ...]], score: Score, found: Trace) -> Explained:
+def _explained(
+    model: Model, task: str, labels: list[tuple[str, ...]], partner: list[int] | None, score: Score, found: Trace
+) -> Explained:
     if not isinstance(score, ClassScore) or found.logits is None or found.target is None:
-        return Explained(task, labels, ["pair"] * len(labels), found.score, found, {})
+        return Explained(task, labels, ["pair"] * len(labels), partner, found.score, found, {})
     before = model.activate(found.logits).gather(1, found.target[:, None])[:, 0]
     true = found.target == torch.as_tensor(score.target, device=found.target.device)
-    return Explained(task, labels, ["label" if same else "top-1" for same in true.tolist()], before, found, {})
+    targets = ["label" if same else "top-1" for same in true.tolist()]
+    return Explained(task, labels, targets, None, before, found, {})

@@ -59,7 +59,7 @@ def evaluate(
     -------
     DataFrame
         Rows as gamlib.evaluation.results describes them. attrs["skipped"] names the images that cannot be decoded; the
-        partner of one keeps its class rows. A map with a non-finite value has finite = False and counts as the
+        partners of one keep their class rows. A map with a non-finite value has finite = False and counts as the
         all-zero map.
 
     Raises
@@ -125,9 +125,8 @@ def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
     """The number of a shard and the content of its file, the same wherever and in whatever order it is computed."""
     with _ONE_AT_A_TIME, one_thread():
         model = plan.model()
-        batches, skipped = load_shard(plan, model, index)
-        rows = [row for batch in batches for row in measure(plan, model, batch, explain(plan, model, batch))]
-        return index, pack(rows, skipped)
+        batch, skipped = load_shard(plan, model, index)
+        return index, pack(measure(plan, model, batch, explain(plan, model, batch)) if batch.items else [], skipped)
 
 
 @contextlib.contextmanager

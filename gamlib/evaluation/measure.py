@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gamlib.boxes import THRESHOLDS, areas, box_ious, mask_ious, mass_in_boxes, mass_in_mask
+from gamlib.boxes import THRESHOLDS, areas, box_ious, in_boxes, mask_ious, mass_in_boxes, mass_in_mask
 from gamlib.controls import CONTROLS
 from gamlib.data.samples import Truth
 from gamlib.evaluation.batch import Batch, Explained, Maps
@@ -47,7 +47,7 @@ def measure(plan: Plan, model: Model, batch: Batch, explained: list[Explained]) 
         for fill in plan.settings.fill:
             masked = masked_embeddings(model, x, score.maps, fill) | masked_controls[fill]
             for side in ("both",) if score.task == "class" else plan.settings.mask_side:
-                scores = {key: scores_after(model, batch, score, value, side) for key, value in masked.items()}
+                scores = {key: scores_after(model, score, value, side) for key, value in masked.items()}
                 after[f"after_{fill}_{side}"] = {key: value.tolist() for key, value in scores.items()}
         rows += [
             row_key(plan, batch, score, row, label, key)
@@ -63,12 +63,16 @@ def measure(plan: Plan, model: Model, batch: Batch, explained: list[Explained]) 
 def row_key(plan: Plan, batch: Batch, score: Explained, row: int, label: str, map_name: tuple[str, int]) -> Row:
     """What names a row of the results: the columns up to `n` of gamlib.evaluation.results, and the score."""
     item, unit = batch.items[row], batch.units[row]
-    pair = f"pair {unit.number}" if unit.number >= 0 else f"image {item.id}"
+    pair = "" if score.partner is None else " | ".join(sorted([item.id, batch.items[score.partner[row]].id]))
+    # the images of a group are paired with each other, so their pairs are not independent
+    alone = item.id if score.partner is None else batch.items[batch.units.index(unit)].id
+    x_size = item.x.shape[-1] * item.x.shape[-2]
+    areas = [(x1 - x0) * (y1 - y0) / x_size for x0, y0, x1, y1 in item.truths[label].boxes]
     return {
-        "dataset": plan.name, "percentile": plan.settings.percentile, "model": plan.model_name, "task": score.task,
-        "sample": item.id, "label": label, "pair": -1 if score.task == "class" else unit.number,
-        "cluster": label if plan.dataset.cluster == "label" else pair,
-        "cluster_kind": plan.dataset.cluster, "fold": unit.fold,
+        "dataset": plan.name, "percentile": plan.dataset.percentile or 100, "model": plan.model_name,
+        "task": score.task, "sample": item.id, "label": label, "pair": pair,
+        "cluster": label if plan.dataset.cluster == "label" else alone, "fold": unit.fold,
+        "object_area": max(areas, default=np.nan),
         "target": score.targets[row], "method": map_name[0], "n": map_name[1], "before": float(score.before[row]),
     }  # fmt: skip
 
@@ -87,14 +91,19 @@ def _fit(saliency: np.ndarray, truth: Truth) -> Row:
     finite = bool(np.isfinite(saliency).all())
     fit: Row = {"finite": finite}
     fit |= zip(grid_columns("area", THRESHOLDS), areas(saliency).tolist(), strict=True)
+    # of equal peaks the first, as a reader of the rows meets them
+    peak = np.unravel_index(int(saliency.argmax()), saliency.shape) if finite and saliency.max() > 0 else None
     if truth.boxes:
         fit |= zip(grid_columns("iou", THRESHOLDS), box_ious(saliency, truth.boxes).tolist(), strict=True)
         fit["mass_box"] = mass_in_boxes(saliency, truth.boxes)
+        fit["peak_box"] = float(peak is not None and in_boxes(saliency.shape, truth.boxes)[peak])
     if truth.mask is not None:
         fit |= zip(grid_columns("mask_iou", THRESHOLDS), mask_ious(saliency, truth.mask).tolist(), strict=True)
         fit["mass_mask"] = mass_in_mask(saliency, truth.mask)
+        fit["peak_mask"] = float(peak is not None and truth.mask[peak])
     if truth.other is not None:
         fit["mass_other"] = mass_in_mask(saliency, truth.other)
+        fit["peak_other"] = float(peak is not None and truth.other[peak])
     return fit
 
 
@@ -124,7 +133,7 @@ def masked_embeddings(model: Model, x: Tensor, maps: Mapping[Key, Tensor], fill:
     return {key: embeddings[[alike[key, row] for row in range(len(x))]] for key in maps}
 
 
-def scores_after(model: Model, batch: Batch, explained: Explained, masked: Tensor, side: str) -> Tensor:
+def scores_after(model: Model, explained: Explained, masked: Tensor, side: str) -> Tensor:
     """The score of each image (B,), on the CPU, once it is masked. masked: (B, D) embeddings.
 
     side: "both" masks all images of the score, "one" leaves the partner as it is.
@@ -134,7 +143,7 @@ def scores_after(model: Model, batch: Batch, explained: Explained, masked: Tenso
         if trace.target is not None:
             after = model.activate(model.forward_head(masked)).gather(1, trace.target[:, None])[:, 0]
         else:
-            partner = masked if side == "both" or trace.embedding is None else trace.embedding
-            after = SIMILARITIES[explained.task].similarity(masked, partner[batch.partner])
+            others = masked if side == "both" or trace.embedding is None else trace.embedding
+            after = SIMILARITIES[explained.task].similarity(masked, others[explained.partner])
         noise = (after - explained.before).abs() <= NOISE * explained.before.abs()
         return torch.where(noise, explained.before, after).cpu()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import torch
 
 from gamlib.boxes import THRESHOLDS
 from gamlib.capture import layer_names
-from gamlib.data import Dataset, Subset, make_pairs, smallest_objects
+from gamlib.data import Dataset
 from gamlib.data.classes import class_index
+from gamlib.data.pairs import make_groups, rounds
 from gamlib.evaluation.settings import Settings
 from gamlib.evaluation.store import dataset_digest, digest, factory_digest, model_digest, sources_digest
 from gamlib.models import Model, load_model
@@ -21,17 +21,17 @@ from gamlib.statistics import split
 
 # Images a shard. A shard is also one batch of the network: what a number is does not depend on who computes it.
 ROWS = 16
-FORMAT = 2
+FORMAT = 3
 
 
 class Unit(NamedTuple):
-    """A pair of images, or one image alone: what a fold and a shard never divide.
+    """A group of images that are paired with each other, or one image alone: what a fold and a shard never divide.
 
-    number: of the pair, -1 for an image alone. images: one or two indices. fold: 0 or 1.
+    images: indices. rounds: pairs of places in `images`; in a round no image is in two pairs. fold: 0 or 1.
     """
 
-    number: int
     images: tuple[int, ...]
+    rounds: tuple[tuple[tuple[int, int], ...], ...]
     fold: int
 
 
@@ -39,7 +39,7 @@ class Unit(NamedTuple):
 class Plan:
     """Everything a shard's content depends on.
 
-    settings: with the percentile of the objects that are kept. classes: label -> index in the model's output, or None.
+    classes: label -> index in the model's output, or None.
     """
 
     model_name: str
@@ -77,17 +77,8 @@ def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
         layer_names(model, depth)
     if "class" in settings.tasks:
         model.needed_head()
-    percentile = settings.percentile or dataset.percentile or 100
-    if dataset.percentile not in (None, percentile):
-        raise ValueError(
-            f"percentile: {percentile}, but the data set '{dataset.name}' was made with {dataset.percentile}; give the "
-            "same, or make the data set anew"
-        )
-    if percentile != 100 and dataset.percentile is None:
-        dataset = Subset(dataset, smallest_objects(dataset, percentile))
     shards = _shards(_units(dataset, settings))
     classes = _classes(dataset, model) if "class" in settings.tasks else {}
-    settings = replace(settings, percentile=percentile)
     return Plan(model_name, dataset, settings, classes, model_digest(model), shards)
 
 
@@ -119,20 +110,24 @@ def _classes(dataset: Dataset, model: Model) -> dict[str, int | None]:
 
 
 def _units(dataset: Dataset, settings: Settings) -> list[Unit]:
-    pairs: Sequence[tuple[int, int]] = ()
+    groups: list[tuple[int, ...]] = []
     if set(settings.tasks) - {"class"}:
-        pairs = dataset.pairs if dataset.pairs is not None else make_pairs(dataset, None, settings.seed)
-        for a, b in pairs:
-            if not set(dataset.labels(a)) & set(dataset.labels(b)):
-                raise ValueError(f"pairs: images {a} and {b} of '{dataset.name}' share no label, so they are no pair")
-    paired = [index for pair in pairs for index in pair]
-    if len(set(paired)) < len(paired):
+        if dataset.pairs is None:
+            groups = make_groups(dataset, settings.partners + 1, settings.seed)
+        for pair in dataset.pairs or ():
+            if not set.intersection(*(set(dataset.labels(index)) for index in pair)):
+                raise ValueError(f"pairs: images {pair} of '{dataset.name}' share no label, so they are no pair")
+            groups.append(tuple(map(int, pair)))
+    grouped = [index for group in groups for index in group]
+    if len(set(grouped)) < len(grouped):
         raise ValueError(f"pairs: an image of '{dataset.name}' is in two pairs; they would not be independent")
-    alone = sorted(set(range(len(dataset))) - set(paired)) if "class" in settings.tasks else []
-    groups = [*pairs, *((index,) for index in alone)]
+    if "class" in settings.tasks:
+        groups += [(index,) for index in sorted(set(range(len(dataset))) - set(grouped))]
     folds = _folds(dataset, groups, settings.seed)
-    numbers = [*range(len(pairs)), *itertools.repeat(-1, len(alone))]
-    return [Unit(i, tuple(map(int, g)), f) for i, g, f in zip(numbers, groups, folds, strict=True)]
+    return [
+        Unit(images, tuple(tuple(one) for one in rounds(len(images))), fold)
+        for images, fold in zip(groups, folds, strict=True)
+    ]
 
 
 def _folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> list[int]:

@@ -6,7 +6,7 @@ One row for each map: one image, one object label, one task, one method, one dep
 | column | type | meaning |
 |---|---|---|
 | dataset | str | name, e.g. "scenes", "raccoon"; "scenes_two", "scenes_shared" for images of two objects |
-| percentile | int | stratum by object area: 100 (all), 25, 10; each stratum has its own rows |
+| percentile | int | stratum by object area: 100 (all), 25, 10; see `strata` |
 | model | str | backbone |
 | task | str | "class", "cosine" or "dot" |
 | sample | str | image id |
@@ -15,7 +15,8 @@ One row for each map: one image, one object label, one task, one method, one dep
 | cluster | str | unit of the bootstrap: the pair (both of its images, also in class rows) or the source object |
 | cluster_kind | str | "pair" (independent photographs) or "label" (source objects) |
 | fold | int | the part the image belongs to; thresholds for it are tuned on the other parts |
-| target | str | what was explained: "label" (true class), "top-1" or "pair" |
+| object_area | float | largest true box of the label, relative to the image |
+| target | str | what was explained: "label" (true class), "top-1" (a label without a class) or "pair" |
 | method, n | str, int | name in METHODS or a variant (below) with its depth; a name in CONTROLS with n = 0 |
 | finite | bool | False where the map has a non-finite value: IoUs, areas, masses are 0, its masked image the fill |
 | iou_<t> | float | IoU of the largest component's box at threshold t with the best true box, t as in "0.15" |
@@ -23,14 +24,14 @@ One row for each map: one image, one object label, one task, one method, one dep
 | area_<t> | float | share of the image at or above t |
 | mass_box, mass_mask | float | share of the map's sum inside the true boxes, the true mask |
 | mass_other | float | the same for the mask of the other object of the image |
+| peak_box, peak_mask, peak_other | float | 1 where the map's largest value lies in them, else 0 |
 | before | float | Y: probability of the class, or similarity of the pair, unmasked |
 | after_<fill>_<side> | float | O: the same, masked; fill is "black" or "mean", side "both" or "one" |
 
 Side "both" masks all images of the score (a class has one), so the two rows of a pair share it; "one" masks this
 row's image alone and is empty for classes.
 
-Variants of GAM that some claims need, as methods: "gam_layer" (layer n alone), "gam_max", "gam_product",
-"gam_weighted" (Eq. 2 with another aggregation). Rows are unique in KEY.
+Variants of GAM that some claims need stand as methods: `gamlib.methods.VARIANTS`. Rows are unique in KEY.
 """
 
 from __future__ import annotations
@@ -42,12 +43,14 @@ import numpy as np
 import pandas as pd
 
 from gamlib.metrics import drops, increases
-from gamlib.statistics import bootstrap, cross_fit
+from gamlib.statistics import cross_fit, mean_interval
 
 CELL = ["dataset", "percentile", "model", "task", "method", "n"]
 ITEM = ["sample", "label", "pair"]
 KEY = CELL + ITEM
-REQUIRED = [*KEY, "cluster", "cluster_kind", "fold", "finite", "before"]
+REQUIRED = [*KEY, "cluster", "fold", "finite", "before"]
+# A class that the network gives less than this is not seen: a change of its probability is noise.
+SEEN = 0.05
 
 
 def grid_columns(prefix: str, grid: Sequence[float]) -> list[str]:
@@ -70,8 +73,9 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
     """What tables and claims average, one row a map: the results' own keys and these columns, in percent.
 
     box_iou, mask_iou: at the one threshold of the row's cell (test, method, n) that is best on the other folds;
-    threshold, mask_threshold say which. area: at `threshold`. nonfinite: 100 or 0. mass_box. discrimination:
-    mass_mask - mass_other. adp_<fill>_<side>, pic_<fill>_<side>: NaN where Y <= 0 (count them).
+    threshold, mask_threshold say which. area: at `threshold`. nonfinite: 100 or 0. mass_box, and discrimination:
+    mass_mask - mass_other. peak_box (the pointing game), and peak_discrimination: peak_mask - peak_other.
+    adp_<fill>_<side>, pic_<fill>_<side>: NaN where Y <= 0, and where Y is a class's probability below 5% (count them).
 
     Parameters
     ----------
@@ -85,19 +89,22 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        For a missing column, a row given twice, an unknown cluster_kind, or a cell without a second fold to tune on.
+        For a missing column, a row given twice, or a cell without a second fold to tune on.
     """
     _check(results)
     scored = results[REQUIRED].copy()
-    if "target" in results:
-        scored["target"] = results["target"]
+    for column in ("target", "object_area"):
+        if column in results:
+            scored[column] = results[column]
     scored["nonfinite"] = 100.0 * ~results["finite"].astype(bool)
-    for column in ("mass_box", "mass_mask", "mass_other"):
+    for column in ("mass_box", "mass_mask", "mass_other", "peak_box", "peak_mask", "peak_other"):
         scored[column] = 100 * results[column].astype(float) if column in results else np.nan
     scored["discrimination"] = scored["mass_mask"] - scored["mass_other"]
+    scored["peak_discrimination"] = scored["peak_mask"] - scored["peak_other"]
+    seen = (results["task"] != "class") | (results["before"] >= SEEN)
     for column in [c for c in results if c.startswith("after_")]:
         variant = column.removeprefix("after_")
-        given = results[column].notna()
+        given = results[column].notna() & seen
         scored[f"adp_{variant}"] = np.where(given, drops(results["before"], results[column]), np.nan)
         scored[f"pic_{variant}"] = np.where(given, increases(results["before"], results[column]), np.nan)
     for prefix, name, chosen in (("iou", "box_iou", "threshold"), ("mask_iou", "mask_iou", "mask_threshold")):
@@ -106,7 +113,7 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
     return scored
 
 
-def cell_means(scored: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame:
+def cell_means(scored: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One row a table cell: the mean of a measure with its 95% interval over clusters.
 
     Parameters
@@ -115,14 +122,12 @@ def cell_means(scored: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame
         From `measures`.
     metric : str
         One of its columns.
-    seed : int
-        Of the bootstrap.
 
     Returns
     -------
     DataFrame
-        CELL, mean, low, high (percent), maps (averaged), excluded (maps without the measure: Y <= 0, or no true box or
-        mask), nonfinite (maps). Cells without any value are left out.
+        CELL, mean, low, high (percent), clusters, maps (averaged), excluded (maps without the measure: Y too low, or no
+        true box or mask), nonfinite (maps). Cells without any value are left out.
     """
     found = []
     for keys, cell in scored.groupby(CELL, sort=False):
@@ -130,11 +135,35 @@ def cell_means(scored: pd.DataFrame, metric: str, seed: int = 0) -> pd.DataFrame
         if len(given):
             found.append(
                 _named(keys)
-                | bootstrap(given[metric], given["cluster"], seed)._asdict()
+                | mean_interval(given[metric], given["cluster"])._asdict()
                 | {"maps": len(given), "excluded": len(cell) - len(given)}
                 | {"nonfinite": int((cell["nonfinite"] > 0).sum())}
             )
-    return pd.DataFrame(found, columns=[*CELL, "mean", "low", "high", "maps", "excluded", "nonfinite"])
+    columns = [*CELL, "mean", "low", "high", "clusters", "maps", "excluded", "nonfinite"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def strata(results: pd.DataFrame, percentiles: Sequence[int]) -> pd.DataFrame:
+    """The results, and once more those of the images with the smallest objects, as strata of their own.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `evaluate`, percentile 100.
+    percentiles : sequence of int
+        An image belongs to a stratum where its largest object's area is at or below that percentile of all images'.
+
+    Returns
+    -------
+    DataFrame
+        What has no true box is in no stratum.
+    """
+    area = results.groupby("sample")["object_area"].max().dropna()
+    parts = [results]
+    for percentile in percentiles if len(area) else ():
+        small = area.index[area <= np.percentile(area, percentile)]
+        parts.append(results[results["sample"].isin(small)].assign(percentile=percentile))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _named(keys: Any) -> dict[str, Any]:
@@ -176,8 +205,5 @@ def _check(results: pd.DataFrame) -> None:
         raise ValueError(
             f"results: {len(twice)} rows share their key, first {dict(twice[KEY].iloc[0])}; give each map once"
         )
-    unknown = set(results["cluster_kind"]) - {"pair", "label"}
-    if unknown:
-        raise ValueError(f"results: cluster_kind {sorted(unknown)}; accepted: pair, label")
     if not results.index.is_unique:
         raise ValueError("results: row labels occur twice; call reset_index(drop=True) after joining files")

@@ -36,15 +36,15 @@ class Settings:
     weights : str or None
         As in `load_model`.
     device : str
-    percentile : int, optional
-        25 or 10 keeps the images with the smallest objects; default: all, or what the data set was made with.
-    least_probability : float
-        A class is explained where the network gives it this much, else top-1.
+    partners : int
+        With how many others of its label an image is paired, at most: 1 makes disjoint pairs; 5 draws groups of six and
+        pairs every two of a group, so that no number hangs on one drawing.
 
     Raises
     ------
     ValueError
-        For an unknown or repeated task, method, fill or side, and for a depth or seed that is no whole number.
+        For an unknown or repeated task, method, fill or side, and for a depth, seed or number of partners that is no
+        whole number.
 
     Examples
     --------
@@ -60,8 +60,7 @@ class Settings:
     seed: int = 0
     weights: str | None = "default"
     device: str = "cpu"
-    percentile: int | None = None
-    least_probability: float = 0.05
+    partners: int = 1
 
     def __post_init__(self) -> None:
         known = {"tasks": TASKS, "methods": (*METHODS, *VARIANTS, *CONTROLS), "mask_side": SIDES}
@@ -72,8 +71,8 @@ class Settings:
         for argument, accepted in known.items():
             _set(self, argument, _known(argument, getattr(self, argument), accepted))
         _set(self, "n", _depths(self.n))
-        if not 0 <= self.least_probability <= 1:
-            raise ValueError(f"least_probability: got {self.least_probability}; give a number from 0 to 1")
+        if type(self.partners) is not int or self.partners < 1:
+            raise ValueError(f"partners: got {self.partners!r}; give a whole number from 1")
         if type(self.seed) is not int or self.seed < 0:
             raise ValueError(f"seed: got {self.seed!r}; give a whole number from 0")
         _set(self, "weights", self.weights if self.weights is None else str(self.weights))

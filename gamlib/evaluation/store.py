@@ -77,7 +77,7 @@ class ShardFolder:
 
     def write_skipped(self, skipped: Sequence[Skipped]) -> None:
         """skipped.csv: one line an image that was left out, with the reason."""
-        table = pd.DataFrame(list(skipped), columns=["sample", "pair", "reason"])
+        table = pd.DataFrame(list(skipped), columns=["sample", "reason"])
         table.to_csv(self.folder / "skipped.csv", index=False)
 
     def _path(self, index: int, content: bytes) -> Path:

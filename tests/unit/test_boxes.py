@@ -138,7 +138,7 @@ def test_mass():
 
 
 def test_the_grid_of_thresholds_leaves_every_map_a_pixel():
-    assert [round(100 * threshold) for threshold in THRESHOLDS] == [*range(10, 51, 5), 60, 70, 80]
+    assert [round(100 * threshold) for threshold in THRESHOLDS] == [1, 2, 3, 5, 7, *range(10, 96, 5)]
 
 
 def test_a_map_within_the_mask_covers_a_share_of_it():

@@ -4,6 +4,7 @@ import pytest
 
 from gamlib.data import Dataset, load_dataset, make_pairs, smallest_objects
 from gamlib.data.classes import class_index, imagenet_index
+from gamlib.data.pairs import make_groups, rounds
 
 
 class Table(Dataset):
@@ -51,6 +52,25 @@ def test_pairs_errors():
         make_pairs(Table([("a",), ("b",)]), 1, seed=0)
     with pytest.raises(ValueError, match="per_class: 0, expected at least 1"):
         make_pairs(Table([("a",)] * 2), 0, seed=0)
+
+
+def test_groups_share_a_label_and_leave_no_image_alone_where_there_are_others():
+    data = Table([("a",)] * 13 + [("b",)] * 7 + [("c",)])
+    groups = make_groups(data, 6, seed=2)
+    assert sorted(len(group) for group in groups) == [3, 4, 4, 4, 5]
+    assert all(len({data.labels(index) for index in group}) == 1 for group in groups)
+    assert sorted(index for group in groups for index in group) == list(range(20))
+    assert make_groups(data, 6, seed=2) == groups != make_groups(data, 6, seed=3)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6])
+def test_in_rounds_every_two_meet_once(count):
+    found = rounds(count)
+    assert len(found) == count - 1 + count % 2
+    assert all(len({place for pair in pairs for place in pair}) == 2 * len(pairs) for pairs in found)
+    met = [frozenset(pair) for pairs in found for pair in pairs]
+    assert len(met) == len(set(met)) == count * (count - 1) // 2
+    assert rounds(1) == []
 
 
 def test_smallest_objects_take_an_image_by_its_largest_box():

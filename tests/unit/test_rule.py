@@ -1,7 +1,8 @@
 """The rule of verdicts, case by case."""
 
+import numpy as np
 import pytest
-from gambook.claims.rule import combine, decide, judge
+from gambook.claims.rule import decide, holm, margin, word
 
 from gamlib.statistics import Interval
 
@@ -9,108 +10,78 @@ from gamlib.statistics import Interval
 @pytest.mark.parametrize(
     ("low", "high", "sign", "expected"),
     [
-        (1, 3, +1, "reproduced"),
-        (-3, -1, -1, "reproduced"),
-        (1, 3, -1, "contradicted"),
-        (-3, -1, +1, "contradicted"),
-        (-1, 3, +1, "undecided"),
-        (0, 3, +1, "undecided"),  # holds 0
-        (0.2, 3, +1, "reproduced"),
-        (0.1, 0.4, +1, "equivalent"),  # wholly on the side, but too small to matter
-        (-0.5, 0.5, -1, "equivalent"),
-        (-0.4, 0.4, 0, "reproduced"),  # no difference is what was claimed
-        (0.6, 2, 0, "contradicted"),
-        (-2, -0.6, 0, "contradicted"),
-        (0.2, 2, 0, "undecided"),
-        (-3, 0, +1, "undecided"),  # holds 0
-        (-3, 0, -1, "undecided"),
-        (-0.5, 0.5, +1, "equivalent"),  # the margin belongs to it
-        (-0.5, 0.6, +1, "undecided"),
-        (-0.6, 0.5, 0, "undecided"),
-        (-0.5, 0.5, 0, "reproduced"),
-        (0.5, 2, 0, "undecided"),  # no further off than the margin
-        (-2, -0.5, 0, "undecided"),
-        (0.3, 0.7, -1, "contradicted"),
-        (0.1, 0.4, -1, "equivalent"),  # wholly on the other side, and too small to matter
+        (1, 3, +1, "for"),
+        (-3, -1, -1, "for"),
+        (1, 3, -1, "against"),
+        (-3, -1, +1, "against"),
+        (-1.5, 3, +1, "too few data"),
+        (0, 3, +1, "too few data"),  # holds 0
+        (-3, 0, -1, "too few data"),
+        (0.2, 0.4, +1, "for"),  # small, and wholly on the side
+        (0.2, 0.4, -1, "against"),
+        (-1, 1, +1, "no effect"),  # the margin belongs to it
+        (-1, 1, -1, "no effect"),
+        (0, 1, +1, "no effect"),
+        (-1, 1.1, +1, "too few data"),
+        (-0.4, 0.4, 0, "for"),  # no difference is what was claimed
+        (-1, 1, 0, "for"),
+        (0.2, 0.4, 0, "for"),
+        (1.1, 2, 0, "against"),
+        (-2, -1.1, 0, "against"),
+        (1, 2, 0, "too few data"),  # no further off than the margin
+        (0.2, 2, 0, "too few data"),
     ],
 )
 def test_decide(low, high, sign, expected):
-    assert decide(Interval((low + high) / 2, low, high), sign, margin=0.5) == expected
+    assert decide(Interval((low + high) / 2, low, high, 0.5, 5), sign, margin=1) == expected
+    # four clusters decide nothing
+    assert decide(Interval((low + high) / 2, low, high, 0.5, 4), sign, margin=1) == "too few data"
 
 
-@pytest.mark.parametrize(("margin", "expected"), [(0, "reproduced"), (1, "reproduced"), (3, "equivalent")])
-def test_decide_at_another_margin(margin, expected):
-    assert decide(Interval(2, 1, 3), +1, margin) == expected
-    assert judge(Interval(2, 1, 3), +1, margin, "label", [1, 2, 3, 2, 2]) == expected
+def test_a_difference_without_spread_and_one_that_is_no_number():
+    assert decide(Interval(0, 0, 0, 1, 9), +1, 1) == "no effect"
+    assert decide(Interval(np.nan, np.nan, np.nan, np.nan, 9), +1, 1) == "too few data"
 
 
-def test_rounding_is_no_verdict():
-    assert decide(Interval(6e-7, 1e-7, 9e-7), +1) == "equivalent"
-    # half a point, where no margin is given
-    assert [decide(Interval(0.3, 0.1, high), +1) for high in (0.5, 0.51)] == ["equivalent", "reproduced"]
+def test_margin_is_a_point_or_a_twentieth_of_the_level():
+    assert [margin(name, 40) for name in ("box_iou", "area", "mask_iou", "gain", "peak_box")] == [1] * 5
+    assert [margin("adp_black_both", level) for level in (0.5, 40, -40)] == [0.025, 2, 2]
+    assert margin("pic_mean_one", 30) == 1.5
 
 
-SPREAD = [1.0] * 9 + [-1.0]
+def test_holm():
+    # 0.01 * 4; 0.02 * 3; 0.03 * 2 is no more than that; 0.4 * 1
+    assert holm([0.4, 0.01, 0.03, 0.02]).tolist() == pytest.approx([0.4, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.6]).tolist() == [1, 1]
+    assert holm([]).tolist() == []
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "sign", "kind", "means", "expected"),
-    [
-        (1, 3, +1, "label", [1, 2, 3, 2, 2], "reproduced"),
-        (1, 3, +1, "label", [1, 2, 3, 2], "undecided"),  # four objects
-        (1, 3, +1, "label", [1, 2, 3, 2, -0.1], "undecided"),  # one object disagrees
-        (1, 3, +1, "label", [1, 2, 3, 2, 0], "undecided"),
-        (1, 3, +1, "pair", SPREAD, "reproduced"),  # single pairs may disagree
-        (1, 3, +1, "pair", [1.0] * 9, "undecided"),  # nine pairs
-        (1, 3, -1, "label", [1, 2, 3, 2, 2], "contradicted"),
-        (1, 3, -1, "label", [1, 2, 3, 2], "undecided"),
-        (1, 3, -1, "label", [1, 2, 3, 2, -0.1], "undecided"),
-        (1, 3, -1, "pair", SPREAD, "contradicted"),
-        (-3, -1, -1, "label", [-1, -2, -3, -2, -2], "reproduced"),
-        (-3, -1, -1, "label", [-1, -2, -3, -2, 0], "undecided"),
-        (-3, -1, +1, "label", [-1, -2, -3, -2, -2], "contradicted"),
-        (-1, 3, +1, "label", [1, 2, 3, 2, 2], "undecided"),
-        (-0.1, 0.1, +1, "label", [0.1, 0.1, -0.1, 0], "undecided"),  # too few to call equivalent
-        (-0.1, 0.1, 0, "pair", [0.0] * 9, "undecided"),  # too few for a claim of no difference
-        (-0.1, 0.1, 0, "pair", [0.0] * 10, "reproduced"),
-        (1, 3, 0, "pair", SPREAD, "contradicted"),
-        (-3, -1, 0, "label", [-1, -2, -3, -2, -2], "contradicted"),
-        (-3, -1, 0, "label", [-1, -2, -3, -2, 1], "undecided"),
-        (0.2, 3, 0, "label", [1, 2, 3, 2, 2], "undecided"),
-    ],
-)
-def test_judge_holds_back(low, high, sign, kind, means, expected):
-    assert judge(Interval((low + high) / 2, low, high), sign, 0.5, kind, means) == expected
-
-
-def test_objects_need_not_agree_on_a_difference_too_small_to_matter():
-    assert judge(Interval(0, -0.1, 0.1), +1, 0.5, "label", [0.1, -0.1, 0, 0.1, -0.1]) == "equivalent"
-    # a claim of no difference is not contradicted by objects that differ in opposite directions
-    assert judge(Interval(0, -0.1, 0.1), 0, 0.5, "label", [0.1, -0.1, 0, 0.1, -0.1]) == "reproduced"
-    assert judge(Interval(2, 1, 3), 0, 0.5, "label", [1, 2, 3, 4, -1]) == "undecided"
-    assert judge(Interval(2, 1, 3), 0, 0.5, "label", [1, 2, 3, 4, 1]) == "contradicted"
+A, F, N, T, O = "against", "for", "no effect", "too few data", "not run"
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "expected"),
+    ("states", "expected"),
     [
-        (["reproduced"] * 3, "reproduced"),
-        (["contradicted"] * 2, "contradicted"),
-        (["equivalent"] * 2, "equivalent"),
-        (["not run"] * 2, "not run"),
+        ([F, F, F], "holds"),
+        ([F], "holds"),
+        ([F, F, O], "holds"),  # on what was run
+        ([F, F, T], "mostly holds"),
+        ([F, F, N], "mostly holds"),
+        ([F, T], "undecided"),  # half is not most
+        ([F, A], "mixed"),
+        ([F] * 9 + [A], "mixed"),
+        ([A], "fails"),
+        ([A, A, T], "fails"),
+        ([A, T], "undecided"),
+        ([A, A, N], "fails"),
+        ([N, N, T], "no effect"),
+        ([N], "no effect"),
+        ([N, N, F], "undecided"),
+        ([N, N, A], "undecided"),
+        ([T, T], "undecided"),
+        ([O, O], "not run"),
         ([], "not run"),
-        (["reproduced", "contradicted", "undecided"], "mixed"),
-        (["mixed", "reproduced"], "mixed"),
-        (["reproduced", "undecided"], "undecided"),
-        (["reproduced", "equivalent"], "undecided"),
-        (["reproduced", "not run"], "undecided"),
-        (["contradicted", "not run"], "undecided"),
-        (["equivalent", "not run"], "undecided"),
-        (["contradicted", "equivalent"], "undecided"),
-        (["undecided", "undecided"], "undecided"),
-        (["reproduced", "contradicted", "not run"], "mixed"),
-        (["mixed", "not run"], "mixed"),
     ],
 )
-def test_combine(verdicts, expected):
-    assert combine(verdicts) == expected
+def test_word(states, expected):
+    assert word(states) == expected

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from gamlib.statistics import Interval, bootstrap, cluster_sums, cross_fit, resample, split
+from scipy import stats
+
+from gamlib.statistics import cross_fit, linear_interval, mean_interval, slope_interval, split
 
 
 def test_split_divides_no_cluster():
@@ -65,76 +67,79 @@ def test_cross_fit_needs_a_hold_out_part():
         cross_fit([[0.5], [0.6]], [0, 0])
 
 
-def test_bootstrap_of_a_constant():
-    assert bootstrap([2.0] * 6, list("abcdef")) == Interval(2, 2, 2)
+def test_the_interval_of_clusters_of_one_size_is_the_t_interval_of_their_means():
+    rng = np.random.default_rng(0)
+    values, clusters = rng.normal(1, 2, size=24), np.repeat(list("abcdefgh"), 3)
+    test = stats.ttest_1samp(values.reshape(8, 3).mean(axis=1), 0)
+    ends = test.confidence_interval(0.95)
+    found = mean_interval(values, clusters)
+    assert found == pytest.approx((values.mean(), ends.low, ends.high, test.pvalue, 8))
+    # in whatever order the rows stand
+    order = rng.permutation(24)
+    assert mean_interval(values[order], clusters[order]) == pytest.approx(found)
 
 
-def test_bootstrap_of_two_clusters_by_enumeration():
-    # draws of two clusters with means 0 (two rows) and 3 (one row): aa 0 (1/4), ab 1 (1/2), bb 3 (1/4)
-    mean, low, high = bootstrap([0.0, 0.0, 3.0], ["a", "a", "b"])
-    assert (mean, low, high) == (1, 0, 3)
+def test_an_interval_by_hand():
+    # two clusters of two and one rows: mean 2; influences (1 - 2 + 2 - 2) / 3 = -1/3 and (3 - 2) / 3 = 1/3; variance
+    # 2/1 (1/9 + 1/9) = 4/9; one degree of freedom: 12.706 * 2/3
+    mean, low, high, p, clusters = mean_interval([1.0, 2.0, 3.0], ["a", "a", "b"])
+    assert (mean, clusters) == (2, 2)
+    assert (low, high) == pytest.approx((2 - 8.4708, 2 + 8.4708), abs=1e-3)
+    # t = 3 with one degree of freedom is Cauchy: 1 - 2 atan(3) / pi
+    assert p == pytest.approx(1 - 2 * np.arctan(3) / np.pi)
 
 
-@pytest.mark.parametrize(
-    ("clusters", "low", "high"),
-    [
-        # Two objects, four images of each: both draws are object a in a quarter of all, b in another, so 0 to 4.
-        (list("aaaabbbb"), 0, 4),
-        # Eight images, each drawn by itself: k of 8 draws are a 4 with the shares 1, 8, 28, 56, ... of 256. Up to
-        # k = 0 lie 0.4%, up to k = 1 3.5% (so 2.5% is there), up to k = 2 14.5%; the mean is k / 2.
-        (list("abcdefgh"), 0.5, 3.5),
-        # Pairs of images: k of 4 draws are a 4 with the shares 1, 4, 6, 4, 1 of 16; 6.25% lie at 0.
-        (list("aabbccdd"), 0, 4),
-    ],
-)
-def test_the_cluster_decides_the_width(clusters, low, high):
-    assert bootstrap([0.0] * 4 + [4.0] * 4, clusters) == (2, low, high)
-
-
-def test_a_drawn_cluster_brings_all_its_rows():
-    # Nine zeros in one cluster, seven clusters of a single 1. With k zeros' clusters among eight draws, the mean is
-    # (8 - k) / (8 + 8 k). k >= 3 happens in 6.7% of all, k >= 4 in 1.1%, k = 0 in 34%.
-    diffs, clusters = [0.0] * 9 + [1.0] * 7, ["zeros"] * 9 + list("abcdefg")
-    assert bootstrap(diffs, clusters) == (7 / 16, 5 / 32, 1)
-    sums, counts = cluster_sums(diffs, clusters)
-    assert (sums.tolist(), counts.tolist()) == ([1] * 7 + [0], [1] * 7 + [9])  # clusters in sorted order
-
-
-def test_resamples_come_in_blocks_and_depend_on_the_seed():
-    clusters = [f"cluster {i // 2}" for i in range(900)]  # 450 clusters: 4444 samples a block
-    blocks = list(resample(clusters, seed=3, resamples=10_000))
-    assert [block.shape for block in blocks] == [(4444, 450), (4444, 450), (1112, 450)]
-    assert set(np.unique(blocks[0])) == set(range(450))
-    assert (blocks[0] == next(resample(clusters, seed=3))).all()
-    assert (blocks[0] != next(resample(clusters, seed=4))).any() and (blocks[0] != blocks[1]).any()
-
-
-def test_the_interval_depends_on_the_seed():
-    diffs = np.arange(30.0) ** 2
-    assert bootstrap(diffs, range(30), seed=1) == bootstrap(diffs, range(30), seed=1)
-    assert bootstrap(diffs, range(30), seed=1).low != bootstrap(diffs, range(30), seed=2).low
-
-
-def test_bootstrap_agrees_with_the_normal_interval():
-    rng = np.random.default_rng(1)
-    diffs = rng.normal(1, 2, size=400)
-    _, low, high = bootstrap(diffs, np.arange(400), seed=5)
-    half = 1.96 * diffs.std() / 20  # standard error of a mean of 400
-    assert low == pytest.approx(diffs.mean() - half, abs=0.03)
-    assert high == pytest.approx(diffs.mean() + half, abs=0.03)
-
-
-def test_bootstrap_resamples_clusters_not_rows():
-    # 100 copies of each of 5 values know no more than the 5 values
+def test_copies_of_a_row_know_no_more_than_the_row():
     values = np.array([-2.0, 0, 1, 2, 4])
-    one = bootstrap(values, np.arange(5), seed=2)
-    many = bootstrap(np.repeat(values, 100), np.repeat(np.arange(5), 100), seed=2)
-    assert many == pytest.approx(one)
+    many = mean_interval(np.repeat(values, 100), np.repeat(np.arange(5), 100))
+    assert many == pytest.approx(mean_interval(values, np.arange(5)))
 
 
-def test_bootstrap_is_repeatable_and_refuses_gaps():
-    assert bootstrap([1.0, 5, 2], [1, 2, 3], seed=1) == bootstrap([1.0, 5, 2], [1, 2, 3], seed=1)
-    with pytest.raises(ValueError, match="got 2 differences, 1 of them not finite, and 2 clusters"):
-        bootstrap([1.0, np.nan], [1, 2])
-    with pytest.raises(ValueError, match="got 0 differences"):
-        bootstrap([], [])
+def test_a_constant_is_certain_and_one_cluster_knows_nothing():
+    assert mean_interval([2.0] * 6, list("abcdef")) == (2, 2, 2, 0, 6)
+    assert mean_interval([0.0] * 6, list("abcdef")) == (0, 0, 0, 1, 6)
+    assert mean_interval([1.0, 2.0], ["a", "a"]) == (1.5, -np.inf, np.inf, 1, 1)
+
+
+@pytest.mark.parametrize("clusters", [5, 6, 12, 20, 40])
+@pytest.mark.parametrize("unequal", [False, True])
+def test_under_the_null_one_interval_in_twenty_misses_zero(clusters, unequal):
+    rng = np.random.default_rng(clusters)
+    # groups of raccoons have five or six images; of unequal clusters the interval is a little short
+    sizes = np.resize([4, 5, 6], clusters) if unequal else np.full(clusters, 5)
+    names, trials = np.repeat(np.arange(clusters), sizes), 6000
+    # as much between clusters as within
+    effects = rng.normal(size=(trials, clusters))[:, names] + rng.normal(size=(trials, len(names)))
+    missed = np.mean([not low <= 0 <= high for _, low, high, *_ in (mean_interval(row, names) for row in effects)])
+    assert 0.04 <= missed <= 0.06
+
+
+@pytest.mark.parametrize(("clusters", "least"), [(6, 0.45), (12, 0.85), (20, 0.98)])
+def test_an_effect_of_one_standard_deviation_between_clusters_is_found(clusters, least):
+    rng = np.random.default_rng(clusters)
+    found = [mean_interval(row, range(clusters)).low > 0 for row in rng.normal(1, 1, size=(2000, clusters))]
+    assert np.mean(found) > least
+
+
+def test_a_slope_by_hand_and_beside_an_ordinary_regression():
+    # x -1 0 1, y 0 3 3: slope 1.5, line 0.5 2 3.5, residuals -0.5 1 -0.5; influences 0.25, 0, -0.25
+    slope, low, high, _, clusters = slope_interval([-1, 0, 1], [0, 3, 3], ["a", "b", "c"])
+    assert (slope, clusters) == (1.5, 3)
+    assert (high - low) / 2 == pytest.approx(4.30265 * np.sqrt(3 / 2 * 2 * 0.25**2), abs=1e-4)
+    rng = np.random.default_rng(3)
+    x, noise = rng.normal(size=400), rng.normal(size=400)
+    ours, theirs = slope_interval(x, 2 * x + noise, range(400)), stats.linregress(x, 2 * x + noise)
+    assert ours.mean == pytest.approx(theirs.slope)
+    assert (ours.high - ours.low) / 2 == pytest.approx(1.966 * theirs.stderr, rel=0.1)
+
+
+def test_an_estimate_takes_its_influences_by_cluster():
+    # sums 0 and 0: what one row adds the other takes away
+    assert linear_interval(7, [1, -1, 2, -2], ["a", "a", "b", "b"])[:3] == (7, 7, 7)
+
+
+def test_gaps_are_refused():
+    with pytest.raises(ValueError, match="got 2 values, 1 of them not finite, and 2 clusters"):
+        mean_interval([1.0, np.nan], [1, 2])
+    with pytest.raises(ValueError, match="got 0 values"):
+        mean_interval([], [])

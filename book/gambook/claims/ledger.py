@@ -1,12 +1,12 @@
-"""The ledger: one row for each signed difference of each claim, and one computed verdict for each claim.
+"""The ledger: one row for each signed difference of each claim, and a word for each claim and kind of data.
 
-Inputs are the per-map results (format: gamlib.evaluation.results) and two small tables for what no map table can tell:
+Inputs are the measures of maps (`gamlib.evaluation.results.measures`) and two small tables for what no map tells:
 
 gradients (C1), one row a sample and task: model, dataset, task ("cosine" | "dot"), sample, share_negative in
 [0, 1], the share of entries of the last layer's gradient below 0.
 
 sanity (C9, C10; Fig. 7), one row a comparison: model, dataset, test ("cascading" | "independent" | "labels"),
-stage (int, 1 = last layer), layer, image, cluster, cluster_kind, metric, value, baseline.
+stage (int, 1 = last layer), layer, image, cluster, metric, value, baseline.
 For metric "spearman", "ssim", "hog": value = similarity of the original's map to the randomised network's;
 baseline = its similarity to a random map (test "labels": to the map of a second network with true labels).
 For metric "box_iou": value = IoU of the randomised network's map, baseline = IoU of the trained one's.
@@ -20,36 +20,48 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from gambook.claims.paper import load_claims, relative_gain
-from gambook.claims.rule import CONTRADICTED, MIXED, NOT_RUN, REPRODUCED, combine, judge
-from gamlib.evaluation.results import CELL, ITEM, measures
-from gamlib.statistics import Interval, bootstrap, cluster_sums, resample
+from gambook.claims.rule import AGAINST, ALPHA, FOR, NO_EFFECT, NOT_RUN, TOO_FEW, decide, holm, margin, word
+from gamlib.evaluation.results import CELL, ITEM
+from gamlib.statistics import Interval, linear_interval, mean_interval, slope_interval
 
+IMAGENET, PHOTOGRAPHS, SCENES, DIGITS = "ImageNet validation", "other photographs", "scenes", "digits"
+KINDS = (IMAGENET, PHOTOGRAPHS, SCENES, DIGITS)
+# What is no photograph of its own kind.
+KIND_OF = {
+    "imagenet_val": IMAGENET, "imagenet_val_1300": IMAGENET,
+    "scenes": SCENES, "scenes_two": SCENES, "scenes_shared": SCENES,
+    "digits": DIGITS, "mnist": DIGITS, "mnist5k": DIGITS,
+}  # fmt: skip
 # Scenes of two objects are made for class discrimination and decide nothing else.
 TWO_OBJECTS = ("scenes_two", "scenes_shared")
+# With which family of networks the others are compared (F3).
+OTHER_FAMILY = "squeezenet1_1"
 NEEDED_FOR = {
     "box_iou": "true boxes",
     "mass_box": "true boxes",
+    "peak_box": "true boxes",
     "area": "true boxes",
+    "slope": "true boxes",
     "gain": "true boxes and strata of small objects",
+    "family": f"true boxes, {OTHER_FAMILY} and another network",
     "mask_iou": "true masks",
     "discrimination": "images of two objects with masks",
+    "peak_discrimination": "images of two objects with masks",
 }
 SANITY = {"C9": ("cascading", "box_iou"), "C10": ("labels", "spearman")}
-MEASURED = ["n", "excluded", "clusters", "agree", "cluster_kind", "mean", "low", "high", "verdict"]
+MEASURED = ["n", "excluded", "clusters", "mean", "low", "high", "p", "margin", "alone"]
 
-# (percentile, task, "method:n") -> maps, indexed by item
-Cells = dict[tuple[int, str, str], pd.DataFrame]
+# (part, percentile, task, "method:n") -> maps, indexed by item; parts as in `gambook.claims.protocol`
+Cells = dict[tuple[str, int, str, str], pd.DataFrame]
 
 
 def ledger(
-    results: pd.DataFrame | None,
+    scored: pd.DataFrame | None,
     profile: str,
     gradients: pd.DataFrame | None = None,
     sanity: pd.DataFrame | None = None,
-    seed: int = 0,
     claims: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every signed difference a - b of every claim, for each model and data set that has it.
@@ -59,63 +71,83 @@ def ledger(
 
     Parameters
     ----------
-    results, gradients, sanity : DataFrame or None
+    scored, gradients, sanity : DataFrame or None
         As above; None where there are none.
     profile : str
         Name for the column.
-    seed : int
-        Of the bootstrap.
     claims : DataFrame, optional
         Rows of `load_claims`; default: all.
 
     Returns
     -------
     DataFrame
-        profile, model, dataset, those of `load_claims`, n (rows compared; images and labels), excluded (rows with
-        Y <= 0), clusters, agree (clusters whose own mean lies on the side of zero of the whole), cluster_kind, mean,
-        low, high (percent or percentage points; 95% interval), verdict, needs (what is missing where it is "not run").
+        profile, model, dataset, kind (of data), those of `load_claims`, n (rows compared; images and labels), excluded
+        (rows without the measure: Y too low), clusters, mean, low, high (percent or percentage points; 95% interval),
+        p, margin, alone (what the row says by itself), needs (what is missing where it is "not run"), and those of
+        `corrected`.
     """
     claims = load_claims() if claims is None else claims
-    data = {} if results is None else by_cell(measures(results))
+    data = {} if scored is None else by_cell(scored)
     rows = []
     for claim in claims.to_dict("records"):
         if claim["claim"] == "C1" or claim["claim"] in SANITY:
-            found = _table_rows(claim, gradients if claim["claim"] == "C1" else sanity, seed)
+            found = _table_rows(claim, gradients if claim["claim"] == "C1" else sanity)
+        elif claim["metric"] == "family":
+            found = _family_rows(claim, data)
         else:
-            found = _result_rows(claim, data or {"": {}}, seed)
+            found = _result_rows(claim, data or {"": {}})
         rows += [{"profile": profile, **claim, **row} for row in found]
-    return pd.DataFrame(rows, columns=["profile", "model", "dataset", *claims.columns, *MEASURED, "needs"])
+    table = pd.DataFrame(rows, columns=["profile", "model", "dataset", *claims.columns, *MEASURED, "needs"])
+    table.insert(3, "kind", table["dataset"].map(lambda name: KIND_OF.get(name, PHOTOGRAPHS if name else "")))
+    return corrected(table)
 
 
-def claim_verdicts(rows: pd.DataFrame, by: tuple[str, ...] = ("profile", "model")) -> pd.DataFrame:
-    """One verdict a claim from ledger rows: `rule.combine` over all differences in the claim's list.
-
-    A difference that ran on some data set is not held against the claim for the data sets that lack it.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        From `ledger`.
-    by : tuple of str
-        What else separates verdicts; ("profile",) joins the backbones.
+def corrected(rows: pd.DataFrame) -> pd.DataFrame:
+    """Ledger rows, of one run or of several, with what they say beside each other.
 
     Returns
     -------
     DataFrame
-        by, claim, title, verdict, listed (differences in the list), ran (of them), reproduced, contradicted (rows),
-        needs.
+        same_as: id of an earlier row of the claim that is the same number (GAM and Grad-CAM++ are one map behind
+        average pooling); it counts once. state: "alone", but a secondary difference is for or against only where
+        Holm's correction over those of its claim and data set, on all networks, leaves p below 5%.
+    """
+    rows = rows.drop(columns=["same_as", "state"], errors="ignore").reset_index(drop=True)
+    numbers = rows[["mean", "low", "high"]].astype(float).round(6).astype(str)
+    keys = [rows[name] for name in ("profile", "model", "dataset", "claim", "task", "subset", "metric")]
+    first = rows.groupby([*keys, *(numbers[name] for name in numbers)], dropna=False)["id"].transform("first")
+    rows["same_as"] = first.where((first != rows["id"]) & (rows["alone"] != NOT_RUN), "")
+    rows["state"] = rows["alone"]
+    secondary = rows[(rows["role"] == "secondary") & (rows["alone"] != NOT_RUN) & (rows["same_as"] == "")]
+    for _, family in groups(secondary, ["profile", "claim", "dataset"]):
+        chance = family.index[holm(family["p"]) >= ALPHA]
+        held = chance[rows.loc[chance, "alone"].isin([FOR, AGAINST])]
+        rows.loc[held, "state"] = TOO_FEW
+    return rows
+
+
+def claim_words(rows: pd.DataFrame) -> pd.DataFrame:
+    """One word for each claim and kind of data, from its primary differences on all networks in `rows`.
+
+    Returns
+    -------
+    DataFrame
+        claim, title, kind, word, differences (counted), that_way (whose mean lies on the claimed side), firm_for,
+        firm_against, no_effect.
     """
     found = []
-    for keys, group in groups(rows, [*by, "claim", "title"]):
-        ran = group[group["verdict"] != NOT_RUN]
-        missing = group[~group["id"].isin(ran["id"])]
-        verdicts = [*ran["verdict"], *missing["verdict"]]
-        found.append(
-            dict(zip([*by, "claim", "title"], keys, strict=True))
-            | {"verdict": combine(verdicts), "listed": group["id"].nunique(), "ran": ran["id"].nunique()}
-            | {name: verdicts.count(name) for name in (REPRODUCED, CONTRADICTED)}
-            | {"needs": "; ".join(dict.fromkeys(missing["needs"]))}
-        )
+    primary = rows[(rows["role"] == "primary") & (rows["same_as"] == "")]
+    for (claim, title), own in groups(primary, ["claim", "title"]):
+        for kind in [kind for kind in KINDS if (own["kind"] == kind).any()] or [""]:
+            ran = own[(own["kind"] == kind) & (own["state"] != NOT_RUN)]
+            states = list(ran["state"])
+            # a claim of no difference points that way where the mean lies within the margin
+            that_way = np.where(ran["sign"] == 0, ran["mean"].abs() <= ran["margin"], ran["sign"] * ran["mean"] > 0)
+            found.append(
+                {"claim": claim, "title": title, "kind": kind, "word": word(states), "differences": len(ran)}
+                | {"that_way": int(that_way.sum()), "firm_for": states.count(FOR)}
+                | {"firm_against": states.count(AGAINST), "no_effect": states.count(NO_EFFECT)}
+            )
     return pd.DataFrame(found)
 
 
@@ -127,85 +159,105 @@ def groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[Any, pd.Dat
 def by_cell(scored: pd.DataFrame) -> dict[str, dict[str, Cells]]:
     """Measures as model -> data set -> cells."""
     data: dict[str, dict[str, Cells]] = {}
-    for (dataset, percentile, model, task, method, n), cell in groups(scored, CELL):
-        cells = data.setdefault(model, {}).setdefault(dataset, {})
-        cells[percentile, task, f"{method}:{n}"] = cell.set_index(ITEM)
+    for part in ("boxes", "masking"):
+        # an evaluation of one's own is both
+        own = scored[scored["part"] == part] if "part" in scored else scored
+        for (dataset, percentile, model, task, method, n), cell in groups(own, CELL):
+            cells = data.setdefault(model, {}).setdefault(dataset, {})
+            cells[part, percentile, task, f"{method}:{n}"] = cell.set_index(ITEM)
     return data
 
 
-def difference(cells: Cells, claim: Mapping, seed: int) -> dict | None:
-    """Mean of a - b over the maps that both methods have; None where there is none."""
-    pairs = _joined(cells, claim, claim["metric"], int(claim["subset"]))
+def part_of(metric: str) -> str:
+    """Which part of a protocol measures it."""
+    return "masking" if metric.startswith(("adp", "pic")) else "boxes"
+
+
+def difference(cells: Cells, claim: Mapping) -> dict | None:
+    """Mean of a - b over the maps that both methods have, and the slope of that on log2 of the object's area."""
+    metric = "box_iou" if claim["metric"] == "slope" else claim["metric"]
+    pairs = _joined(cells, claim, metric, int(claim["subset"]))
     given = pairs.dropna(subset=["a", "b"])
     if given.empty:
         return None
-    return _over_clusters(claim, given["a"] - given["b"], given, seed, excluded=len(pairs) - len(given))
+    diffs, level = given["a"] - given["b"], float(given[["a", "b"]].to_numpy().mean())
+    if claim["metric"] == "slope":
+        interval = slope_interval(np.log2(given["object_area"]), diffs, given["cluster"])
+    else:
+        interval = mean_interval(diffs, given["cluster"])
+    row = _judged(claim, interval, len(given), len(pairs) - len(given), level)
+    # an overflow is certain: a single map that is lost decides
+    return row | {"alone": FOR if interval.mean > 0 else NO_EFFECT} if metric == "nonfinite" else row
 
 
-# Where no map of b hits its object there is no gain: NaN or infinite, without a warning, and never a verdict.
+# Where no map of b hits its object there is no gain: NaN or infinite, without a warning, and never for or against.
 @np.errstate(divide="ignore", invalid="ignore")
-def gain(cells: Cells, claim: Mapping, seed: int) -> dict | None:
-    """Relative gain of a over b in the smaller stratum minus that in the larger, strata resampled separately."""
-    gains, samples, of_cluster, rows = [], [], [], 0
-    for position, percentile in enumerate(claim["subset"].split("-")):
+def gain(cells: Cells, claim: Mapping) -> dict | None:
+    """Relative gain of a over b in the smaller stratum minus that in the larger; what both share is one cluster."""
+    gains, influence, clusters = [], [], []
+    for side, percentile in zip((1, -1), claim["subset"].split("-"), strict=True):
         pairs = _joined(cells, claim, "box_iou", int(percentile)).dropna(subset=["a", "b"])
         if pairs.empty:
             return None
-        a, b = (cluster_sums(pairs[side], pairs["cluster"])[0] for side in ("a", "b"))
-        drawn = resample(pairs["cluster"], seed + position)
-        samples.append(np.concatenate([relative_gain(b[i].sum(axis=1), a[i].sum(axis=1)) for i in drawn]))
-        gains.append(relative_gain(b.sum(), a.sum()))
-        of_cluster.append(pd.Series(relative_gain(b, a), index=np.unique(pairs["cluster"])))
-        rows += len(pairs)
-    low, high = np.percentile(samples[0] - samples[1], (2.5, 97.5))
-    kind = pairs["cluster_kind"].iloc[0]
-    # other photographs in each stratum have no difference of their own, but their number counts
-    means = (of_cluster[0] - of_cluster[1]).dropna() if kind == "label" else min(of_cluster, key=len)
-    return judged(claim, Interval(gains[0] - gains[1], float(low), float(high)), kind, means, rows)
+        a, b = pairs["a"].mean(), pairs["b"].mean()
+        gains.append(side * relative_gain(b, a))
+        # of a ratio of two means
+        error = 100 * ((pairs["a"] - a) / b - a * (pairs["b"] - b) / b**2) / len(pairs)
+        influence.append(side * error)
+        clusters += list(pairs["cluster"])
+    interval = linear_interval(sum(gains), np.concatenate(influence), clusters)
+    return _judged(claim, interval, len(clusters))
 
 
-def judged(claim: Mapping, interval: Interval, kind: str, cluster_means: ArrayLike, n: int, excluded: int = 0) -> dict:
-    """The ledger's columns from n to verdict of a claim's difference; cluster_means: one value a cluster of `kind`."""
-    verdict = judge(interval, claim["sign"], claim["margin"], kind, cluster_means)
-    signs = np.sign(cluster_means)
-    clusters = {"clusters": len(signs), "agree": int((signs == np.sign(interval.mean)).sum()), "cluster_kind": kind}
-    return {"n": n, "excluded": excluded, **clusters, **interval._asdict(), "verdict": verdict}
-
-
-def _over_clusters(claim: Mapping, diffs: pd.Series, rows: pd.DataFrame, seed: int, excluded: int = 0) -> dict:
-    """`judged` on differences in percentage points, one a row; rows: with cluster and cluster_kind."""
-    sums, counts = cluster_sums(diffs, rows["cluster"])
-    interval = bootstrap(diffs, rows["cluster"], seed)
-    return judged(claim, interval, rows["cluster_kind"].iloc[0], sums / counts, len(diffs), excluded)
+def _judged(claim: Mapping, interval: Interval, n: int, excluded: int = 0, level: float = 0.0) -> dict:
+    """The ledger's columns from n to alone."""
+    near = margin(claim["metric"], level)
+    state = decide(interval, claim["sign"], near)
+    return {"n": n, "excluded": excluded, **interval._asdict(), "margin": near, "alone": state}
 
 
 def _joined(cells: Cells, claim: Mapping, metric: str, percentile: int) -> pd.DataFrame:
     """Columns a and b of a metric, one row an item that both methods have; no row where one was not run."""
-    a, b = (cells.get((percentile, claim["task"], claim[side])) for side in ("a", "b"))
-    if a is None or b is None or metric not in a:
-        return pd.DataFrame(columns=["a", "b", "cluster", "cluster_kind"])
-    both = a[[metric, "cluster", "cluster_kind"]].rename(columns={metric: "a"})
+    a, b = (cells.get((part_of(metric), percentile, claim["task"], claim[side])) for side in ("a", "b"))
+    if a is None or b is None or metric not in a or a[metric].isna().all():
+        return pd.DataFrame(columns=["a", "b", "cluster", "object_area"])
+    both = a.reindex(columns=[metric, "cluster", "object_area"]).rename(columns={metric: "a"})
     return both.join(b[metric].rename("b"), how="inner")
 
 
-def _result_rows(claim: Mapping, data: dict[str, dict[str, Cells]], seed: int) -> Iterator[dict]:
-    """Rows of one claim from the per-map results."""
+def _result_rows(claim: Mapping, data: dict[str, dict[str, Cells]]) -> Iterator[dict]:
+    """Rows of one claim from the measures of maps."""
     needs = _needs(claim)
     compare = gain if claim["metric"] == "gain" else difference
     for model, datasets in data.items():
         found = []
         for dataset, cells in datasets.items():
-            if dataset in TWO_OBJECTS and claim["metric"] != "discrimination":
+            if dataset in TWO_OBJECTS and not claim["metric"].endswith("discrimination"):
                 continue
-            row = compare(cells, claim, seed)
+            row = compare(cells, claim)
             if row:
                 found.append({"model": model, "dataset": dataset, "needs": "", **row})
-            elif claim["subset"] != "100" and {percentile for percentile, _, _ in cells} == {100}:
+            elif claim["subset"] != "100" and {percentile for _, percentile, *_ in cells} == {100}:
                 found.append(_not_run(model, dataset, f"{dataset} has no small objects; {needs}"))
         yield from found or [_not_run(model, "", needs)]
 
 
-def _table_rows(claim: Mapping, table: pd.DataFrame | None, seed: int) -> Iterator[dict]:
+def _family_rows(claim: Mapping, data: dict[str, dict[str, Cells]]) -> Iterator[dict]:
+    """F3: a - b with one network minus the same with the other family, map by map."""
+    found = []
+    for model, datasets in data.items():
+        for dataset, cells in datasets.items() if model != OTHER_FAMILY else ():
+            sides = [_joined(part, claim, "box_iou", int(claim["subset"])).dropna(subset=["a", "b"])
+                     for part in (cells, data.get(OTHER_FAMILY, {}).get(dataset, {}))]  # fmt: skip
+            one, other = ((side["a"] - side["b"]).rename(name) for side, name in zip(sides, "ab", strict=True))
+            both = sides[0][["cluster"]].join([one, other], how="inner")
+            if len(both) and dataset not in TWO_OBJECTS:
+                row = _judged(claim, mean_interval(both["a"] - both["b"], both["cluster"]), len(both))
+                found.append({"model": model, "dataset": dataset, "needs": "", **row})
+    yield from found or [_not_run("", "", _needs(claim))]
+
+
+def _table_rows(claim: Mapping, table: pd.DataFrame | None) -> Iterator[dict]:
     """Rows of one claim from gradients (C1) or sanity (C9, C10)."""
     test, metric = SANITY.get(claim["claim"], ("", ""))
     asked = {"test": test, "metric": metric} if test else {"task": claim["task"]}
@@ -213,7 +265,7 @@ def _table_rows(claim: Mapping, table: pd.DataFrame | None, seed: int) -> Iterat
     if part.empty:
         yield _not_run("", "", _needs(claim))
     for (model, dataset), rows in groups(part, ["model", "dataset"]) if len(part) else ():
-        row = _fallen(claim, rows, seed) if test else _exact(claim, rows)
+        row = _fallen(claim, rows) if test else _exact(claim, rows)
         yield {"model": model, "dataset": dataset, "needs": "", **row}
 
 
@@ -221,19 +273,19 @@ def _exact(claim: Mapping, rows: pd.DataFrame) -> dict:
     """C1: what is claimed of a task holds of every sample or it does not. The interval is the range."""
     share = 100 * rows["share_negative"]
     holds = share > 0 if claim["sign"] > 0 else share == 0
-    verdict = REPRODUCED if holds.all() else MIXED if holds.any() else CONTRADICTED
-    interval = Interval(share.mean(), share.min(), share.max())
-    return {"n": len(rows), "excluded": 0, "clusters": len(rows), **interval._asdict(), "verdict": verdict}
+    interval = Interval(share.mean(), share.min(), share.max(), 0.0, len(rows))
+    alone = FOR if holds.all() else AGAINST
+    return {"n": len(rows), "excluded": 0, **interval._asdict(), "margin": 0.0, "alone": alone}
 
 
-def _fallen(claim: Mapping, rows: pd.DataFrame, seed: int) -> dict:
+def _fallen(claim: Mapping, rows: pd.DataFrame) -> dict:
     """C9 and C10: baseline - value at the last stage, in percentage points."""
     last = rows[rows["stage"] == rows["stage"].max()]
-    return _over_clusters(claim, 100 * (last["baseline"] - last["value"]), last, seed)
+    return _judged(claim, mean_interval(100 * (last["baseline"] - last["value"]), last["cluster"]), len(last))
 
 
 def _not_run(model: str, dataset: str, needs: str) -> dict:
-    return {"model": model, "dataset": dataset, "verdict": NOT_RUN, "needs": needs}
+    return {"model": model, "dataset": dataset, "alone": NOT_RUN, "needs": needs}
 
 
 def _needs(claim: Mapping) -> str:

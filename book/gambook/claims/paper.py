@@ -42,10 +42,11 @@ def load_claims() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        id ("C4.2"), claim ("C4"), title, task, subset (area percentile; "10-25" for a difference of two strata), a, b
-        ("method:n"), metric (a column of `evaluation.results.measures`, or one of C1, C6, C9, C10's own), sign (+1:
-        a - b > 0 is claimed, -1: < 0, 0: no difference), margin (percentage points), source (section); paper_value:
-        the mean of the paper's printed differences (NaN where it prints none), paper_rows: each of them.
+        id ("C4.2"), claim ("C4"), title, role ("primary", "secondary"), task, subset (area percentile; "10-25" for a
+        difference of two strata), a, b ("method:n"), metric (a column of `evaluation.results.measures`, or one of C1,
+        C6, C9, C10, F3, F4's own), sign (+1: a - b > 0 is claimed, -1: < 0, 0: no difference), source (section, or
+        "ours"); paper_value: the mean of the paper's printed differences (NaN where it prints none), paper_rows: each
+        of them.
     """
     claims = pd.read_csv(_HERE / "claims.csv", dtype={"subset": str}, keep_default_na=False)
     found = [_paper_rows(claim) for claim in claims.to_dict("records")]

@@ -1,8 +1,7 @@
 """What each profile evaluates: the one place that the chapters with numbers and `gam results` share.
 
-Two parts, so that a chapter about boxes need not wait for masked images. "boxes" has every method, variant and
-control that a claim about boxes or masks names, without masked forwards. "masking" has what stands in Table 1. "all" is
-both; it finds the shards of either that are there already.
+Two parts, so that a chapter about boxes need not wait for masked images: "boxes" has every method, variant and control
+that a claim about boxes or masks names, "masking" has what stands in Table 1, on fewer images and on disjoint pairs.
 """
 
 from __future__ import annotations
@@ -13,79 +12,88 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gambook.claims.tables import STRATA, TABLE_METHODS
 from gamlib.controls import CONTROLS
-from gamlib.data import Dataset, load_dataset, smallest_objects
+from gamlib.data import Dataset, Subset, load_dataset, make_pairs
 from gamlib.evaluation import TASKS, Settings, evaluate
 from gamlib.evaluation.plan import cached_model
-from gamlib.evaluation.results import KEY, REQUIRED
+from gamlib.evaluation.results import REQUIRED, measures, strata
 from gamlib.methods import VARIANTS
 from gamlib.metrics import FILLS
 from gamlib.models import Model
 
 KNOWN_PROFILES = ("embedded", "open", "paper")
-PARTS = ("boxes", "masking", "all")
-
-# (names, depths), each one `evaluate`: Table 1; Table 2 with the single layer of C13; C11 and C16
-MASKING = ((*TABLE_METHODS, *CONTROLS), (1, 2))
+PARTS = ("boxes", "masking")
+# (methods, depths), each one `evaluate`: Table 2 with C13; C11; C16
 BOXES = ((*TABLE_METHODS, "gam_layer", *CONTROLS), (1, 2))
-DEEPER = (("gam", *VARIANTS), (2, 3, 4))
+DEEPER = (("gam",), (3, 4))
+JOINED = (tuple(name for name in VARIANTS if name != "gam_layer"), (2,))
+MASKING = ((*TABLE_METHODS, *CONTROLS), (1, 2))
+# Partners of an image, so that no verdict hangs on one drawing.
+PARTNERS = 5
+# Images that are masked, at most.
+MASKED = 400
+# Photographs of a data set for each scene of a stratum: they vary more.
+PHOTOGRAPHS = 4
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One data set in one stratum.
+    """One data set.
 
     Parameters
     ----------
     dataset, options
         For `load_dataset`.
-    percentile : int
-        Of the objects' sizes.
+    strata : tuple of int
+        Percentiles of the objects' sizes that are strata of their own, see `gamlib.evaluation.results.strata`.
     tasks, fills : tuple of str
-        Scores, and what masks the images; no fill where the stratum has boxes only.
+        Scores, and what masks the images; no fill where no image is masked.
     model : str, optional
         The network that goes with the data set; default: the one that the chapter was given.
     checkpoint : bool
         Whether that network's weights are the reader's, <weights_root>/<model>.pth.
     depths : bool
         Whether more layers and other aggregations are evaluated, too.
-    least_probability : float
-        Below it the top-1 class is explained; 0 where each label is asked for by name.
+    n_images : int, optional
+        Images taken, at most, all of a label before those of the next; default: all.
     """
 
     dataset: str
-    percentile: int = 100
+    strata: tuple[int, ...] = ()
     tasks: tuple[str, ...] = TASKS
     fills: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     checkpoint: bool = False
     depths: bool = False
-    least_probability: float = 0.05
+    n_images: int | None = None
 
-    def load(self) -> Dataset:
-        return load_dataset(self.dataset, **self.options)
+    def load(self, seed: int) -> Dataset:
+        """The data set, cut to n_images."""
+        data = load_dataset(self.dataset, **self.options)
+        if self.n_images is None or len(data) <= self.n_images:
+            return data
+        shuffled = np.random.default_rng(seed).permutation(len(data)).tolist()
+        rank = {label: place for place, label in enumerate(dict.fromkeys(data.labels(i)[0] for i in shuffled))}
+        shuffled.sort(key=lambda index: rank[data.labels(index)[0]])
+        return Subset(data, sorted(shuffled[: self.n_images]))
 
 
-# What is asked of one class at a time, by name.
-BY_NAME: dict[str, Any] = {"tasks": ("class",), "least_probability": 0}
+SMALL = tuple(percentile for percentile in STRATA if percentile != 100)
 # The reader's own copies, by the parameter that names their folder, with the networks that the paper pairs them with.
 OWN_COPIES = {
     "imagenet_root": [
-        Evaluation("imagenet_val", percentile, fills=FILLS[:1], model=network, depths=percentile == 100)
+        Evaluation("imagenet_val", SMALL, fills=FILLS[:1], model=network, depths=True)
         for network in ("densenet201", "resnet101")
-        for percentile in STRATA
     ],
-    "chest_root": [Evaluation("chestx_ray8", model="chexnet", **BY_NAME)],
-    "coco_root": [
-        Evaluation("coco", percentile, model="tresnet_l_coco", checkpoint=True, **BY_NAME) for percentile in STRATA
-    ],
+    "chest_root": [Evaluation("chestx_ray8", tasks=("class",), model="chexnet")],
+    "coco_root": [Evaluation("coco", SMALL, ("class",), model="tresnet_l_coco", checkpoint=True)],
     "voc_root": [
-        Evaluation("voc2012", percentile, options={"masks": True}, model="tresnet_xl_voc", checkpoint=True, **BY_NAME)
-        for percentile in STRATA
+        Evaluation("voc2012", SMALL, ("class",), options={"masks": True}, model="tresnet_xl_voc", checkpoint=True)
     ],
 }
 
@@ -101,18 +109,21 @@ class Protocol:
     model : str
         As in `load_model`, for data sets that have no network of their own.
     n_images : int
-        Scenes a stratum (embedded; the other profiles take all images they have); with a multiple of 24 each label is
-        equally frequent in both folds.
+        Scenes a stratum (embedded); at most four times as many photographs a data set (open); the paper profile takes
+        all that it has.
     seed, device
         As in `Settings`; the seed is that of the scenes, too.
     roots : mapping
         Parameter of OWN_COPIES -> folder; a data set without one is left out. "weights_root" is the folder of the
         reader's checkpoints.
+    dataset, dataset_root : str
+        A data set of the reader's in place of the profile's: a name for `load_dataset`, and its folder where it has
+        one.
 
     Examples
     --------
-    >>> [(one.dataset, one.percentile) for one in Protocol("open", "efficientnet_lite0").evaluations()]
-    [('raccoon', 100)]
+    >>> [one.dataset for one in Protocol("open", "efficientnet_lite0").evaluations()]
+    ['imagenet_val_1300', 'raccoon', 'davis']
     """
 
     profile: str
@@ -121,6 +132,8 @@ class Protocol:
     seed: int = 0
     device: str = "cpu"
     roots: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = ""
+    dataset_root: str = ""
 
     def __post_init__(self) -> None:
         if self.profile not in KNOWN_PROFILES:
@@ -128,17 +141,25 @@ class Protocol:
 
     def evaluations(self) -> list[Evaluation]:
         """In the order of the tables."""
+        if self.dataset:
+            options = {"root": self.dataset_root} if self.dataset_root else {}
+            return [Evaluation(self.dataset, SMALL, fills=FILLS[:1], options=options, depths=True)]
         if self.profile == "open":
-            # Raccoons fill their photographs: the smallest tenth holds no small objects.
-            return [Evaluation("raccoon", fills=FILLS[:1], depths=True)]
+            cut: dict[str, Any] = {"depths": True, "n_images": PHOTOGRAPHS * self.n_images}
+            return [
+                Evaluation("imagenet_val_1300", SMALL, fills=FILLS, **cut),
+                # raccoons fill their photographs: the smallest tenth holds no small objects
+                Evaluation("raccoon", fills=FILLS[:1], **cut),
+                Evaluation("davis", **cut),
+            ]
         if self.profile == "embedded":
             scenes = {"n": self.n_images, "seed": self.seed}
             single = [
-                Evaluation("scenes", percentile, fills=FILLS if percentile == 100 else FILLS[:1],
-                           options={"kind": "single", "percentile": percentile, **scenes}, depths=percentile == 100)
+                Evaluation("scenes", fills=FILLS if percentile == 100 else (), depths=percentile == 100,
+                           options={"kind": "single", "percentile": percentile, **scenes})
                 for percentile in STRATA
             ]  # fmt: skip
-            return [*single, Evaluation("scenes", options={"kind": "two", **scenes}, **BY_NAME)]
+            return [*single, Evaluation("scenes", tasks=("class",), options={"kind": "two", **scenes})]
         return [
             replace(one, options={"root": str(self.roots[parameter]), **one.options})
             for parameter, own in OWN_COPIES.items() if self.roots.get(parameter)
@@ -150,14 +171,14 @@ class Protocol:
         return cached_model(one.model or self.model, self._weights(one), self.device, self.seed)
 
     def run(self, part: str, out: str | Path, scheduler: str = "") -> pd.DataFrame:
-        """The per-map results of the profile, as gamlib.evaluation.results describes them.
+        """The measures of every map, as `gamlib.evaluation.results.measures` describes them, with their IoU curves.
 
-        A stratum without boxes is left out, and so are pairs where no class has two images.
+        Pairs are left out where no class has two images, and classes where a network has none.
 
         Parameters
         ----------
         part : str
-            "boxes", "masking" or "all".
+            "boxes" or "masking"; a column of the result.
         out : str or Path
             Folder; shards lie in <out>/shards and are shared by all chapters that name it.
         scheduler : str
@@ -177,34 +198,34 @@ class Protocol:
         """
         if part not in PARTS:
             raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
-        opened: dict[tuple, Dataset] = {}
-        ready = []
-        for one in self.evaluations():
-            weights, source = self._weights(one), (one.dataset, *sorted(one.options.items()))
-            opened[source] = opened.get(source) or one.load()
-            ready.append((one, weights, opened[source]))
+        ready = [(one, self._weights(one), one.load(self.seed)) for one in self.evaluations()]
         frames, skipped, dropped = [], [], {}
         for one, weights, data in ready:
-            tasks, layers = possible_tasks(one, data), len(self.network(one).layers)
+            network = self.network(one)
+            tasks = possible_tasks(one, data, network)
+            data = data if part == "boxes" else _to_mask(one, data, self.seed)
+            own = []
             for methods, depths, fills in _lists(one, part):
                 # a network of your own may have fewer layers
-                depths = [n for n in depths if n <= layers]
-                if not tasks or not depths:
+                depths = [n for n in depths if n <= len(network.layers)]
+                if not tasks or not depths or not len(data):
                     continue
                 settings = Settings(
                     tasks, methods, depths, fills, seed=self.seed, weights=weights, device=self.device,
-                    percentile=one.percentile, least_probability=one.least_probability,
+                    partners=PARTNERS if part == "boxes" else 1,
                 )  # fmt: skip
                 frame = evaluate(one.model or self.model, data, settings, Path(out) / "shards", scheduler or map)
                 named = {"dataset": one.dataset, "model": one.model or self.model}
                 skipped += [named | entry for entry in frame.attrs["skipped"] if named | entry not in skipped]
                 dropped[one.dataset] = getattr(data, "dropped", {})
-                frames.append(frame)
+                own.append(frame)
+            if own:
+                frames.append(strata(pd.concat(own, ignore_index=True), one.strata))
         results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
-        # what several lists have is kept from the first, which alone may have masked scores
-        results = results.drop_duplicates(KEY, ignore_index=True)
-        results.attrs = {"skipped": skipped, "dropped": dropped}
-        return results
+        curves = [column for column in results if column.startswith(("iou_", "mask_iou_"))]
+        scored = pd.concat([measures(results).assign(part=part), results[curves]], axis=1)
+        scored.attrs = {"skipped": skipped, "dropped": dropped}
+        return scored
 
     def _weights(self, one: Evaluation) -> str:
         """Either "default" or the path of the reader's checkpoint."""
@@ -223,18 +244,27 @@ class Protocol:
 
 def _lists(one: Evaluation, part: str) -> list[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
     """(methods, depths, fills) of each `evaluate` of a part."""
-    masking = [(*MASKING, one.fills)] if one.fills and part != "boxes" else []
-    boxes = [(*BOXES, ()), *([(*DEEPER, ())] if one.depths else [])] if part != "masking" else []
-    return [*masking, *boxes]
+    if part == "masking":
+        return [(*MASKING, one.fills)] if one.fills else []
+    return [(*each, ()) for each in ((BOXES, DEEPER, JOINED) if one.depths else (BOXES,))]
 
 
-def possible_tasks(one: Evaluation, data: Dataset) -> tuple[str, ...]:
-    """The tasks that the images of a stratum allow: none without boxes to sort by, no pairs where no class has two."""
-    indices: Sequence[int] = range(len(data))
-    if one.percentile != 100 and data.percentile is None:
-        if not any(data.areas(index) for index in indices):
-            return ()
-        indices = smallest_objects(data, one.percentile)
-    images = Counter(label for index in indices for label in set(data.labels(index)))
+def _to_mask(one: Evaluation, data: Dataset, seed: int) -> Dataset:
+    """The images that are masked: at most MASKED, and a third of what a quick run takes, in pairs where there are."""
+    limit = min(MASKED, len(data) if one.n_images is None else one.n_images // 3)
+    if data.pairs is not None or len(data) <= limit:
+        return data
+    try:
+        pairs = make_pairs(data, None, seed)
+    except ValueError:
+        pairs = []
+    order = np.random.default_rng(seed).permutation(len(pairs))
+    chosen = [index for place in order for index in pairs[place]] or list(range(len(data)))
+    return Subset(data, sorted(chosen[:limit]))
+
+
+def possible_tasks(one: Evaluation, data: Dataset, network: Model) -> tuple[str, ...]:
+    """The tasks that data and network allow: no pairs where no class has two images, no classes of an embedder."""
+    images = Counter(label for index in range(len(data)) for label in set(data.labels(index)))
     pairs = data.pairs or max(images.values(), default=0) > 1
-    return tuple(task for task in one.tasks if task == "class" or pairs)
+    return tuple(t for t in one.tasks if (network.head is not None if t == "class" else pairs))

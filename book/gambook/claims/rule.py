@@ -1,7 +1,7 @@
-"""The rule by which a difference of two methods becomes a verdict, fixed before any run.
+"""The rule by which differences of two methods become words, fixed before the data of the second edition were seen.
 
-A claim is a list of signed differences, each with the side it is claimed to lie on (`sign`) and a margin in
-percentage points.
+A claim has one or few primary differences, the paper's own comparison, and secondary ones. Each is claimed to lie on
+one side of zero (`sign`).
 """
 
 from __future__ import annotations
@@ -13,79 +13,98 @@ from numpy.typing import ArrayLike
 
 from gamlib.statistics import Interval
 
-REPRODUCED, CONTRADICTED, EQUIVALENT = "reproduced", "contradicted", "equivalent"
-MIXED, UNDECIDED, NOT_RUN = "mixed", "undecided", "not run"
+FOR, AGAINST, NO_EFFECT, TOO_FEW, NOT_RUN = "for", "against", "no effect", "too few data", "not run"
+HOLDS, MOSTLY, MIXED, FAILS, UNDECIDED = "holds", "mostly holds", "mixed", "fails", "undecided"
+WORDS = (HOLDS, MOSTLY, MIXED, FAILS, NO_EFFECT, UNDECIDED, NOT_RUN)
 
 # Fewer clusters than this leave a difference undecided.
-FEWEST = {"label": 5, "pair": 10}
+FEWEST = 5
+# A difference this small is no effect: in points, and for ADP and PIC in parts of their level.
+MARGIN, RELATIVE_MARGIN = 1.0, 0.05
+# Of the differences that are held against chance together.
+ALPHA = 0.05
 
 
-def decide(interval: Interval, sign: int, margin: float = 0.5) -> str:
-    """The verdict on one difference from its interval alone.
+def margin(metric: str, level: float) -> float:
+    """How small is no effect: one point of IoU or area, 5% of the level (mean of both sides) of ADP and PIC.
+
+    >>> margin("box_iou", 50), margin("adp_black_both", 20)
+    (1.0, 1.0)
+    """
+    return RELATIVE_MARGIN * abs(level) if metric.startswith(("adp", "pic")) else MARGIN
+
+
+def decide(interval: Interval, sign: int, margin: float) -> str:
+    """What one difference says.
 
     Parameters
     ----------
     interval : Interval
-        Of the difference, in percentage points.
+        Of the difference, in percentage points, and of how many clusters.
     sign : int
         +1 or -1, the side claimed; 0 claims that there is no difference beyond the margin.
     margin : float
-        An interval wholly within it is "equivalent".
+        An interval wholly within it, and not wholly on one side of zero, is no effect.
+
+    Returns
+    -------
+    str
+        "for" where the interval lies wholly on the side claimed (0: within the margin), "against" where wholly on the
+        other (0: beyond the margin), "no effect", or "too few data", also with fewer than five clusters.
 
     Examples
     --------
-    >>> decide(Interval(4, 2, 6), sign=+1), decide(Interval(4, 2, 6), sign=-1), decide(Interval(4, -1, 9), sign=+1)
-    ('reproduced', 'contradicted', 'undecided')
+    >>> decide(Interval(4, 2, 6, 0.01, 9), sign=+1, margin=1), decide(Interval(4, -1, 9, 0.1, 9), sign=+1, margin=1)
+    ('for', 'too few data')
     """
+    if interval.clusters < FEWEST:
+        return TOO_FEW
     within = -margin <= interval.low and interval.high <= margin
     if sign == 0:
         beyond = interval.low > margin or interval.high < -margin
-        return REPRODUCED if within else CONTRADICTED if beyond else UNDECIDED
-    if within:
-        return EQUIVALENT
+        return FOR if within else AGAINST if beyond else TOO_FEW
     if min(sign * interval.low, sign * interval.high) > 0:
-        return REPRODUCED
+        return FOR
     if max(sign * interval.low, sign * interval.high) < 0:
-        return CONTRADICTED
-    return UNDECIDED
+        return AGAINST
+    return NO_EFFECT if within else TOO_FEW
 
 
-def judge(interval: Interval, sign: int, margin: float, kind: str, cluster_means: ArrayLike) -> str:
-    """`decide`, held back where the clusters are too few or, being objects, do not agree.
+def holm(p: ArrayLike) -> np.ndarray:
+    """P values corrected for their number (Holm 1979): (N,) in [0, 1].
 
-    Parameters
-    ----------
-    interval, sign, margin
-        As in `decide`.
-    kind : str
-        "pair" (independent photographs or pairs) or "label" (source objects).
-    cluster_means : array of shape (C,)
-        The difference in each cluster.
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
     """
-    means = np.asarray(cluster_means, float)
-    if len(means) < FEWEST[kind]:
-        return UNDECIDED
-    verdict = decide(interval, sign, margin)
-    # a difference on which the objects disagree is none; that there is none needs no agreement in sign
-    apart = verdict == CONTRADICTED or (verdict == REPRODUCED and sign != 0)
-    agree = (means > 0).all() or (means < 0).all()
-    return UNDECIDED if kind == "label" and apart and not agree else verdict
+    p = np.asarray(p, float)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    # the smallest counts N times, the next N - 1 times, and none may be smaller than one before it
+    corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return corrected
 
 
-def combine(verdicts: Sequence[str]) -> str:
-    """The verdict on a claim from those on all its differences.
+def word(states: Sequence[str]) -> str:
+    """What the primary differences of a claim say together, on one kind of data and all networks.
 
-    reproduced, contradicted, equivalent: all are so. mixed: some reproduced, some contradicted. not run: nothing
-    was run. undecided: anything else, a list that was run in part only included.
+    holds: all are for. mostly holds: none against, more than half for. mixed: for and against. fails: none for, more
+    than half against. no effect: none for or against, more than half no effect. not run: none was run. undecided: else.
 
     Examples
     --------
-    >>> combine(["reproduced", "contradicted"]), combine(["reproduced", "not run"])
-    ('mixed', 'undecided')
+    >>> word(["for", "for", "too few data"]), word(["for", "against"]), word(["against", "too few data"])
+    ('mostly holds', 'mixed', 'undecided')
     """
-    found = set(verdicts)
-    if not found or found == {NOT_RUN}:
+    ran = [state for state in states if state != NOT_RUN]
+    if not ran:
         return NOT_RUN
-    if MIXED in found or {REPRODUCED, CONTRADICTED} <= found:
+    count = {state: ran.count(state) for state in (FOR, AGAINST, NO_EFFECT)}
+    if count[FOR] and count[AGAINST]:
         return MIXED
-    return found.pop() if len(found) == 1 else UNDECIDED
+    if count[FOR] == len(ran):
+        return HOLDS
+    for state, name in ((FOR, MOSTLY), (AGAINST, FAILS), (NO_EFFECT, NO_EFFECT)):
+        others = count[FOR] + count[AGAINST] if state == NO_EFFECT else 0
+        if 2 * count[state] > len(ran) and not others:
+            return name
+    return UNDECIDED
