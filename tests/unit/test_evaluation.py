@@ -24,7 +24,7 @@ from gamlib.controls import CONTROLS
 from gamlib.data import Subset
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile
 from gamlib.evaluation import Settings
-from gamlib.evaluation.plan import ROWS, make_plan
+from gamlib.evaluation.plan import ROWS
 from gamlib.evaluation.results import grid_columns, measures
 from gamlib.evaluation.store import dataset_digest, model_digest
 
@@ -51,9 +51,10 @@ def undisturbed(tiny, tmp_path_factory) -> pd.DataFrame:
 
 
 def test_a_class_has_no_pair_and_a_similarity_has(undisturbed):
-    pairs = undisturbed.groupby("task")["pair"]
-    assert pairs.unique()["class"].tolist() == [-1]
-    assert (pairs.min()["cosine"], pairs.nunique()["cosine"]) == (0, pairs.max()["cosine"] + 1)
+    assert set(undisturbed.loc[undisturbed["task"] == "class", "pair"]) == {""}
+    pairs = undisturbed[undisturbed["task"] == "cosine"]
+    assert pairs["pair"].nunique() == 19
+    assert all(sample in pair.split(" | ") for sample, pair in zip(pairs["sample"], pairs["pair"], strict=True))
 
 
 def test_other_weights_are_another_network(tiny):
@@ -108,8 +109,7 @@ def expected_box_iou(saliency: np.ndarray, box, threshold: float) -> float:
 def test_a_pair_row_equals_the_same_numbers_from_plain_torch(tiny, undisturbed):
     data, model = tiny.Tiny(), tiny.network()
     row = only(undisturbed, task="cosine", method="gam", n=2, sample="tiny-3")
-    both = undisturbed[(undisturbed["pair"] == row["pair"]) & (undisturbed["task"] == "cosine")]
-    other = next(s for s in both["sample"] if s != "tiny-3")
+    other = next(s for s in row["pair"].split(" | ") if s != "tiny-3")
     samples = [data[3], data[int(other.removeprefix("tiny-"))]]
     x = torch.stack([model.transform(sample.image) for sample in samples])
     maps = expected_map(model, x, lambda h: cosine_similarity(h[:1], h[1:]).sum())
@@ -124,6 +124,11 @@ def test_a_pair_row_equals_the_same_numbers_from_plain_torch(tiny, undisturbed):
     assert row["after_black_one"] == pytest.approx(float(cosine_similarity(masked[0], plain[1], dim=0)), abs=1e-5)
     assert row["label"] == "red"
     assert row["target"] == "pair"
+    x0, y0, x1, y1 = samples[0].objects[0].box
+    assert row["object_area"] == pytest.approx((x1 - x0) * (y1 - y0) / (64 * 48))
+    down, across = np.unravel_index(maps[0].numpy().argmax(), (32, 32))
+    inside = x0 / 2 <= across + 0.5 < x1 / 2 and y0 * 2 / 3 <= down + 0.5 < y1 * 2 / 3
+    assert row["peak_box"] == inside
 
 
 def test_a_class_row_explains_the_true_class(tiny, undisturbed):
@@ -141,14 +146,14 @@ def test_a_class_row_explains_the_true_class(tiny, undisturbed):
     assert np.isnan(row["after_black_one"])
 
 
-def test_a_class_below_the_least_probability_gives_way_to_top_1(tiny, tmp_path):
-    frame = tiny.run(tmp_path, tasks="class", methods="gam", n=1, fill=(), least_probability=0.3)
+def test_a_label_without_a_class_gives_way_to_top_1(tiny, tmp_path):
+    frame = tiny.run(tmp_path, tasks="class", methods="gam", n=1, fill=())
     model, data = tiny.network(), tiny.Tiny()
     for row in frame.itertuples():
         probabilities = model.probabilities(model.transform(data[int(row.sample.removeprefix("tiny-"))].image)[None])[0]
         true = {"red": 0, "blue": 2, "shadow": None}[row.label]
         top = int(probabilities.argmax())
-        explained = true if true is not None and probabilities[true] >= 0.3 else top
+        explained = true if true is not None else top
         assert row.before == pytest.approx(float(probabilities[explained]), abs=1e-6)
         assert row.target == ("label" if explained == true else "top-1")
     assert set(frame["target"]) == {"label", "top-1"}
@@ -157,12 +162,35 @@ def test_a_class_below_the_least_probability_gives_way_to_top_1(tiny, tmp_path):
 def test_each_image_and_score_has_its_rows(tiny, undisturbed):
     maps = 2 * 2 + 1  # two methods at two depths, one control
     assert undisturbed.groupby("task").size().to_dict() == {"class": 40 * maps, "cosine": 38 * maps, "dot": 38 * maps}
-    pairs = undisturbed[undisturbed["pair"] >= 0]
+    pairs = undisturbed[undisturbed["pair"] != ""]
     assert (pairs.groupby(["pair", "task", "method", "n"]).size() == 2).all()
     assert (pairs.groupby("pair")["fold"].nunique() == 1).all()
     assert set(undisturbed.loc[undisturbed["method"] == "all_ones", "n"]) == {0}
     scored = measures(undisturbed)
     assert scored["box_iou"].between(0, 100).all()
+
+
+def test_with_more_partners_an_image_has_a_row_for_each(tiny, undisturbed, tmp_path):
+    # 14, 13 and 13 images of three labels, in groups of 5, 5, 4 and 5, 4, 4 twice
+    frame = tiny.run(tmp_path, methods="gam", n=2, partners=5)
+    sizes = [5, 5, 4, 5, 4, 4, 5, 4, 4]
+    assert frame.groupby("task").size().to_dict() == {"class": 40} | dict.fromkeys(
+        ("cosine", "dot"), sum(size * (size - 1) for size in sizes)
+    )
+    cosine = frame[frame["task"] == "cosine"]
+    assert sorted(cosine.groupby("cluster")["sample"].nunique()) == sorted(sizes)
+    assert (frame.groupby("sample")["fold"].nunique() == 1).all()
+    # a class row does not depend on the partners, and a pair is the same however it was drawn
+    key = ["task", "sample", "pair"]
+    both = frame.merge(undisturbed[(undisturbed["method"] == "gam") & (undisturbed["n"] == 2)], on=key)
+    assert set(both["task"]) == {"class", "cosine", "dot"} and (both["task"] == "class").sum() == 40
+    for column in ("before", "after_black_both", "iou_0.30", "mass_mask"):
+        np.testing.assert_allclose(both[f"{column}_x"], both[f"{column}_y"], atol=2e-5)
+    # a row of its own sees the network alone, with one pair
+    one = cosine.iloc[0]
+    model, data = tiny.network(), tiny.Tiny()
+    x = torch.stack([model.transform(data[int(name.removeprefix("tiny-"))].image) for name in one["pair"].split(" | ")])
+    assert one["before"] == pytest.approx(float(cosine_similarity(*model.embed(x), dim=0)), abs=1e-6)
 
 
 def test_masking_nothing_changes_no_score_and_masking_all_leaves_the_fill(tiny, tmp_path):
@@ -176,7 +204,7 @@ def test_masking_nothing_changes_no_score_and_masking_all_leaves_the_fill(tiny, 
 
 
 def test_two_objects_are_explained_each_for_its_own_class(tiny, tmp_path):
-    shared = {"dataset": tiny.Tiny(8, two=True), "tasks": "class", "fill": (), "least_probability": 0}
+    shared = {"dataset": tiny.Tiny(8, two=True), "tasks": "class", "fill": ()}
     frame = tiny.run(tmp_path, methods="gam", **shared)
     own, other = (only(frame, sample="tiny-1", label=label, n=2) for label in ("blue", "green"))
     assert own["before"] + other["before"] < 1
@@ -200,14 +228,6 @@ def test_overflowing_maps_are_counted_and_score_as_the_blank_map(tiny, tmp_path)
         assert lost.set_index("sample")[column].to_numpy() == pytest.approx(
             blank.loc[lost["sample"], column].to_numpy()
         )
-
-
-def test_small_objects_are_a_stratum_of_their_own(tiny, tmp_path):
-    frame = tiny.run(tmp_path, tasks="class", methods="gam", n=1, fill=(), percentile=25)
-    areas = {f"tiny-{i}": tiny.Tiny().areas(i)[0] for i in range(40)}
-    limit = np.percentile(list(areas.values()), 25)
-    assert set(frame["sample"]) == {name for name, area in areas.items() if area <= limit}
-    assert set(frame["percentile"]) == {25}
 
 
 # --- shards ---
@@ -250,7 +270,7 @@ def test_a_damaged_shard_is_found_and_made_again(tiny, undisturbed, tmp_path, at
 def test_another_choice_has_another_key(tiny, tmp_path):
     frames = [
         tiny.run(tmp_path, methods="gam", fill=(), tasks="class", **choice)
-        for choice in ({}, {"seed": 1}, {"n": 1}, {"least_probability": 0.1}, {"model_name": "tiny_evaluation:loud"})
+        for choice in ({}, {"seed": 1}, {"n": 1}, {"partners": 5}, {"model_name": "tiny_evaluation:loud"})
     ]
     assert len({frame.attrs["key"] for frame in frames}) == 5
 
@@ -298,9 +318,10 @@ def test_a_broken_image_is_skipped_counted_and_named(tiny, undisturbed, tmp_path
     (skipped,) = frame.attrs["skipped"]
     assert (skipped["sample"], skipped["reason"]) == ("tiny-3", "it is cut short")
     listed = pd.read_csv(tmp_path / frame.attrs["key"] / "skipped.csv")
-    assert listed["sample"].tolist() == ["tiny-3"] and listed["pair"].tolist() == [skipped["pair"]]
+    assert listed["sample"].tolist() == ["tiny-3"]
     assert "tiny-3" not in set(frame["sample"])
-    partner = (set(undisturbed.query(f"pair == {skipped['pair']}")["sample"]) - {"tiny-3"}).pop()
+    pairs = undisturbed[(undisturbed["sample"] == "tiny-3") & (undisturbed["task"] == "dot")]["pair"]
+    partner = (set(pairs.iloc[0].split(" | ")) - {"tiny-3"}).pop()
     assert set(frame.loc[frame["sample"] == partner, "task"]) == {"class"}
 
 
@@ -380,9 +401,8 @@ def test_dask_gives_the_same_rows_though_a_worker_dies(tiny, undisturbed, tmp_pa
         ({"n": 1.5}, "n: got 1.5; give a depth"),
         ({"n": "2"}, "n: got '2'; give a depth"),
         ({"n": (1, 1)}, r"n: got \(1, 1\); give a depth"),
-        ({"least_probability": 2}, "least_probability: got 2; give a number from 0 to 1"),
+        ({"partners": 0}, "partners: got 0; give a whole number from 1"),
         ({"seed": "a"}, "seed: got 'a'; give a whole number from 0"),
-        ({"percentile": 200}, r"percentile: 200, expected a number in \(0, 100\]"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(tiny, tmp_path, options, message):
@@ -401,15 +421,6 @@ def test_a_class_index_the_model_does_not_have(tiny, tmp_path):
     data.classes["blue"] = 285
     with pytest.raises(ValueError, match="class 285 of label 'blue' is out of range; .* classes 0 to 2"):
         tiny.run(tmp_path, dataset=data)
-
-
-def test_another_percentile_than_the_data_set_was_made_with(tiny, tmp_path):
-    scenes = gamlib.data.load_dataset("scenes", n=24, percentile=25)
-    with pytest.raises(ValueError, match="percentile: 10, but the data set 'scenes' was made with 25; give the same"):
-        tiny.run(tmp_path, dataset=scenes, percentile=10)
-    given = {"tasks": "dot", "methods": "gam", "n": 1}
-    same = [make_plan("tiny_evaluation:network", scenes, Settings(**given, percentile=p)).key for p in (None, 25)]
-    assert same[0] == same[1]
 
 
 def test_no_image_that_can_be_read(tiny, tmp_path):

@@ -71,8 +71,8 @@ def tiny():
         yield importlib.import_module("tiny_evaluation")
 
 
-def plan_of(data, tasks=("class", "cosine"), seed=0, percentile=100):
-    settings = Settings(tasks, "gam", 1, seed=seed, percentile=percentile)
+def plan_of(data, tasks=("class", "cosine"), seed=0, **options):
+    settings = Settings(tasks, "gam", 1, seed=seed, **options)
     return make_plan("tiny_evaluation:network", data, settings)
 
 
@@ -84,7 +84,7 @@ def test_every_image_is_in_one_unit_and_a_pair_in_one_fold(tiny):
     # labels take turns: 14, 13 and 13 images of three labels, so 7 + 6 + 6 pairs and two images alone
     units = units_of(tiny.Tiny(40))
     assert sorted(image for unit in units for image in unit.images) == list(range(40))
-    assert [unit.number for unit in units] == [*range(19), -1, -1]
+    assert [unit.rounds for unit in units] == [(((0, 1),),)] * 19 + [()] * 2
     assert all(unit.images[0] % 3 == unit.images[1] % 3 for unit in units[:19])
     assert [len(unit.images) for unit in units[19:]] == [1, 1]
     assert sorted(unit.fold for unit in units) == [0] * 11 + [1] * 10
@@ -106,24 +106,26 @@ def test_shards_divide_no_pair_and_hold_no_more_than_a_batch(tiny):
 def test_fixed_pairs_and_folds_are_kept(tiny):
     data = tiny.Tiny(8)
     data.pairs, data.folds = ((0, 3), (4, 1)), (1, 0, 0, 1, 0, 1, 1, 0)
+    one = (((0, 1),),)
     assert units_of(data) == [
-        (0, (0, 3), 1), (1, (4, 1), 0), (-1, (2,), 0), (-1, (5,), 1), (-1, (6,), 1), (-1, (7,), 0),
+        ((0, 3), one, 1), ((4, 1), one, 0), ((2,), (), 0), ((5,), (), 1), ((6,), (), 1), ((7,), (), 0),
     ]  # fmt: skip
-    assert units_of(data, seed=5) == units_of(data)
-    # the smallest half keeps the fold and the pairs of each image
-    small = plan_of(data, percentile=50)
-    kept = small.dataset.indices
-    limit = sorted(data.areas(i)[0] for i in range(8))[3]
-    assert kept == tuple(i for i in range(8) if data.areas(i)[0] <= limit)
-    assert {kept[i]: unit.fold for shard in small.shards for unit in shard for i in unit.images} == {
-        i: data.folds[i] for i in kept
-    }
+    assert units_of(data, seed=5) == units_of(data) == units_of(data, partners=5)
+
+
+def test_five_partners_make_groups_of_six(tiny):
+    # 14, 13 and 13 images of three labels
+    units = units_of(tiny.Tiny(40), partners=5)
+    assert sorted(len(unit.images) for unit in units) == [4, 4, 4, 4, 4, 5, 5, 5, 5]
+    assert all(len({image % 3 for image in unit.images}) == 1 for unit in units)
+    assert sorted(image for unit in units for image in unit.images) == list(range(40))
+    assert {len(unit.images): len(unit.rounds) for unit in units} == {4: 3, 5: 5}
 
 
 @pytest.mark.parametrize(
     ("pairs", "folds", "message"),
     [
-        (((0, 1),), None, "pairs: images 0 and 1 of 'tiny' share no label, so they are no pair"),
+        (((0, 1),), None, "pairs: images \\(0, 1\\) of 'tiny' share no label, so they are no pair"),
         (((0, 3), (3, 6)), None, "pairs: an image of 'tiny' is in two pairs"),
         (((0, 3),), (0, 0, 0, 1, 1, 1, 0, 0), "folds: images 0 and 3 of 'tiny' are a pair in two folds"),
         (((0, 3), (1, 4)), (1,) * 8, "folds: the 6 pairs or images of 'tiny' are all in one fold"),

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import gamlib
-from gamlib.evaluation.batch import Batch, Explained
+from gamlib.evaluation.batch import Explained
 from gamlib.evaluation.measure import ROWS_AT_ONCE, masked_embeddings, scores_after
 
 
@@ -86,11 +86,11 @@ def test_no_map_needs_no_forward():
 
 def explained(task, before, embedding=None, target=None):
     trace = gamlib.Trace(before, (), (1, 2), target=target, embedding=embedding)
-    return Explained(task, [], [], before, trace, {})
+    return Explained(task, [], [], PARTNER, before, trace, {})
 
 
 # Four images: rows 0 and 1 are a pair, rows 3 and 2 another.
-BATCH = Batch([], [], [1, 0, 3, 2])
+PARTNER = [1, 0, 3, 2]
 PLAIN = torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 2]])
 MASKED = torch.tensor([[3.0, 4], [2, 0], [0, 1], [4, 3]])
 
@@ -105,7 +105,7 @@ MASKED = torch.tensor([[3.0, 4], [2, 0], [0, 1], [4, 3]])
     ],
 )
 def test_sides_of_a_pair(task, side, expected):
-    after = scores_after(Passed(), BATCH, explained(task, torch.full((4,), 9.0), PLAIN), MASKED, side)
+    after = scores_after(Passed(), explained(task, torch.full((4,), 9.0), PLAIN), MASKED, side)
     torch.testing.assert_close(after, torch.tensor(expected, dtype=torch.float32), rtol=0, atol=1e-6)
 
 
@@ -122,7 +122,7 @@ LN2, LN3 = math.log(2), math.log(3)
 @pytest.mark.parametrize("side", ["both", "one"])
 def test_a_class_keeps_its_own_target(multilabel, logits, side):
     asked = explained("class", torch.full((3,), 9.0), target=torch.tensor([1, 0, 1]))
-    after = scores_after(Passed(multilabel=multilabel), BATCH, asked, torch.tensor(logits), side)
+    after = scores_after(Passed(multilabel=multilabel), asked, torch.tensor(logits), side)
     torch.testing.assert_close(after, torch.tensor([0.75, 1 / 3, 0.5]), rtol=0, atol=1e-6)
 
 
@@ -130,6 +130,6 @@ def test_a_change_as_small_as_rounding_is_none():
     # one side masked: 4, 2, -2 and 4
     before = torch.tensor([4 * (1 + 5e-6), 2 * (1 - 2e-5), -2.0 * (1 - 5e-6), 4.0])
     masked = MASKED * torch.tensor([[1.0], [1], [-1], [1]])
-    after = scores_after(Passed(), BATCH, explained("dot", before, PLAIN), masked, "one")
+    after = scores_after(Passed(), explained("dot", before, PLAIN), masked, "one")
     assert after[0] == before[0] and after[2] == before[2]  # half the noise off, above 0 and below
     assert after[1] == 2 and after[3] == 4

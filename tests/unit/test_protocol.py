@@ -1,7 +1,6 @@
 import importlib
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,69 +10,98 @@ from gambook.claims.protocol import Evaluation, Protocol, possible_tasks
 
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset
-from gamlib.evaluation.results import KEY, cell_means, measures
+from gamlib.evaluation.results import KEY, cell_means
 from gamlib.models import load_model
 
 
 def test_the_embedded_profile():
-    found = Protocol("embedded", "net", n_images=12, seed=3).evaluations()
-    assert [(e.dataset, e.options["kind"], e.percentile) for e in found] == [
-        ("scenes", "single", 100),
-        ("scenes", "single", 25),
-        ("scenes", "single", 10),
-        ("scenes", "two", 100),
-    ]
-    assert [e.fills for e in found] == [("black", "mean"), ("black",), ("black",), ()]
+    found = Protocol("embedded", "net", n_images=48, seed=3).evaluations()
+    assert [(e.dataset, e.options["kind"], e.options.get("percentile", 100), e.strata) for e in found] == [
+        ("scenes", "single", 100, ()), ("scenes", "single", 25, ()), ("scenes", "single", 10, ()),
+        ("scenes", "two", 100, ()),
+    ]  # fmt: skip
+    assert [e.fills for e in found] == [("black", "mean"), (), (), ()]
     assert [e.tasks for e in found] == [("class", "cosine", "dot")] * 3 + [("class",)]
     assert [e.depths for e in found] == [True, False, False, False]
-    assert [e.least_probability for e in found] == [0.05] * 3 + [0]
     for one in found[2:]:
-        data = one.load()
-        assert len(data) == 12 and data.seed == 3 and data.percentile == one.percentile
-        assert set(data.folds) == {0, 1}
+        data = one.load(3)
+        assert len(data) == 48 and data.seed == 3 and set(data.folds) == {0, 1}
 
 
-def test_the_open_profile_has_no_small_objects():
-    found = Protocol("open", "net").evaluations()
-    assert [(e.dataset, e.percentile, e.fills) for e in found] == [("raccoon", 100, ("black",))]
+def test_the_open_profile_has_photographs_four_times_as_many():
+    found = Protocol("open", "net", n_images=48).evaluations()
+    assert [(e.dataset, e.strata, e.fills, e.n_images) for e in found] == [
+        ("imagenet_val_1300", (25, 10), ("black", "mean"), 192), ("raccoon", (), ("black",), 192),
+        ("davis", (), (), 192),
+    ]  # fmt: skip
+
+
+def test_a_data_set_is_cut_label_by_label(monkeypatch):
+    class Many(Dataset):
+        name, classes = "many", {}
+
+        def __len__(self):
+            return 30
+
+        def __getitem__(self, index):
+            raise NotImplementedError
+
+        def labels(self, index):
+            return ("abcdefghij"[index % 10],)
+
+    monkeypatch.setattr(protocol, "load_dataset", lambda name: Many())
+    part = Evaluation("many", n_images=7).load(0)
+    labels = [part.labels(i)[0] for i in range(7)]
+    assert sorted(labels.count(label) for label in set(labels)) == [1, 3, 3]
+    assert (
+        part.indices == Evaluation("many", n_images=7).load(0).indices != Evaluation("many", n_images=7).load(1).indices
+    )
+    assert len(Evaluation("many", n_images=30).load(0)) == len(Evaluation("many").load(0)) == 30
+
+
+def test_a_data_set_of_one_s_own_takes_the_place_of_a_profile_s():
+    (one,) = Protocol("open", "net", dataset="folder", dataset_root="/photographs").evaluations()
+    assert (one.dataset, one.options, one.strata, one.fills) == (
+        "folder", {"root": "/photographs"}, (25, 10), ("black",)
+    )  # fmt: skip
 
 
 def test_the_paper_profile_takes_what_there_is():
     assert Protocol("paper", "net").evaluations() == []
     roots = {"imagenet_root": "", "chest_root": "x", "voc_root": "v"}
     found = Protocol("paper", "net", roots=roots).evaluations()
-    assert [(e.dataset, e.model, e.percentile, e.checkpoint) for e in found] == [
-        ("chestx_ray8", "chexnet", 100, False),
-        ("voc2012", "tresnet_xl_voc", 100, True),
-        ("voc2012", "tresnet_xl_voc", 25, True),
-        ("voc2012", "tresnet_xl_voc", 10, True),
-    ]
+    assert [(e.dataset, e.model, e.strata, e.checkpoint) for e in found] == [
+        ("chestx_ray8", "chexnet", (), False), ("voc2012", "tresnet_xl_voc", (25, 10), True),
+    ]  # fmt: skip
     assert found[1].options == {"root": "v", "masks": True}
-    assert {(e.tasks, e.least_probability) for e in found} == {(("class",), 0)}
+    assert {e.tasks for e in found} == {("class",)}
     both = Protocol("paper", "net", roots={"imagenet_root": "i"}).evaluations()
-    assert [(e.model, e.percentile, e.depths) for e in both] == [
-        (m, p, p == 100) for m in ("densenet201", "resnet101") for p in (100, 25, 10)
-    ]
+    assert [(e.model, e.strata, e.depths) for e in both] == [
+        ("densenet201", (25, 10), True), ("resnet101", (25, 10), True),
+    ]  # fmt: skip
+
+
+def named(*lists):
+    return {
+        f"{name}:{n}" for names, depths in lists for name in names for n in (depths if name not in CONTROLS else (0,))
+    }
 
 
 def test_every_side_of_every_claim_is_evaluated():
-    named = {f"{name}:{n}" for names, depths in (protocol.BOXES, protocol.DEEPER) for name in names for n in depths}
     claims = load_claims()
     claims = claims[~claims["claim"].isin(["C1", "C9", "C10"])]
-    assert set(claims["a"]) | set(claims["b"]) <= named
+    assert set(claims["a"]) | set(claims["b"]) <= named(protocol.BOXES, protocol.DEEPER, protocol.JOINED)
     masked = claims[claims["metric"].str[:3].isin(["adp", "pic"])]
-    assert set(masked["a"]) | set(masked["b"]) <= {
-        f"{name}:{n}" for name in protocol.MASKING[0] for n in protocol.MASKING[1]
-    }
+    assert set(masked["a"]) | set(masked["b"]) <= named(protocol.MASKING)
     small = claims[claims["subset"] != "100"]
-    assert set(small["a"]) | set(small["b"]) <= {f"{name}:{n}" for name in protocol.BOXES[0] for n in protocol.BOXES[1]}
+    assert set(small["a"]) | set(small["b"]) <= named(protocol.BOXES)
     assert set(CONTROLS) <= set(protocol.BOXES[0]) and set(CONTROLS) <= set(protocol.MASKING[0])
 
 
 def test_unknown_profile_and_part(tmp_path):
     with pytest.raises(ValueError, match="profile: unknown 'closed'; accepted: embedded, open, paper"):
         Protocol("closed", "net")
-    with pytest.raises(ValueError, match="part: unknown 'masks'; accepted: boxes, masking, all"):
+    with pytest.raises(ValueError, match="part: unknown 'masks'; accepted: boxes, masking"):
         Protocol("embedded", "net").run("masks", tmp_path)
 
 
@@ -81,9 +109,9 @@ def test_a_missing_checkpoint_is_found_before_any_work(tmp_path):
     message = "weights_root: no file '.*tresnet_l_coco.pth'; the evaluation of coco needs the folder with tresnet"
     with pytest.raises(FileNotFoundError, match=message):
         roots = {"coco_root": str(tmp_path), "weights_root": str(tmp_path)}
-        Protocol("paper", "net", roots=roots).run("all", tmp_path)
+        Protocol("paper", "net", roots=roots).run("boxes", tmp_path)
     with pytest.raises(FileNotFoundError, match="weights_root: not given; the evaluation of voc2012"):
-        Protocol("paper", "net", roots={"voc_root": str(tmp_path)}).run("all", tmp_path)
+        Protocol("paper", "net", roots={"voc_root": str(tmp_path)}).run("boxes", tmp_path)
 
 
 def test_the_network_of_an_evaluation_has_the_weights_that_it_is_evaluated_with(tmp_path):
@@ -113,17 +141,18 @@ def test_what_few_images_do_not_allow_is_left_out():
         def areas(self, index):
             return (0.1 + index / 10,) * self.boxed
 
-    whole, small = (Evaluation("photos", percentile) for percentile in (100, 25))
-    assert possible_tasks(whole, Few("aab", True)) == ("class", "cosine", "dot")
-    assert possible_tasks(whole, Few("abc", True)) == ("class",)
-    assert possible_tasks(small, Few("aab", True)) == ("class",)  # only the first image is small
-    assert possible_tasks(small, Few("aab", False)) == ()
+    net = load_model("lenet5", weights=None)
+    assert possible_tasks(Evaluation("photos"), Few("aab", True), net) == ("class", "cosine", "dot")
+    assert possible_tasks(Evaluation("photos"), Few("abc", True), net) == ("class",)
+    net.head = None
+    assert possible_tasks(Evaluation("photos"), Few("aab", True), net) == ("cosine", "dot")
+    assert possible_tasks(Evaluation("photos"), Few("abc", True), net) == ()
 
 
 def test_a_profile_without_data_has_no_rows_and_no_cells(tmp_path):
-    results = Protocol("paper", "net").run("all", tmp_path)
+    results = Protocol("paper", "net").run("boxes", tmp_path)
     assert len(results) == 0 and set(KEY) <= set(results)
-    assert len(cell_means(measures(results), "box_iou")) == 0
+    assert len(cell_means(results, "box_iou")) == 0
 
 
 @pytest.fixture(scope="module")
@@ -139,43 +168,39 @@ def results(tmp_path_factory):
             return data
 
         patch.setattr(protocol, "load_dataset", load)
-        yield Protocol("embedded", "tiny_evaluation:network", n_images=8).run(
-            "all", tmp_path_factory.mktemp("protocol")
-        )
+        ours = Protocol("embedded", "tiny_evaluation:network", n_images=8)
+        yield {part: ours.run(part, tmp_path_factory.mktemp("protocol")) for part in protocol.PARTS}
 
 
-def test_all_is_boxes_and_masking_each_map_once(results):
-    assert not results.duplicated(KEY).any()
-    assert set(results["percentile"]) == {100, 25, 10}
-    single = results.query("dataset == 'scenes' and percentile == 100 and task == 'dot'")
+def test_each_part_has_each_map_once(results):
+    for part, scored in results.items():
+        assert not scored.duplicated(KEY).any() and set(scored["part"]) == {part}
+    boxes, masked = results.values()
+    assert set(boxes["percentile"]) == {100, 25, 10} and set(masked["percentile"]) == {100}
+    single = boxes.query("dataset == 'scenes' and percentile == 100 and task == 'dot'")
     maps = {f"{m}:{n}" for m, n in zip(single["method"], single["n"], strict=True)}
     # the network has two layers, so no deeper map is asked for
-    pairs = [(name, n) for name in protocol.TABLE_METHODS for n in (1, 2)] + [("gam_layer", 1), ("gam_layer", 2)]
-    more = ["gam_max", "gam_product", "gam_weighted"]
-    assert maps == {f"{m}:{n}" for m, n in [*pairs, *((m, 2) for m in more), *((m, 0) for m in CONTROLS)]}
-    table = single[single["method"].isin(protocol.MASKING[0]) & (single["n"] <= 2)]
-    assert table["after_mean_one"].notna().all() and table["after_black_both"].notna().all()
-    small = results.query("dataset == 'scenes' and percentile == 10")
-    assert small["after_mean_both"].isna().all() and "gam_max" not in set(small["method"])
-    assert set(results.query("dataset == 'scenes_two'")["task"]) == {"class"}
+    assert maps == named(protocol.BOXES, protocol.JOINED)
+    assert masked["adp_mean_both"].notna().any() and "adp_black_both" not in boxes
+    small = boxes.query("dataset == 'scenes' and percentile == 10")
+    assert "gam_max" not in set(small["method"])
+    assert set(boxes.query("dataset == 'scenes_two'")["task"]) == {"class"}
 
 
 def test_what_was_left_out_is_said_once(results):
-    assert results.attrs["dropped"] == {"scenes": {"crowd": 2}}
-    (broken,) = {(e["dataset"], e["model"], e["sample"], e["reason"]) for e in results.attrs["skipped"]}
-    assert broken == ("scenes", "tiny_evaluation:network", "tiny-3", "it is cut short")
-    assert len(results.attrs["skipped"]) == len({str(sorted(e.items())) for e in results.attrs["skipped"]})
+    for scored in results.values():
+        assert scored.attrs["dropped"]["scenes"] == {"crowd": 2}
+        (broken,) = {(e["dataset"], e["model"], e["sample"], e["reason"]) for e in scored.attrs["skipped"]}
+        assert broken == ("scenes", "tiny_evaluation:network", "tiny-3", "it is cut short")
+        assert len(scored.attrs["skipped"]) == len({str(sorted(e.items())) for e in scored.attrs["skipped"]})
 
 
 def test_one_table_cell_by_hand(results):
-    cell = results.query(
+    cell = results["boxes"].query(
         "dataset == 'scenes' and percentile == 100 and task == 'cosine' and method == 'gam' and n == 2"
     )
     grid = [column for column in cell if column.startswith("iou_")]
     halves = [cell[cell["fold"] == fold] for fold in (0, 1)]
     chosen = [halves[1 - fold][grid].mean().idxmax() for fold in (0, 1)]  # the other half chooses
     by_hand = 100 * pd.concat([halves[fold][chosen[fold]] for fold in (0, 1)]).mean()
-    drop = 100 * np.maximum(0, 1 - cell["after_black_both"] / cell["before"]).mean()
-    scored = measures(cell)
-    assert cell_means(scored, "box_iou")["mean"].tolist() == pytest.approx([by_hand], abs=1e-9)
-    assert cell_means(scored, "adp_black_both")["mean"].tolist() == pytest.approx([drop], abs=1e-9)
+    assert cell_means(cell, "box_iou")["mean"].tolist() == pytest.approx([by_hand], abs=1e-9)

@@ -56,7 +56,7 @@ def test_holm():
     assert holm([]).tolist() == []
 
 
-A, F, N, T, O = "against", "for", "no effect", "too few data", "not run"
+A, F, N, T, X = "against", "for", "no effect", "too few data", "not run"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ A, F, N, T, O = "against", "for", "no effect", "too few data", "not run"
     [
         ([F, F, F], "holds"),
         ([F], "holds"),
-        ([F, F, O], "holds"),  # on what was run
+        ([F, F, X], "holds"),  # on what was run
         ([F, F, T], "mostly holds"),
         ([F, F, N], "mostly holds"),
         ([F, T], "undecided"),  # half is not most
@@ -79,7 +79,7 @@ A, F, N, T, O = "against", "for", "no effect", "too few data", "not run"
         ([N, N, F], "undecided"),
         ([N, N, A], "undecided"),
         ([T, T], "undecided"),
-        ([O, O], "not run"),
+        ([X, X], "not run"),
         ([], "not run"),
     ],
 )

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from scipy import stats
 
 from gamlib.statistics import cross_fit, linear_interval, mean_interval, slope_interval, split

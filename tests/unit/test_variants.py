@@ -25,10 +25,18 @@ EXPECTED = {
     ("gam_product", 1): LAST,
     ("gam_product", 2): [[0, 0], [1 / 3, 1]],
     ("gam_product", 3): [[0, 0], [0, 1 / 4]],
-    # (2 a + b) / 3 and (3 a + 2 b + c) / 6
-    ("gam_weighted", 1): LAST,
-    ("gam_weighted", 2): [[0, 1 / 9], [5 / 9, 1]],
-    ("gam_weighted", 3): [[1 / 6, 7 / 36], [17 / 36, 7 / 8]],
+    # (3 a + b) / 4 and (3 a + b + c) / 5
+    ("gam_last_3", 1): LAST,
+    ("gam_last_3", 2): [[0, 1 / 12], [13 / 24, 1]],
+    ("gam_last_3", 3): [[1 / 5, 1 / 6], [13 / 30, 17 / 20]],
+    # (a + 3 b) / 4 and (a + b + 3 c) / 5
+    ("gam_first_3", 1): LAST,
+    ("gam_first_3", 2): [[0, 1 / 4], [5 / 8, 1]],
+    ("gam_first_3", 3): [[3 / 5, 11 / 30], [7 / 30, 11 / 20]],
+    # here all layers are as coarse as the last
+    ("gam_pooled", 1): LAST,
+    ("gam_pooled", 2): [[0, 1 / 3], [2 / 3, 1]],
+    ("gam_pooled", 3): [[1, 1 / 2], [0, 1 / 4]],
 }
 
 
@@ -48,6 +56,16 @@ def test_variants_by_hand(trace, key, expected):
     made = saliency_maps(trace, [name], [n])
     assert list(made) == [key] and made[key].dtype == torch.float32
     torch.testing.assert_close(made[key], torch.tensor([expected]).float(), rtol=0, atol=1e-6)
+
+
+def test_a_finer_layer_is_pooled_to_the_grid_of_the_last():
+    one = torch.ones(1, 1, 4, 4)
+    fine = torch.tensor([[1.0, 1, 0, 2], [3, 3, 2, 4], [0, 0, 8, 8], [0, 0, 8, 8]])[None, None]
+    layers = (gamlib.Layer("last", one[..., :2, :2], one[..., :2, :2]), gamlib.Layer("before", fine, one))
+    trace = gamlib.Trace(torch.zeros(1), layers, (2, 2))
+    # means of the quarters: 2, 2, 0 and 8
+    made = saliency_maps(trace, ["gam_pooled"], [2])["gam_pooled", 2]
+    torch.testing.assert_close(made, torch.tensor([[[1 / 4, 1 / 4], [0, 1]]]), rtol=0, atol=1e-6)
 
 
 def test_methods_and_variants_at_several_depths_together(trace):

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ from gamlib.evaluation.batch import Batch, Explained, load_shard, trace_batch
 from gamlib.evaluation.engine import one_thread
 from gamlib.evaluation.measure import masked_embeddings, row_key, scores_after
 from gamlib.evaluation.plan import Plan, make_plan
-from gamlib.evaluation.results import grid_columns
+from gamlib.evaluation.results import grid_columns, measures, strata
 from gamlib.evaluation.store import digest
 from gamlib.maps import aggregate, min_max, resize
 from gamlib.methods import layer_maps
@@ -42,15 +43,17 @@ from gamlib.traces import Trace
 RESIZES = ("bicubic", "bicubic, clamped", "bilinear")
 ORDERS = ("after", "before")
 JOINS = ("mean", "mean, normalised", "max", "product")
-CUTS = ("tuned", "0.15")
+CUTS = ("tuned", "0.15", "share kept")
+# Of the pixels, for the last of these: a threshold that ranks them, whatever their values.
+SHARES = (0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80)
 
-CURVE_CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15")
+CURVE_CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15", "C18", "F2")
 # What these claims compare. Where it is finite the printed Grad-CAM++ equals its closed form, so only that is drawn.
 STABLE = "grad_cam_pp_stable"
 COMPARED = ("gam", "grad_cam", STABLE)
 # What C2 and C3 compare GAM with once images are masked.
 RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
-IOUS = grid_columns("iou", THRESHOLDS)
+IOUS, BY_SHARE = grid_columns("iou", THRESHOLDS), grid_columns("share", SHARES)
 # A plan's key does not know how maps are made and joined here.
 SOURCE = Path(__file__).read_text()
 
@@ -73,7 +76,7 @@ SINGLE_CHOICES = (
 
 
 def specification(
-    profile: str, model_name: str, out: str | Path, n_images: int = 60, seed: int = 0, masked: int = 60
+    profile: str, model_name: str, out: str | Path, n_images: int = 48, seed: int = 0, masked: int = 48
 ) -> pd.DataFrame:
     """Every signed difference of CURVE_CLAIMS under every choice, as ledger rows.
 
@@ -84,7 +87,7 @@ def specification(
     out : str or Path
         Folder of the finished parts; a rerun with the same sources computes only what is missing.
     masked : int
-        Images of the first stratum whose masked scores are taken.
+        Images of the first data set whose masked scores are taken.
 
     Returns
     -------
@@ -93,21 +96,32 @@ def specification(
         are left out.
     """
     found = Protocol(profile, model_name, n_images, seed).evaluations()
-    plans = [_plan(one, model_name, seed) for one in found if one.options.get("kind", "single") == "single"]
-    boxes = [_stored(Path(out), plan, "boxes", _localisation(plan)) for plan in plans]
+    single = [one for one in found if one.options.get("kind", "single") == "single"]
+    plans = [_plan(one, model_name, seed) for one in single]
+    boxes = [
+        strata(_stored(Path(out), plan, "boxes", _localisation(plan)), one.strata)
+        for one, plan in zip(single, plans, strict=True)
+    ]
     parts = []
     for choice, cell in groups(_completed(pd.concat(boxes, ignore_index=True)), Choice._fields):
         for cut in CUTS:
-            other = [] if cut == "tuned" else [column for column in IOUS if not column.endswith(f"_{float(cut):.2f}")]
             named = dict(zip(Choice._fields, choice, strict=True)) | {"cut": cut}
-            parts.append(_judged(cell.drop(columns=other), profile, named, seed))
+            parts.append(_judged(_cut(cell, cut), profile, named))
     shown = _stored(Path(out), plans[0], f"masked{masked}", _masked(plans[0], masked))
     keys = [*Choice._fields, "fill", "side"]
     for names, cell in groups(shown, keys):
         # the ledger knows the paper's variant by this name
         cell = cell.rename(columns={"after": "after_black_both"})
-        parts.append(_judged(cell, profile, dict(zip(keys, names, strict=True)), seed))
+        parts.append(_judged(cell, profile, dict(zip(keys, names, strict=True))))
     return pd.concat(parts, ignore_index=True)
+
+
+def _cut(cell: pd.DataFrame, cut: str) -> pd.DataFrame:
+    """Rows with the IoUs that a way to choose the threshold tunes over, under the names that the measures know."""
+    if cut == CUTS[2]:
+        return cell.drop(columns=IOUS).rename(columns=dict(zip(BY_SHARE, grid_columns("iou", SHARES), strict=True)))
+    other = [] if cut == CUTS[0] else [column for column in IOUS if not column.endswith(f"_{float(cut):.2f}")]
+    return cell.drop(columns=[*other, *BY_SHARE])
 
 
 def chosen_map(raw: Sequence[Tensor], size: tuple[int, int], choice: Choice) -> Tensor:
@@ -135,11 +149,7 @@ def _join(layers: Sequence[Tensor], how: str) -> Tensor:
 
 
 def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
-    settings = Settings(
-        one.tasks, COMPARED, TABLE_DEPTHS, FILLS, SIDES, seed,
-        percentile=one.percentile, least_probability=one.least_probability,
-    )  # fmt: skip
-    return make_plan(model_name, one.load(), settings)
+    return make_plan(model_name, one.load(seed), Settings(one.tasks, COMPARED, TABLE_DEPTHS, FILLS, SIDES, seed))
 
 
 def _stored(out: Path, plan: Plan, what: str, rows: Iterable[dict]) -> pd.DataFrame:
@@ -154,13 +164,12 @@ def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batc
     model = plan.model()
     with one_thread():
         seen = 0
-        for index in tqdm(
-            range(len(plan.shards)), desc=f"choices, {plan.name} {plan.settings.percentile}%", disable=None
-        ):
+        for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name}", disable=None):
             if limit is not None and seen >= limit:
                 return
-            for batch in load_shard(plan, model, index)[0]:
-                seen += len(batch.items)
+            batch, _ = load_shard(plan, model, index)
+            seen += len(batch.items)
+            if batch.items:
                 yield model, batch
 
 
@@ -176,19 +185,24 @@ def _localisation(plan: Plan) -> Iterator[dict]:
                 for n, join in joins:
                     maps = _join(layers[:n], join).numpy()
                     for row, label in _labelled(score):
-                        ious = box_ious(maps[row], batch.items[row].truths[label].boxes)
+                        truths = batch.items[row].truths[label].boxes
+                        ious = box_ious(maps[row], truths)
+                        # at least the share of pixels, of equal values all
+                        cuts = np.quantile(maps[row], 1 - np.array(SHARES), method="lower")
+                        by_share = box_ious(maps[row], truths, cuts.tolist())
                         yield (
                             row_key(plan, batch, score, row, label, (method, n))
                             | {"finite": finite[n][row] or method != STABLE}
                             | Choice(how, order, join)._asdict()
                             | dict(zip(IOUS, ious.tolist(), strict=True))
+                            | dict(zip(BY_SHARE, by_share.tolist(), strict=True))
                         )
 
 
 def _completed(boxes: pd.DataFrame) -> pd.DataFrame:
     """Rows for the printed Grad-CAM++, and those of n = 1 under every way to join layers."""
     printed = boxes[boxes["method"] == STABLE].assign(method="grad_cam_pp")
-    printed.loc[~printed["finite"], IOUS] = 0.0
+    printed.loc[~printed["finite"], IOUS + BY_SHARE] = 0.0
     boxes = pd.concat([boxes.assign(finite=True), printed])
     joined = [boxes[boxes["n"] == 1].assign(join=join) for join in JOINS]
     return pd.concat([boxes[boxes["n"] > 1], *joined], ignore_index=True)
@@ -216,7 +230,7 @@ def _masked(plan: Plan, limit: int) -> Iterator[dict]:
                 for (name, choice), masked in masked_embeddings(model, batch.x, shown, fill).items():
                     finite = maps[name, choice].isfinite().flatten(1).all(dim=1)
                     for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
-                        after = scores_after(model, batch, score, masked, side)
+                        after = scores_after(model, score, masked, side)
                         for row, label in _labelled(score):
                             yield (
                                 row_key(plan, batch, score, row, label, name)
@@ -229,11 +243,9 @@ def _labelled(score: Explained) -> Iterator[tuple[int, str]]:
     return ((row, label) for row, labels in enumerate(score.labels) for label in labels)
 
 
-def _judged(results: pd.DataFrame, profile: str, chosen: dict, seed: int) -> pd.DataFrame:
+def _judged(results: pd.DataFrame, profile: str, chosen: dict) -> pd.DataFrame:
     claims = load_claims()
     # masked scores have no boxes and boxes no masked scores: what a difference lacks is "not run" and dropped here
-    rows = ledger(
-        results.drop(columns=list(chosen), errors="ignore"), profile, seed=seed,
-        claims=claims[claims["claim"].isin(CURVE_CLAIMS)],
-    )  # fmt: skip
-    return rows[rows["verdict"] != NOT_RUN].assign(**chosen)
+    scored = measures(results.drop(columns=list(chosen), errors="ignore"))
+    rows = ledger(scored, profile, claims=claims[claims["claim"].isin(CURVE_CLAIMS)])
+    return rows[rows["state"] != NOT_RUN].assign(**chosen)

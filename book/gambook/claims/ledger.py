@@ -22,12 +22,12 @@ import numpy as np
 import pandas as pd
 
 from gambook.claims.paper import load_claims, relative_gain
-from gambook.claims.rule import AGAINST, ALPHA, FOR, NO_EFFECT, NOT_RUN, TOO_FEW, decide, holm, margin, word
+from gambook.claims.rule import AGAINST, CHANCE, FOR, NO_EFFECT, NOT_RUN, TOO_FEW, decide, holm, margin, word
 from gamlib.evaluation.results import CELL, ITEM
 from gamlib.statistics import Interval, linear_interval, mean_interval, slope_interval
 
-IMAGENET, PHOTOGRAPHS, SCENES, DIGITS = "ImageNet validation", "other photographs", "scenes", "digits"
-KINDS = (IMAGENET, PHOTOGRAPHS, SCENES, DIGITS)
+IMAGENET, OTHERS, SCENES, DIGITS = "ImageNet validation", "other photographs", "scenes", "digits"
+DATA_KINDS = (IMAGENET, OTHERS, SCENES, DIGITS)
 # What is no photograph of its own kind.
 KIND_OF = {
     "imagenet_val": IMAGENET, "imagenet_val_1300": IMAGENET,
@@ -98,7 +98,7 @@ def ledger(
             found = _result_rows(claim, data or {"": {}})
         rows += [{"profile": profile, **claim, **row} for row in found]
     table = pd.DataFrame(rows, columns=["profile", "model", "dataset", *claims.columns, *MEASURED, "needs"])
-    table.insert(3, "kind", table["dataset"].map(lambda name: KIND_OF.get(name, PHOTOGRAPHS if name else "")))
+    table.insert(3, "kind", table["dataset"].map(lambda name: KIND_OF.get(name, OTHERS if name else "")))
     return corrected(table)
 
 
@@ -120,7 +120,7 @@ def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     rows["state"] = rows["alone"]
     secondary = rows[(rows["role"] == "secondary") & (rows["alone"] != NOT_RUN) & (rows["same_as"] == "")]
     for _, family in groups(secondary, ["profile", "claim", "dataset"]):
-        chance = family.index[holm(family["p"]) >= ALPHA]
+        chance = family.index[holm(family["p"]) >= CHANCE]
         held = chance[rows.loc[chance, "alone"].isin([FOR, AGAINST])]
         rows.loc[held, "state"] = TOO_FEW
     return rows
@@ -138,7 +138,7 @@ def claim_words(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     primary = rows[(rows["role"] == "primary") & (rows["same_as"] == "")]
     for (claim, title), own in groups(primary, ["claim", "title"]):
-        for kind in [kind for kind in KINDS if (own["kind"] == kind).any()] or [""]:
+        for kind in [kind for kind in DATA_KINDS if (own["kind"] == kind).any()] or [""]:
             ran = own[(own["kind"] == kind) & (own["state"] != NOT_RUN)]
             states = list(ran["state"])
             # a claim of no difference points that way where the mean lies within the margin

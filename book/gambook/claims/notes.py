@@ -1,36 +1,65 @@
-"""What methods, measures and differences are called in words, and what stands under the tables."""
+"""What methods, measures and differences are called in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
-from gambook.claims.tables import TABLE_DEPTHS, TABLE_METHODS
-from gamlib.controls import CONTROLS
 from gamlib.plots import title_of
 
-# Broken images named on a page.
-SHOWN = 5
-# What a test is.
-TEST = ["dataset", "percentile", "model", "task"]
 VARIANT_TITLES = {
-    "gam_layer": "GAM, one layer alone",
+    "gam_layer": "GAM, that layer alone",
+    "gam_pooled": "GAM, that layer alone on the last one's grid",
     "gam_max": "GAM, maximum",
     "gam_product": "GAM, product",
-    "gam_weighted": "GAM, weighted",
+    "gam_last_3": "GAM, last layer three times",
+    "gam_first_3": "GAM, earlier layer three times",
 }
 MEASURES = {
     "box_iou": "box IoU",
     "mask_iou": "mask IoU",
     "nonfinite": "maps not finite",
     "gain": "gain in box IoU",
+    "slope": "box IoU for each doubling of the object's area",
+    "family": "box IoU, minus the same with SqueezeNet",
     "area": "area above threshold",
     "mass_box": "mass in the box",
+    "peak_box": "peak in the box",
     "discrimination": "mass on own minus other object",
+    "peak_discrimination": "peak on own minus other object",
     "share_negative": "negative entries",
     "spearman": "rank correlation",
 }
+SUBSETS = {
+    "10": "smallest 10%",
+    "25": "smallest 25%",
+    "10-25": "smallest 10% minus smallest 25%",
+    "25-100": "smallest 25% minus all",
+}
+DATA_NAMES = {
+    "imagenet_val_1300": "ImageNet validation",
+    "imagenet_val": "ImageNet validation, own copy",
+    "raccoon": "raccoons",
+    "davis": "DAVIS",
+    "scenes": "scenes",
+    "scenes_two": "scenes of two objects",
+    "photos": "photographs",
+    "digits": "digits",
+    "mnist5k": "MNIST",
+}
+SHORT = {"efficientnet_lite0": "Lite0", "efficientnet_lite1": "Lite1", "efficientnet_lite2": "Lite2",
+         "squeezenet1_1": "SqueezeNet"}  # fmt: skip
+
+
+def data_name(dataset: str) -> str:
+    """What readers call a data set."""
+    return DATA_NAMES.get(dataset, dataset)
+
+
+def network_name(model: str) -> str:
+    """What readers call a network."""
+    return SHORT.get(model, model)
 
 
 def measure_name(metric: str) -> str:
@@ -44,7 +73,9 @@ def measure_name(metric: str) -> str:
 def difference_name(row: Mapping) -> str:
     """What is subtracted from what: "GAM (2) − Grad-CAM (1)"."""
     sides = [name.partition(":") for name in (row["a"], row["b"]) if name]
-    return " − ".join(f"{VARIANT_TITLES.get(name) or title_of(name)} ({n})" if n else name for name, _, n in sides)
+    return " − ".join(
+        f"{VARIANT_TITLES.get(name) or title_of(name)}" + (f" ({n})" if int(n or 0) else "") for name, _, n in sides
+    )
 
 
 def signed(value: float) -> str:
@@ -52,55 +83,10 @@ def signed(value: float) -> str:
     return f"{value:+.1f}".replace("-", "−")
 
 
-def joined(parts: Sequence[str]) -> str:
-    """Words as in "a, b and c"."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def said(row: Mapping) -> str:
-    """A cell in words, e.g. "GAM (n = 2, 52.7)"."""
-    depth = f"n = {row['n']}, " if row["n"] else ""
-    return f"{title_of(row['method'])} ({depth}{row['mean']:.1f})"
-
-
-def left_out(results: pd.DataFrame) -> str:
-    """A sentence on the images and annotations that are not in results of `Protocol.run`, with names and reasons."""
-    images = {(entry["dataset"], entry["sample"]): entry["reason"] for entry in results.attrs["skipped"]}
-    shown = [f"{sample} of {dataset} ({reason})" for (dataset, sample), reason in list(images.items())[:SHOWN]]
-    if len(images) > SHOWN:
-        shown.append(f"and {len(images) - SHOWN} more, listed in skipped.csv beside the shards")
-    text = f"Images that cannot be read and are left out: {', '.join(shown)}." if images else "Every image was read."
-    counts = [
-        f"{count} x {reason} in {dataset}"
-        for dataset, reasons in results.attrs["dropped"].items()
-        for reason, count in reasons.items()
-    ]
-    return text + (f" Annotations left out: {', '.join(counts)}." if counts else "")
-
-
-def of_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of the methods and depths that the tables show, without controls, variants and greater depths."""
-    return cells[cells["method"].isin(TABLE_METHODS) & cells["n"].isin(TABLE_DEPTHS)]
-
-
-def controls_ahead(cells: pd.DataFrame, better: int) -> pd.DataFrame:
-    """Each method of the table that a control beats by its mean: the cell, its mean, the best control and its mean."""
-    blind = cells[cells["method"].isin(list(CONTROLS))]
-    best = blind.loc[(better * blind["mean"]).groupby([blind[key] for key in TEST]).idxmax()]
-    beside = of_table(cells).merge(best[[*TEST, "method", "mean"]], on=TEST, suffixes=("", "_control"))
-    ahead = beside[better * beside["mean_control"] > better * beside["mean"]]
-    columns = [*TEST, "method", "n", "mean", "method_control", "mean_control"]
-    return ahead[columns].rename(columns={"method_control": "control"}).reset_index(drop=True)
-
-
-def best_of(cells: pd.DataFrame, better: int) -> str:
-    """The best methods of one row of a table in words; those that print the same mean are best together."""
-    top = round((better * cells["mean"]).max(), 1)
-    first = cells[(better * cells["mean"]).round(1) == top]
-    names = []
-    for n, rows in first.groupby("n"):
-        methods = set(rows["method"])
-        both = {"grad_cam_pp", "grad_cam_pp_stable"} <= methods
-        shown = [name for name in rows["method"] if not (both and name == "grad_cam_pp_stable")]
-        names += [f"{title_of(m)}{', both forms' * (both and m == 'grad_cam_pp')} (n = {n})" for m in shown]
-    return f"{joined(names)}, {abs(top):.1f}"
+def left_out(results: pd.DataFrame) -> pd.DataFrame:
+    """Images and annotations that are not in results of `Protocol.run`: what, how many, reason; empty where all are."""
+    images = pd.DataFrame(results.attrs["skipped"], columns=["dataset", "sample", "reason"]).drop_duplicates()
+    rows = [(f"{one.sample} of {one.dataset}", 1, one.reason) for one in images.itertuples()]
+    for dataset, reasons in results.attrs["dropped"].items():
+        rows += [(f"annotations of {dataset}", count, reason) for reason, count in reasons.items()]
+    return pd.DataFrame(rows, columns=["left out", "how many", "reason"])

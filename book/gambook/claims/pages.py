@@ -1,83 +1,26 @@
-"""The page of verdicts: ledgers just made or committed, all claims at a glance, and each claim to unfold."""
+"""The page of verdicts: committed ledgers, the matrix of all claims, and each claim to unfold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import base64
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 from IPython.display import HTML
 from markupsafe import Markup
 
-from gambook.claims.ledger import claim_verdicts
-from gambook.claims.notes import difference_name, measure_name, signed
+from gambook.claims.charts import forest
+from gambook.claims.ledger import DATA_KINDS, claim_words
+from gambook.claims.notes import SUBSETS, data_name, difference_name, measure_name, network_name, signed
 from gambook.claims.paper import statements
-from gambook.claims.rule import CONTRADICTED, EQUIVALENT, FEWEST, MIXED, NOT_RUN, REPRODUCED, UNDECIDED, combine
+from gambook.claims.rule import AGAINST, FAILS, FOR, HOLDS, MIXED, MOSTLY, NOT_RUN, word
 from gambook.claims.tables import page, rendered
 
 # Columns of committed tables that hold words even where they look like numbers or are empty.
-MAYBE_EMPTY = ("needs", "model", "dataset", "a", "b", "paper_rows", "cluster_kind")
+MAYBE_EMPTY = ("needs", "model", "dataset", "kind", "a", "b", "paper_rows", "same_as")
 TEXT = (*MAYBE_EMPTY, "id", "claim", "subset", "cut")
-
-
-class Look(NamedTuple):
-    """How a verdict is shown, apart for readers with any colour vision; the word always stands beside."""
-
-    sign: str
-    color: str
-    marker: str
-
-
-LOOKS = {
-    REPRODUCED: Look("✓", "#009e73", "o"),
-    CONTRADICTED: Look("✗", "#d55e00", "X"),
-    MIXED: Look("±", "#f0e442", "P"),
-    EQUIVALENT: Look("=", "#0072b2", "s"),
-    UNDECIDED: Look("?", "#8a8a8a", "D"),
-    NOT_RUN: Look("–", "transparent", "."),
-}
-# the class of a verdict is its first word
-GROUNDS = [
-    f".gam-{word.split()[0]} {{background: color-mix(in srgb, {look.color} 28%, transparent)}}"
-    for word, look in LOOKS.items()
-]
-GROUND_CSS = "\n".join(["<style>", *GROUNDS, "</style>\n"])
-SUBSETS = {
-    "10": "smallest 10%",
-    "25": "smallest 25%",
-    "10-25": "smallest 10% minus smallest 25%",
-    "25-100": "smallest 25% minus all",
-}
-KINDS = {"label": "objects", "pair": "clusters"}
-
-
-@dataclass(frozen=True)
-class Run:
-    """The ledger rows of one profile and backbone; `committed` where they come from book/results."""
-
-    profile: str
-    model: str
-    rows: pd.DataFrame
-    committed: bool
-
-    @property
-    def label(self) -> str:
-        return f"{self.profile}, {self.model.removeprefix('efficientnet_')}"
-
-    @property
-    def head(self) -> str:
-        return f"{self.label}\n{'committed' if self.committed else 'this run'}"
-
-    def verdicts(self) -> pd.DataFrame:
-        """One row a claim, indexed by its id: those of `claim_verdicts`, joined over the run's networks.
-
-        rows: the ledger rows that ran, one for each difference and data set.
-        """
-        found = claim_verdicts(self.rows, by=()).set_index("claim")
-        return found.assign(rows=self.rows[self.rows["verdict"] != NOT_RUN].groupby("claim").size())
 
 
 def read_reference(folder: str | Path, name: str) -> dict[str, pd.DataFrame]:
@@ -86,103 +29,120 @@ def read_reference(folder: str | Path, name: str) -> dict[str, pd.DataFrame]:
     for path in sorted(Path(folder).glob(f"*/{name}.csv*")):
         rows = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
         # what is empty text in a ledger reads back as missing
-        found[path.parent.name] = rows.fillna(dict.fromkeys(MAYBE_EMPTY, ""))
+        found[path.parent.name] = rows.fillna({key: "" for key in MAYBE_EMPTY if key in rows})
     return found
 
 
-def committed_runs(ledgers: Mapping[str, pd.DataFrame]) -> list[Run]:
-    """A Run for each profile and backbone of committed ledgers. Rows of other networks (LeNet-5) belong to each."""
-    found = []
-    for profile, rows in ledgers.items():
-        backbones = sorted(set(rows.loc[rows["claim"] == "C4", "model"]) - {""})
-        for model in backbones:
-            own = rows[(rows["model"] == model) | ~rows["model"].isin(backbones)]
-            found.append(Run(profile, model, own, committed=True))
-    return found
+def matrix(rows: pd.DataFrame) -> HTML:
+    """Claims as rows, data sets as columns, a dot for each network: colour for direction, filled where firm.
+
+    A dot stands for a claim's primary differences on one data set with one network. Filled: `rule.word` says that they
+    (mostly) hold, or fail. Half filled: some are firmly for and some firmly against. Hollow: none of these; the colour
+    is that of the side on which more of the means lie.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of ledgers, `corrected` together.
+    """
+    ran = rows[(rows["role"] == "primary") & (rows["state"] != NOT_RUN) & (rows["same_as"] == "")]
+    order = {kind: place for place, kind in enumerate(DATA_KINDS)}
+    places = ran[["kind", "dataset"]].drop_duplicates().sort_values("kind", key=lambda kind: kind.map(order))
+    titles = dict(zip(rows["claim"], rows["title"], strict=True))
+    cells: dict[str, list[Markup]] = {data_name(dataset): [] for dataset in places["dataset"]}
+    for claim in titles:
+        for dataset in places["dataset"]:
+            own = ran[(ran["claim"] == claim) & (ran["dataset"] == dataset)]
+            dots = [_dot(model, part) for model, part in own.groupby("model", sort=True)]
+            cells[data_name(dataset)].append(Markup(" ").join(dots))
+    links = [Markup('<a href="#claim-{}">{}</a> {}').format(c.lower(), c, title) for c, title in titles.items()]
+    frame = pd.DataFrame(cells, index=pd.Index(links, dtype=object)).rename_axis(columns="claim")
+    return page(rendered(frame, kind="dots"))
 
 
-def overview(runs: Sequence[Run]) -> HTML:
-    """Claims as rows, runs as columns; each cell the verdict, and how many of the claim's rows are for and against."""
-    texts, words = {}, {}
-    for run in runs:
-        # every ledger lists every claim
-        found = run.verdicts().reindex(_claims(runs)).fillna({"verdict": NOT_RUN})
-        texts[run.head], words[run.head] = [], list(found["verdict"])
-        for row in found.to_dict("records"):
-            ran = f"\n{row['reproduced']:.0f} for, {row['contradicted']:.0f} against, of {row['rows']:.0f}"
-            texts[run.head].append(signed_word(row["verdict"]) + ran * (row["verdict"] != NOT_RUN))
-    links = [Markup('<a href="#claim-{}">{}</a> {}').format(c.lower(), c, title) for c, title in _claims(runs).items()]
-    return page(GROUND_CSS + _verdicts(pd.DataFrame(texts, pd.Index(links, dtype=object)), words, "claim"))
+def _dot(model: str, own: pd.DataFrame) -> Markup:
+    """One network's primary differences of a claim on a data set."""
+    found, toward = word(list(own["state"])), (own["sign"] * own["mean"]).gt(0).sum() * 2 >= len(own)
+    side = "for" if found in (HOLDS, MOSTLY) or (found != FAILS and toward) else "against"
+    sign = "●" if found in (HOLDS, MOSTLY, FAILS) else "◐" if found == MIXED else "○"
+    counted = f"{network_name(model)}: {found}; {_count(own)}"
+    return Markup('<span class="{}" title="{}" role="img" aria-label="{}">{}</span>').format(
+        "mixed" if found == MIXED else side, counted, counted, sign
+    )
 
 
-def claim_blocks(runs: Sequence[Run]) -> HTML:
-    """A block to unfold for each claim: what the paper says, then one line a signed difference, one column a run."""
-    says, first = statements(), runs[0].verdicts()["verdict"]
+def _count(own: pd.DataFrame) -> str:
+    states = list(own["state"])
+    return f"of {len(own)} differences {states.count(FOR)} firmly for, {states.count(AGAINST)} firmly against"
+
+
+def claim_blocks(rows: pd.DataFrame) -> HTML:
+    """A block to unfold for each claim: what the paper says, its words and counts, its forest and its numbers.
+
+    rows: of ledgers, `corrected` together.
+    """
+    says, words = statements(), claim_words(rows)
     blocks = []
-    for claim, title in _claims(runs).items():
-        word = first.get(claim, NOT_RUN)
-        listed = pd.concat([run.rows[run.rows["claim"] == claim] for run in runs]).drop_duplicates("id")
+    for claim, title in dict(zip(rows["claim"], rows["title"], strict=True)).items():
+        own = rows[rows["claim"] == claim]
+        found = words[words["claim"] == claim]
+        counts = "".join(_counted(row) for row in found.to_dict("records"))
+        shown = "; ".join(f"{row.word} on {row.kind}" for row in found.itertuples() if row.word != NOT_RUN)
+        said = escape(says.get(claim, ""))
+        whose = "The paper" if claim.startswith("C") else "Ours"
+        drawn = own[(own["role"] == "primary") & own["mean"].notna() & (own["same_as"] == "")]
         blocks.append(
-            f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)} '
-            f'<span class="gam-{word.split()[0]}">{signed_word(word)}</span> {escape(runs[0].label)}</summary>'
-            f"<p>The paper: {escape(says[claim])}</p>{_differences(listed, runs)}</details>"
+            f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)}: '
+            f"{escape(shown) or NOT_RUN}</summary><p>{whose}: {said}</p>{_picture(claim, drawn)}"
+            f"<ul>{counts}</ul>{_numbers(own)}</details>"
         )
-    return page(GROUND_CSS + "".join(blocks))
+    return page("".join(blocks) + OPEN_LINKED)
 
 
-def _claims(runs: Sequence[Run]) -> dict[str, str]:
-    """Ids and titles in the order of the ledger, which lists every claim."""
-    return dict(zip(runs[0].rows["claim"], runs[0].rows["title"], strict=True))
+# a link to a claim opens it
+OPEN_LINKED = """<script>(() => {
+  const open = () => { const block = document.querySelector(location.hash || null); if (block?.matches?.("details"))
+    { block.open = true; block.scrollIntoView(); } };
+  addEventListener("hashchange", open); addEventListener("load", open);
+})();</script>"""
 
 
-def _differences(listed: pd.DataFrame, runs: Sequence[Run]) -> str:
-    """The table of one claim; listed: a ledger row for each of its differences."""
-    names, texts, words = [], {"claimed": [], "paper": []}, {}
-    for row in listed.to_dict("records"):
-        names.append(
-            f"{difference_name(row)}\n{row['id']} · {row['task']}, {measure_name(row['metric'])}"
-            + (f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else "")
-        )
-        value = "" if pd.isna(row["paper_value"]) else f"{signed(row['paper_value'])}\n{row['paper_rows']}"
-        texts["claimed"].append({1: "above 0", -1: "below 0", 0: "0"}[int(row["sign"])])
-        texts["paper"].append(value.replace("; ", "\n"))
-        for run in runs:
-            rows = run.rows[run.rows["id"] == row["id"]].to_dict("records")
-            # what several data sets lack alike is said once
-            lines = dict.fromkeys(_measured(one, run.committed) for one in rows)
-            texts.setdefault(run.head, []).append("\n".join(lines))
-            words.setdefault(run.head, []).append(combine([one["verdict"] for one in rows]))
-    return _verdicts(pd.DataFrame(texts, names), words, "difference")
-
-
-def _verdicts(frame: pd.DataFrame, words: Mapping[str, Sequence[str]], head: str) -> str:
-    """A table whose columns of verdicts have their colours."""
-    classes = pd.DataFrame("", index=frame.index, columns=frame.columns)
-    for name, found in words.items():
-        classes[name] = [f"wrapped gam-{word.split()[0]}" for word in found]
-    return rendered(frame.rename_axis(columns=head), classes, kind="text")
-
-
-def _measured(row: Mapping, committed: bool) -> str:
-    """One difference on one data set."""
-    if row["verdict"] == NOT_RUN:
-        return signed_word(NOT_RUN) + ("" if committed else f"\n{row['needs']}")
-    mean = f"{signed(row['mean'])} [{signed(row['low'])}, {signed(row['high'])}]"
-    excluded = f", {int(row['excluded'])} excluded" if row["excluded"] else ""
-    counted = f"{int(row['n'])} maps, {int(row['clusters'])} {KINDS.get(row['cluster_kind'], 'images')}{excluded}"
-    return f"{mean} {signed_word(row['verdict'])}\n{row['dataset']}: {counted}{_held_back(row)}"
-
-
-def _held_back(row: Mapping) -> str:
-    """Why an interval that is clear of zero decides nothing."""
-    kind = row["cluster_kind"]
-    if row["verdict"] != UNDECIDED or kind not in FEWEST or row["low"] <= 0 <= row["high"]:
+def _picture(claim: str, drawn: pd.DataFrame) -> str:
+    if drawn.empty:
         return ""
-    if row["clusters"] < FEWEST[kind]:
-        return f"; too few, the rule asks for {FEWEST[kind]}"
-    return f"; {int(row['agree'])} of {int(row['clusters'])} agree in sign" if kind == "label" else ""
+    data = base64.b64encode(forest(drawn).encoded()).decode()
+    said = f"{claim}: the primary differences with their 95% intervals, as in the table below"
+    return f'<img src="data:image/png;base64,{data}" alt="{escape(said)}">'
 
 
-def signed_word(verdict: str) -> str:
-    """The verdict with its sign: "✓ reproduced"."""
-    return f"{LOOKS[verdict].sign} {verdict}"
+def _counted(row: Mapping) -> str:
+    if row["word"] == NOT_RUN:
+        return ""
+    return (
+        f"<li><b>{escape(row['kind'])}: {row['word']}</b>; points that way {row['that_way']} of {row['differences']}, "
+        f"firmly {row['firm_for']}, firmly against {row['firm_against']}, no effect {row['no_effect']}</li>"
+    )
+
+
+def _numbers(own: pd.DataFrame) -> str:
+    """The table of one claim: a line a difference and data set, a column a network."""
+    ran = own[own["state"] != NOT_RUN]
+    if ran.empty:
+        return f"<p>Not run: {escape('; '.join(dict.fromkeys(own['needs'])))}.</p>"
+    texts: dict[str, dict[str, str]] = {}
+    for row in ran.to_dict("records"):
+        stratum = f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else ""
+        value = "" if pd.isna(row["paper_value"]) else f"\npaper {signed(row['paper_value'])}"
+        same = f"\nthe same number as {row['same_as']}" if row["same_as"] else ""
+        line = (
+            f"{row['id']} {difference_name(row)}\n{row['task']}, {measure_name(row['metric'])}{stratum}; "
+            f"{data_name(row['dataset'])}; {row['role']}, {'below' if row['sign'] < 0 else 'above'} 0"
+            f"{' by no more than the margin' if row['sign'] == 0 else ''}{value}{same}"
+        )
+        texts.setdefault(network_name(row["model"]), {})[line] = (
+            f"{signed(row['mean'])} [{signed(row['low'])}, {signed(row['high'])}]\n{row['state']}; "
+            f"{int(row['n'])} maps, {int(row['clusters'])} clusters"
+            + (f", {int(row['excluded'])} left out" if row["excluded"] else "")
+        )
+    frame = pd.DataFrame(texts).fillna("")
+    return rendered(frame.rename_axis(columns="difference"), kind="text")

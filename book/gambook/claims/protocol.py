@@ -83,17 +83,19 @@ class Evaluation:
         return Subset(data, sorted(shuffled[: self.n_images]))
 
 
-SMALL = tuple(percentile for percentile in STRATA if percentile != 100)
+SMALL_STRATA = tuple(percentile for percentile in STRATA if percentile != 100)
 # The reader's own copies, by the parameter that names their folder, with the networks that the paper pairs them with.
 OWN_COPIES = {
     "imagenet_root": [
-        Evaluation("imagenet_val", SMALL, fills=FILLS[:1], model=network, depths=True)
+        Evaluation("imagenet_val", SMALL_STRATA, fills=FILLS[:1], model=network, depths=True)
         for network in ("densenet201", "resnet101")
     ],
     "chest_root": [Evaluation("chestx_ray8", tasks=("class",), model="chexnet")],
-    "coco_root": [Evaluation("coco", SMALL, ("class",), model="tresnet_l_coco", checkpoint=True)],
+    "coco_root": [Evaluation("coco", SMALL_STRATA, ("class",), model="tresnet_l_coco", checkpoint=True)],
     "voc_root": [
-        Evaluation("voc2012", SMALL, ("class",), options={"masks": True}, model="tresnet_xl_voc", checkpoint=True)
+        Evaluation(
+            "voc2012", SMALL_STRATA, ("class",), options={"masks": True}, model="tresnet_xl_voc", checkpoint=True
+        )
     ],
 }
 
@@ -143,11 +145,11 @@ class Protocol:
         """In the order of the tables."""
         if self.dataset:
             options = {"root": self.dataset_root} if self.dataset_root else {}
-            return [Evaluation(self.dataset, SMALL, fills=FILLS[:1], options=options, depths=True)]
+            return [Evaluation(self.dataset, SMALL_STRATA, fills=FILLS[:1], options=options, depths=True)]
         if self.profile == "open":
             cut: dict[str, Any] = {"depths": True, "n_images": PHOTOGRAPHS * self.n_images}
             return [
-                Evaluation("imagenet_val_1300", SMALL, fills=FILLS, **cut),
+                Evaluation("imagenet_val_1300", SMALL_STRATA, fills=FILLS, **cut),
                 # raccoons fill their photographs: the smallest tenth holds no small objects
                 Evaluation("raccoon", fills=FILLS[:1], **cut),
                 Evaluation("davis", **cut),

@@ -20,9 +20,9 @@ WORDS = (HOLDS, MOSTLY, MIXED, FAILS, NO_EFFECT, UNDECIDED, NOT_RUN)
 # Fewer clusters than this leave a difference undecided.
 FEWEST = 5
 # A difference this small is no effect: in points, and for ADP and PIC in parts of their level.
-MARGIN, RELATIVE_MARGIN = 1.0, 0.05
+NEAR, RELATIVELY_NEAR = 1.0, 0.05
 # Of the differences that are held against chance together.
-ALPHA = 0.05
+CHANCE = 0.05
 
 
 def margin(metric: str, level: float) -> float:
@@ -31,7 +31,7 @@ def margin(metric: str, level: float) -> float:
     >>> margin("box_iou", 50), margin("adp_black_both", 20)
     (1.0, 1.0)
     """
-    return RELATIVE_MARGIN * abs(level) if metric.startswith(("adp", "pic")) else MARGIN
+    return RELATIVELY_NEAR * abs(level) if metric.startswith(("adp", "pic")) else NEAR
 
 
 def decide(interval: Interval, sign: int, margin: float) -> str:

@@ -1,0 +1,68 @@
+"""Sentences that state a finding: written by a person, and held to the committed results.
+
+Each stands beside the condition under which it is true. Where the results no longer meet it, the build fails with the
+sentence: it has to be written anew, never the condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown
+
+from gambook.claims.ledger import claim_words, corrected
+from gambook.claims.pages import read_reference
+
+
+class Reference:
+    """The committed results of all profiles, as conditions ask for them.
+
+    Parameters
+    ----------
+    folder : str or Path
+        book/results.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        ledgers = read_reference(folder, "ledger")
+        if not ledgers:
+            raise FileNotFoundError(f"reference_dir: no */ledger.csv in '{folder}'; give the folder book/results")
+        self.rows = corrected(pd.concat(ledgers.values(), ignore_index=True))
+        self.words = claim_words(self.rows).set_index(["claim", "kind"])["word"]
+
+    def means(self, id: str, dataset: str | None = None, model: str | None = None) -> pd.Series:
+        """The means of a difference that ran, one a data set and network; ValueError where there is none."""
+        rows = self.rows[(self.rows["id"] == id) & (self.rows["state"] != "not run")]
+        rows = rows if dataset is None else rows[rows["dataset"] == dataset]
+        rows = rows if model is None else rows[rows["model"] == model]
+        if rows.empty:
+            raise ValueError(f"results: no row '{id}' on {dataset or 'any data'} with {model or 'any network'}")
+        return rows["mean"]
+
+    def states(self, claim: str, dataset: str | None = None, role: str = "primary") -> list[str]:
+        """What the differences of a claim, or of one id, say that ran."""
+        rows = self.rows[(self.rows["claim"] == claim) & (self.rows["role"] == role) | (self.rows["id"] == claim)]
+        rows = rows if dataset is None else rows[rows["dataset"] == dataset]
+        return list(rows.loc[(rows["state"] != "not run") & (rows["same_as"] == ""), "state"])
+
+    def word(self, claim: str, kind: str) -> str:
+        """The word of a claim on a kind of data."""
+        return self.words[claim, kind]
+
+
+def said(sentences: Iterable[tuple[str, bool]]) -> Markdown:
+    """A list of sentences; ValueError with the first whose condition is not met.
+
+    Examples
+    --------
+    >>> said([("Two is more than one.", 2 > 1)]).data
+    '- Two is more than one.'
+    """
+    lines = []
+    for sentence, holds in sentences:
+        if not holds:
+            raise ValueError(f"the results no longer say: '{sentence}'; write the sentence anew, as they are now")
+        lines.append(f"- {sentence}")
+    return Markdown("\n".join(lines))
