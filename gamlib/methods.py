@@ -118,7 +118,7 @@ METHODS: dict[str, Method] = {
 VARIANTS: dict[str, Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]] = {
     "gam_layer": lambda raw, drawn: drawn[-1],
     # the earliest layer as coarse as the last: what it knows without its finer grid
-    "gam_pooled": lambda raw, drawn: _enlarged(adaptive_avg_pool2d(raw[-1], raw[0].shape[-2:]), drawn[0].shape[-2:]),
+    "gam_pooled": lambda raw, drawn: _enlarged(adaptive_avg_pool2d(raw[-1], _size(raw[0])), _size(drawn[0])),
     "gam_max": lambda raw, drawn: aggregate(drawn, how="max"),
     "gam_product": lambda raw, drawn: aggregate(drawn, how="product"),
     # three times as much weight for the last layer, or for the earliest
@@ -210,8 +210,12 @@ def _drawn(method: Method, trace: Trace, n: int) -> list[Tensor]:
     return [_enlarged(raw, trace.size) for raw in _raw(method, trace, n)]
 
 
-def _enlarged(raw: Tensor, size: tuple[int, ...]) -> Tensor:
-    return min_max(resize(raw, (size[0], size[1]))).float()
+def _enlarged(raw: Tensor, size: tuple[int, int]) -> Tensor:
+    return min_max(resize(raw, size)).float()
+
+
+def _size(maps: Tensor) -> tuple[int, int]:
+    return maps.shape[-2], maps.shape[-1]
 
 
 def _check_depth(trace: Trace, n: int) -> None:

@@ -38,9 +38,10 @@ class ImagenetVal1300(AnnotatedImages):
         for name, rows in read_boxes(BOXES).groupby("image", sort=True):
             wnid = wnids[rows["class_index"].iloc[0]]
             annotations = []
-            for row in rows.itertuples():
-                across, down = SIDE / row.width, SIDE / row.height
-                box = (row.x_min * across, row.y_min * down, (row.x_max + 1) * across, (row.y_max + 1) * down)
+            for row in rows.to_dict("records"):
+                across, down = SIDE / row["width"], SIDE / row["height"]
+                x0, y0, x1, y1 = row["x_min"], row["y_min"], row["x_max"] + 1, row["y_max"] + 1
+                box = (x0 * across, y0 * down, x1 * across, y1 * down)
                 annotations.append(Annotation(wnid, clip_box(box, (SIDE, SIDE), dropped)))
             records.append(
                 ImageFile(str(name).removesuffix(".JPEG"), files[str(name)], (SIDE, SIDE), tuple(annotations))

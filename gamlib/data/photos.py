@@ -1,9 +1,9 @@
-"""The seven photographs that scikit-image and scikit-learn carry, with outlines of their main objects.
+"""Twenty photographs that scikit-image, scikit-learn and foolbox carry, with outlines of their main objects.
 
-All of them lie inside the two packages' wheels, so nothing is downloaded. `photos.csv` names the class,
-the author and the licence of each; `outlines.json` holds the outlines, drawn for this book: by hand, those of
-the cat, the coffee, the temple and the flower then fitted to the edges by a graph-cut segmentation, that of the
-right motorcycle carried over from the left one by the disparity map of the stereo pair, each checked by eye.
+All of them lie inside the packages' wheels, so nothing is downloaded. `photos.csv` names the class, the author and the
+licence of each; `outlines.json` holds the outlines, drawn for this book: by hand and then fitted to the edges by a
+graph-cut segmentation (the rocket and the left motorcycle by hand alone; the right motorcycle's is carried over by the
+disparity map of the stereo pair), each checked by eye.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from skimage.draw import polygon2mask
 from sklearn.datasets import load_sample_image
 
 from gamlib.data.samples import Dataset, Object, Sample
+from gamlib.packaged import packaged
 
 # Functions instead of file names: the packages themselves know where their files lie. The last four are textures.
 _READERS = {
@@ -58,9 +59,15 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
 @cache
 def photograph(name: str) -> np.ndarray:
     """A photograph, (H, W, 3) uint8, or a texture, which may be grey, (H, W); read only once."""
-    pixels = np.ascontiguousarray(_READERS[name]())
+    pixels = np.ascontiguousarray(_READERS[name]() if name in _READERS else _packaged(name))
     pixels.setflags(write=False)
     return pixels
+
+
+def _packaged(name: str) -> np.ndarray:
+    (row,) = (row for row in photo_table() if row["photo"] == name)
+    with Image.open(packaged(row["package"], row["file"], row["sha256"])) as file:
+        return np.asarray(file.convert("RGB"))
 
 
 def class_indices() -> dict[str, int | str | None]:
@@ -86,22 +93,22 @@ def tight_box(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 class Photos(Dataset):
-    """Seven photographs, one annotated object each, as the two packages deliver them.
+    """Twenty photographs, one annotated object each, as the packages deliver them.
 
-    Labels: cat, coffee (cup with saucer and spoon), rocket (without its tower), motorcycle (twice: the two
-    views of a stereo pair), temple, flower (the large blossom only). Boxes and masks follow the outlines.
-    The motorcycle pair is the only pair; it is fixed by construction.
+    Among the labels: cat, coffee (cup with saucer and spoon), rocket (without its tower), temple, flower (the large
+    blossom only), goose (the one in front). Boxes and masks follow the outlines. Two pairs are fixed: the motorcycle
+    (two views of a stereo pair) and the jeep (two cars).
 
     Examples
     --------
     >>> photos = Photos()
-    >>> photos[3].id, photos[4].id, photos.pairs
-    ('motorcycle_left', 'motorcycle_right', ((3, 4),))
+    >>> [(photos[a].id, photos[b].id) for a, b in photos.pairs]
+    [('motorcycle_left', 'motorcycle_right'), ('jeep_front', 'jeep_side')]
     """
 
     name = "photos"
     cluster = "label"
-    pairs = ((3, 4),)
+    pairs = ((3, 4), (10, 11))
 
     def __init__(self) -> None:
         self._rows = photo_table()

@@ -10,6 +10,7 @@ from PIL import Image
 
 from gamlib.boxes import box_iou
 from gamlib.data.cutouts import BACKGROUNDS, Cutout, render_background
+from gamlib.data.pairs import rounds
 from gamlib.data.photos import class_indices, photo_table
 from gamlib.data.samples import Dataset, Object, Sample
 
@@ -20,9 +21,8 @@ SCENE_MARGIN = 4  # pixels between an object's box and the border
 SMALLEST_AREA = 0.03
 LARGEST_AREA = {"single": 0.5, "two": 0.2, "shared": 0.2}
 
-# Degrees from the upright, either side. A standing rocket is too slender to fill half an image; it is shown in flight.
-TILT = {"rocket": (28.0, 45.0)}
-DEFAULT_TILT = (0.0, 10.0)
+# Degrees from the upright, either side.
+TILT = (0.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -49,22 +49,22 @@ def area_bounds(kind: str, percentile: int) -> tuple[float, float]:
 
 
 class Scenes(Dataset):
-    """Square scenes (384 pixels) made of six objects and ten backgrounds, composed when asked for.
+    """Square scenes (384 pixels) made of 16 objects and ten backgrounds, composed when asked for.
 
     By construction, not by chance: both scenes of a pair show the same photograph of the shared object, once
-    mirrored and once not, at another place, size, tilt and colour gain (for the motorcycle: the two views of a stereo
-    pair). Their backgrounds come from different photographs, and never from the object's own. So pairs are closer to
-    each other than two photographs of one class would be, and there are six source objects however large n is:
-    `cluster` is "label".
+    mirrored and once not, at another place, size, tilt and colour gain (for the motorcycle and the jeep: two
+    photographs). Their backgrounds come from different photographs, and never from the object's own. So pairs are
+    closer to each other than two photographs of one class would be, and there are 16 source objects however large n is:
+    `cluster` is "label". ImageNet has a class for each of them.
 
-    Labels take turns, so each is equally frequent when n is a multiple of 12, and equally frequent in both folds
-    when n is a multiple of 24. Masks hold the pixels covered at least by half; boxes are tight around masks.
+    Labels take turns, so each is equally frequent when n is a multiple of 32, and equally frequent in both folds
+    when n is a multiple of 64. Masks hold the pixels covered at least by half; boxes are tight around masks.
 
     Parameters
     ----------
     kind : {"single", "two", "shared"}
         "single": one object a scene; scenes 2p and 2p + 1 are pair p and show the same label. "two": two different
-        objects that ImageNet has a class for; no pairs. "shared": two objects a scene; scenes 2p and 2p + 1 share
+        objects; no pairs. "shared": two objects a scene; scenes 2p and 2p + 1 share
         objects[0] and nothing else.
     n : int
         Number of scenes, even.
@@ -85,7 +85,7 @@ class Scenes(Dataset):
     name = "scenes"
     cluster = "label"
 
-    def __init__(self, kind: str = "single", n: int = 60, percentile: int = 100, seed: int = 0) -> None:
+    def __init__(self, kind: str = "single", n: int = 64, percentile: int = 100, seed: int = 0) -> None:
         if kind not in LARGEST_AREA:
             raise ValueError(f"unknown kind of scenes '{kind}'; choose one of {', '.join(LARGEST_AREA)}")
         if percentile not in (100, 25, 10):
@@ -96,7 +96,7 @@ class Scenes(Dataset):
             raise ValueError(f"seed = {seed} is not accepted; give a whole number of at least 0")
         self.kind, self.percentile, self.seed = kind, percentile, seed
         self._bounds = area_bounds(kind, percentile)
-        self.classes = class_indices()
+        self.classes = {label: index for label, index in class_indices().items() if index is not None}
         self.pairs = None if kind == "two" else tuple((index, index + 1) for index in range(0, n, 2))
         self.folds = tuple(_fold(index // 2) for index in range(n))
         self._n = n
@@ -163,8 +163,9 @@ class Scenes(Dataset):
         if self.kind == "shared":
             others = rng.permutation([label for label in every if label != turn])
             return (turn, str(others[0])), (turn, str(others[1]))
-        known = list(combinations([label for label in every if self.classes[label] is not None], 2))
-        return known[2 * couple % len(known)], known[(2 * couple + 1) % len(known)]
+        # in each round every object is shown once
+        met = [(every[a], every[b]) for pairs in rounds(len(every)) for a, b in pairs]
+        return met[2 * couple % len(met)], met[(2 * couple + 1) % len(met)]
 
     def _place(
         self, photos: list[str], flips: list[bool], rng: np.random.Generator
@@ -186,7 +187,7 @@ class Scenes(Dataset):
     def _draw_cutout(self, photo: str, flip: bool, rng: np.random.Generator) -> Cutout | None:
         """A cut-out of drawn size, tilt, colour and place, or None where that size and tilt do not fit."""
         area = float(np.exp(rng.uniform(*np.log(self._bounds)))) * SCENE_SIDE**2
-        angle = float(np.deg2rad(rng.uniform(*TILT.get(photo, DEFAULT_TILT)) * rng.choice((-1, 1))))
+        angle = float(np.deg2rad(rng.uniform(*TILT) * rng.choice((-1, 1))))
         red, green, blue = (rng.uniform(0.9, 1.1) * rng.uniform(0.95, 1.05, size=3)).tolist()
         border = Cutout(photo, flip, angle, 1.0, (0.0, 0.0), (red, green, blue)).polygons()[0]
         low, extent = border.min(axis=0), np.ptp(border, axis=0)
@@ -199,8 +200,8 @@ class Scenes(Dataset):
 
 
 def _fold(couple: int) -> int:
-    """Folds alternate, and start with the other one in each round of the six labels."""
-    return (couple + couple // 6) % 2
+    """Folds alternate, and start with the other one in each round of the 16 labels."""
+    return (couple + couple // 16) % 2
 
 
 def _area(box: tuple[int, int, int, int]) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
+from numpy._core import multiarray
 from torch import Tensor
 from torch.nn.functional import linear
 
@@ -57,7 +58,7 @@ class _Arrays(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
-            return np._core.multiarray._reconstruct
+            return multiarray._reconstruct
         if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
             return getattr(np, name)
         raise pickle.UnpicklingError(f"it holds a {module}.{name}, expected arrays only")

@@ -36,7 +36,7 @@ CHOICES = {
     "fill": ("masked with", FILLS[0]),
     "side": ("images masked", SIDES[0]),
 }
-# A claim hangs on a choice where one of its options has it (mostly) for and another has it (mostly) against, in percent.
+# A claim hangs on a choice where one option has most of it for, and another this much against or less for, in percent.
 HANGS = 25
 
 
@@ -62,8 +62,9 @@ def forest(rows: pd.DataFrame) -> Picture:
             _forest_panel(axes, rows[rows["metric"].str.startswith(name)], networks)
         used = dict.fromkeys(rows["state"])
         handles = [Line2D([], [], linestyle="", marker="o", color=STATE_COLORS[s], label=s) for s in used]
-        handles += [Line2D([], [], linestyle="", marker=mark, color="black", fillstyle="none", label=network_name(model))
-                    for model, mark in zip(networks, MARKS, strict=False)]  # fmt: skip
+        for model, mark in zip(networks, MARKS, strict=False):
+            name = network_name(model)
+            handles.append(Line2D([], [], linestyle="", marker=mark, color="black", fillstyle="none", label=name))
         if rows["paper_value"].notna().any():
             handles.append(Line2D([], [], linestyle="", marker="d", color="black", label="the paper's"))
         figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8, handletextpad=0.2)

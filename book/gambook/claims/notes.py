@@ -86,7 +86,7 @@ def signed(value: float) -> str:
 def left_out(results: pd.DataFrame) -> pd.DataFrame:
     """Images and annotations that are not in results of `Protocol.run`: what, how many, reason; empty where all are."""
     images = pd.DataFrame(results.attrs["skipped"], columns=["dataset", "sample", "reason"]).drop_duplicates()
-    rows = [(f"{one.sample} of {one.dataset}", 1, one.reason) for one in images.itertuples()]
+    rows = [(f"{one['sample']} of {one['dataset']}", 1, one["reason"]) for one in images.to_dict("records")]
     for dataset, reasons in results.attrs["dropped"].items():
         rows += [(f"annotations of {dataset}", count, reason) for reason, count in reasons.items()]
     return pd.DataFrame(rows, columns=["left out", "how many", "reason"])

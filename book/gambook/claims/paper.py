@@ -23,12 +23,14 @@ def load_table(number: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        task, dataset, area_percentile, metric (Table 1), model (Table 2), method, n, value,
-        printed_improvement_percent.
+        task, our_task ("class", "cosine", "dot"), dataset, area_percentile, metric (Table 1), model (Table 2), method,
+        n, value, printed_improvement_percent.
     """
     if number not in (1, 2):
         raise ValueError(f"table: got {number}; the paper has tables 1 and 2")
-    return pd.read_csv(_HERE / f"table{number}.csv")
+    table = pd.read_csv(_HERE / f"table{number}.csv")
+    ours = {printed: task for task, printed in PRINTED_TASKS.items()} | {"Segmentation": "class"}
+    return table.assign(our_task=table["task"].map(ours))
 
 
 def relative_gain(one: Any, two: Any) -> Any:
@@ -78,13 +80,12 @@ def _printed() -> dict[tuple[str, str, int, str], dict[str, float]]:
 
     The paper does not say how it masked; its ADP and PIC stand beside both images masked, in black.
     """
-    task_of = {printed: task for task, printed in PRINTED_TASKS.items()} | {"Segmentation": "class"}
     one = load_table(1).assign(model="ResNet101")
     one["metric"] = one["metric"].str.lower() + "_black_both"
     two = load_table(2)
     two["metric"] = two["task"].map({"Segmentation": "mask_iou"}).fillna("box_iou")
     cells: dict[tuple[str, str, int, str], dict[str, float]] = {}
     for row in pd.concat([one, two]).to_dict("records"):
-        key = (row["metric"], task_of[row["task"]], row["area_percentile"], f"{row['method']}:{row['n']}")
+        key = (row["metric"], row["our_task"], row["area_percentile"], f"{row['method']}:{row['n']}")
         cells.setdefault(key, {})[f"{row['dataset']} {row['model']}"] = row["value"]
     return cells

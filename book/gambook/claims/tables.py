@@ -1,51 +1,34 @@
-"""Tables of results in the shape of the paper's: rows are tests, columns are methods, depths and controls.
+"""Tables of results: methods as rows, strata and depths as columns, the paper's number small beside ours.
 
-A table scrolls sideways where the screen is narrow; its first column stays in view. The first line of a cell is the
-number, small print stands below it.
+The best method of a test and the best control stand out; intervals are shown on demand and in print.
 """
 
 from __future__ import annotations
 
+import base64
 import zlib
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
+from markupsafe import Markup
 from pandas.io.formats.style import Styler
 
-from gambook.claims.paper import relative_gain
 from gamlib.controls import CONTROLS
 from gamlib.methods import METHODS
 from gamlib.plots import title_of
 
-# those with a column of their own
+# those with a row of their own
 TABLE_METHODS = tuple(name for name, method in METHODS.items() if method.column)
 TABLE_DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
-# In percent: of a smaller mean a relative change is noise.
-SMALL = 1.0
-HEAD, BEST_CONTROL = "objects: data, network", ("best control", "")
-OF_METHOD = ("n = 1", "n = 2", "change")
-TABLE_COLUMNS = [BEST_CONTROL, *((title_of(name), part) for name in TABLE_METHODS for part in OF_METHOD)]
-TABLE_COLUMNS += [("controls", title_of(name)) for name in CONTROLS]
-
-# The paper's names for data sets and networks, by ours.
-PRINTED = {
-    "imagenet_val": "VRC",
-    "chestx_ray8": "XRAY",
-    "coco": "COCO",
-    "voc2012": "VOC",
-    "densenet201": "DenseNet",
-    "resnet101": "ResNet",
-    "chexnet": "CheXNet",
-    "tresnet_l_coco": "TResNet",
-    "tresnet_xl_voc": "TResNet",
-}
+TASK_TITLES = {"class": "class", "cosine": "cosine", "dot": "dot product"}
+# The paper's networks whose numbers stand beside ours, one after the other.
+PAPERS = ("DenseNet", "ResNet")
+# What the paper's other rows need to be run.
 NEEDS = {
-    "VRC": "the ImageNet validation images and boxes (imagenet_root)",
     "XRAY": "ChestX-ray8 (chest_root)",
     "COCO": "COCO and a TResNet checkpoint (coco_root, weights_root)",
     "VOC": "Pascal VOC and a TResNet checkpoint (voc_root, weights_root)",
@@ -106,89 +89,85 @@ def folded(summary: str, tables: Sequence[HTML]) -> HTML:
 
 
 def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption: str = "") -> HTML:
-    """One task and one measure: our cells and the paper's numbers, stratum by stratum.
+    """The table of one measure on one data set with one network, in the paper's order of tests.
 
-    The best control stands first (where lower is better, all-ones aside) and all of them last. "change" is relative,
-    from n = 1 to n = 2, positive where n = 2 is better; of our means below 1 it says nothing and is a dash. Bold: the
-    best method of the row; underlined: a control that scores better than that.
+    Rows: methods and the best control, score by score. Columns: one and two layers, stratum by stratum. Small: the
+    paper's own numbers on VRC. Bold: the best method of a test; underlined: a control that scores better than that.
+    Where lower is better, the unmasked image is no control: it loses nothing by definition.
 
     Parameters
     ----------
     cells : DataFrame
-        Rows of `results.cell_means` for one task, in percent.
+        Rows of `results.cell_means` of one data set and network, in percent.
     printed : DataFrame
-        Rows of `paper.load_table` for that task and measure; what of them was not run here is said.
+        Rows of `paper.load_table` for that measure.
     better : int
         +1 where higher is better, -1 where lower is.
     caption : str
         Title.
     """
-    texts: dict[str, dict] = {}
-    marks: dict[str, dict] = {}
-    absent = []
-    for percentile, stratum in STRATA.items():
-        seen, here = set(), cells[cells["percentile"] == percentile]
-        for (dataset, model), rows in here.groupby(["dataset", "model"], sort=False):
-            seen.add((PRINTED.get(dataset), PRINTED.get(model)))
-            excluded = f", {rows['excluded'].max():.0f} excluded" if rows["excluded"].max() else ""
-            label = f"{stratum}: {dataset}, {model}\n{rows['maps'].max():.0f} maps{excluded}"
-            texts[label], marks[label] = _ours(rows.set_index(["method", "n"]), better)
-        there = printed[printed["area_percentile"] == percentile]
-        network = there["model"] if "model" in there else pd.Series("ResNet", index=there.index)
-        for (dataset, name), rows in there.groupby([there["dataset"], network], sort=False):
-            ran = (dataset, name) in seen
-            absent += [] if ran else [dataset]
-            label = f"{stratum}: paper, {dataset}, {name}" + ("" if ran else "\nnot run here")
-            value = rows.set_index(["method", "n"])["value"]
-            numbers = {(title_of(method), f"n = {n}"): f"{one:g}" for (method, n), one in value.items()}
-            texts[label] = numbers | _changes(value, better, smallest=0)
-            marks[label] = dict.fromkeys(TABLE_COLUMNS, "printed")
-    columns = pd.MultiIndex.from_tuples(TABLE_COLUMNS, names=[HEAD, None])
-    frame, classes = (pd.DataFrame(found, index=columns, dtype=str).T.fillna("") for found in (texts, marks))
-    for column in (
-        BEST_CONTROL,
-        *((title_of(name), OF_METHOD[0]) for name in TABLE_METHODS),
-        TABLE_COLUMNS[-len(CONTROLS)],
-    ):
-        classes[column] = classes[column].astype(str) + " start"
-    needs = [f"{name} needs {NEEDS[name]}" for name in dict.fromkeys(absent)]
-    note = f"<p>Not run here: {'; '.join(needs)}; see Data and weights.</p>" if needs else ""
-    return page(rendered(frame, classes, caption) + note)
+    strata = [percentile for percentile in STRATA if (cells["percentile"] == percentile).any()]
+    columns = [(STRATA[percentile], f"n = {n}") for percentile in strata for n in TABLE_DEPTHS]
+    texts, classes, labels = [], [], []
+    for task in [task for task in TASK_TITLES if (cells["task"] == task).any()]:
+        of_task = cells[cells["task"] == task]
+        lines: dict[str, dict] = {title_of(method): {} for method in TABLE_METHODS} | {"best control": {}}
+        marks: dict[str, dict] = {name: {} for name in lines}
+        for percentile in strata:
+            found = of_task[of_task["percentile"] == percentile].set_index(["method", "n"])
+            ours = found[[m in TABLE_METHODS and n in TABLE_DEPTHS for m, n in found.index]]
+            best = (better * ours["mean"]).max()
+            for (method, n), cell in ours.iterrows():
+                place = (STRATA[percentile], f"n = {n}")
+                beside = _printed(printed, task, percentile, method, n)
+                lines[title_of(method)][place] = _cell(cell, beside)
+                marks[title_of(method)][place] = "best" if round(better * cell["mean"] - best, 1) == 0 else ""
+            fair = found[[m in CONTROLS and not (m == "all_ones" and better < 0) for m, _ in found.index]]
+            if len(fair):
+                name, _ = (better * fair["mean"]).idxmax()
+                place = (STRATA[percentile], f"n = {TABLE_DEPTHS[0]}")
+                lines["best control"][place] = _cell(fair.loc[(name, 0)], title_of(name))
+                marks["best control"][place] = "ahead" if better * fair["mean"].loc[(name, 0)] > best else ""
+        for number, name in enumerate(lines):
+            labels.append((TASK_TITLES[task], name))
+            texts.append([lines[name].get(place, "") for place in columns])
+            classes.append([marks[name].get(place, "") + (" first" if number == 0 else "") for place in columns])
+    head = pd.MultiIndex.from_tuples(columns)
+    side = pd.MultiIndex.from_tuples(labels)
+    frame, looks = (pd.DataFrame(rows, side, head) for rows in (texts, classes))
+    shown = rendered(frame, looks, caption, kind="compared")
+    return page(f"{SWITCH}{shown}{download(cells, caption)}")
 
 
-def _ours(found: pd.DataFrame, better: int) -> tuple[dict, dict]:
-    """Texts and classes of a row of our own; found: indexed by method and n."""
-    score = better * found["mean"]
-    keys: list[Any] = list(score.index)
-    best = score[[method in TABLE_METHODS and n in TABLE_DEPTHS for method, n in keys]].max()
-    texts, classes = {}, {}
-    for key, cell in zip(keys, found.to_dict("records"), strict=True):
-        name = title_of(key[0])
-        column = ("controls", name) if key[0] in CONTROLS else (name, f"n = {key[1]}")
-        lost = f"\n{cell['nonfinite']:.0f} not finite" if cell["nonfinite"] else ""
-        if column in TABLE_COLUMNS:
-            texts[column] = f"{cell['mean']:.1f}\n[{cell['low']:.1f}, {cell['high']:.1f}]{lost}"
-            classes[column] = _mark(key[0], score[key], best)
-    # an unmasked image loses nothing, by construction
-    fair = [key for key in keys if key[0] in CONTROLS and not (key[0] == "all_ones" and better < 0)]
-    if fair:
-        first: Any = score[fair].idxmax()
-        texts[BEST_CONTROL] = f"{found['mean'][first]:.1f}\n{title_of(first[0])}"
-        classes[BEST_CONTROL] = _mark(first[0], score[first], best)
-    return texts | _changes(found["mean"], better, SMALL), classes
+# Intervals are there in print, and where the reader asks for them.
+SWITCH = '<label class="gam-switch"><input type="checkbox"> 95% intervals</label>'
 
 
-def _mark(method: str, score: float, best: float) -> str:
-    if method in CONTROLS:
-        return "ahead" if score > best else ""
-    return "best" if score == best else ""
+def _cell(cell: pd.Series, beside: str) -> Markup:
+    lost = f"<br><small>{int(cell['nonfinite'])} not finite</small>" if cell["nonfinite"] else ""
+    interval = f"[{cell['low']:.1f}, {cell['high']:.1f}]"
+    return Markup(
+        f'<span title="{interval}">{cell["mean"]:.1f}</span><br><small>{escape(beside)}</small>'
+        f'<small class="interval">{interval}</small>{lost}'
+    )
 
 
-def _changes(value: pd.Series, better: int, smallest: float) -> dict:
-    both = [name for name in TABLE_METHODS if (name, 1) in value and (name, 2) in value]
-    return {
-        (title_of(name), OF_METHOD[2]): "–"
-        if value[name, 1] < smallest
-        else f"{better * relative_gain(value[name, 1], value[name, 2]):+.1f}%"
-        for name in both
-    }
+def _printed(printed: pd.DataFrame, task: str, percentile: int, method: str, n: int) -> str:
+    """The paper's numbers on VRC, by network where it has several."""
+    rows = printed[(printed["dataset"] == "VRC") & (printed["our_task"] == task) & (printed["method"] == method)]
+    rows = rows[(rows["area_percentile"] == percentile) & (rows["n"] == n)]
+    if "model" in rows:
+        rows = rows.set_index("model").reindex([name for name in PAPERS if name in set(rows["model"])])
+    return " / ".join(f"{value:g}" for value in rows["value"])
+
+
+def download(frame: pd.DataFrame, name: str) -> str:
+    """A link that holds the numbers as a CSV file."""
+    data = base64.b64encode(frame.to_csv(index=False, float_format="%.3f").encode()).decode()
+    file = "".join(letter if letter.isalnum() else "_" for letter in name.lower()).strip("_") or "table"
+    return f'<p class="gam-download"><a download="{file}.csv" href="data:text/csv;base64,{data}">CSV</a></p>'
+
+
+def not_run(names: Sequence[str]) -> HTML:
+    """What the paper's rows on other data need, said once."""
+    return HTML(f"<p>Not run here: {'; '.join(f'{name} needs {NEEDS[name]}' for name in names)}.</p>")

@@ -76,11 +76,11 @@ def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> N
 
 @main.command()
 @click.option(
-    "--profile", default=REFERENCE_PROFILES[0], show_default=True, type=click.Choice(REFERENCE_PROFILES), help="Data."
+    "--profile", default="embedded", show_default=True, type=click.Choice(list(REFERENCE_PROFILES)), help="Data."
 )
 @jobs_option
 def results(profile: str, jobs: int) -> None:
-    """Make the reference results in book/results/PROFILE, for several backbones (up to an hour; goes on if stopped)."""
+    """Make the reference results in book/results/PROFILE, for several backbones (an hour or two; can be stopped)."""
     project = find_project(Path.cwd())
     with locked(project):
         make_results(project, profile, jobs)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,18 +20,20 @@ import click
 
 from gambook.publish.plan import plan
 from gambook.publish.project import Project
-from gambook.publish.provenance import versions
+from gambook.publish.provenance import commit, versions
 from gambook.publish.run import kernel_environment, run_jobs
 
-# Those whose data everyone can have, and whose network is free to choose.
-REFERENCE_PROFILES = ("embedded", "open")
-BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+# Those whose data everyone can have, and whose network is free to choose, with the number of images of each evaluation:
+# scenes a stratum, and a quarter of the photographs of a data set.
+REFERENCE_PROFILES = {"embedded": 192, "open": 325}
+BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "squeezenet1_1")
+# Networks of the specification curve: two families, and another choice of the second layer.
+CURVE_BACKBONES = ("efficientnet_lite0", "squeezenet1_1", "squeezenet1_1_fire8")
 # Chapters whose results the ledger cannot compute itself, and the ledger; other results are shards, which it makes.
-CHAPTERS = ("02_negative_gradients", "06_sanity_checks", "12_verdicts")
+CHAPTERS = ("02_negative_gradients", "06_sanity_checks", "11_relatives")
+LEDGER = "12_verdicts"
 # What the chapters leave in their results folder and what is published of it, one row of each for every backbone.
-TABLES = ("ledger", "verdicts", "gradients", "sanity")
-# What is added here.
-ADDED = ("specification", "cells")
+TABLES = ("gradients", "sanity", "ablation")
 
 
 def make_results(project: Project, profile: str, workers: int) -> None:
@@ -37,57 +41,70 @@ def make_results(project: Project, profile: str, workers: int) -> None:
 
     Finished parts are kept in _build: a run that was broken off goes on where it was.
     """
-    folders = {}
+    folders, n_images = {}, REFERENCE_PROFILES[profile]
     for model in BACKBONES:
         # the book's own backbone shares its runs with the book
         place = profile if model == BACKBONES[0] else f"{profile}-{model}"
         jobs = plan(project, CHAPTERS, profile, {"model": model}, whole=True, place=place)
+        # its sentences are held to the results that are made here
+        given = {"model": model, "n_images": str(n_images), "reference_dir": ""}
+        jobs += [job for job in plan(project, (LEDGER,), profile, given, place=f"{place}-ledger") if job.name == LEDGER]
+        folders[model] = project.results(place)
+        jobs = [replace(job, passed=job.passed | {"results_dir": str(folders[model])}) for job in jobs]
         click.echo(f"{profile}, {model}:")
-        run_jobs(project, [job for job in jobs if job.name in CHAPTERS], workers)
-        folders[model], parameters = project.results(place), jobs[-1].shown
-    settings = {"n_images": parameters["n_images"], "seed": parameters["seed"]}
+        run_jobs(project, jobs, workers)
     click.echo("choices left open, and the measures of every map ...")
     os.environ.update(kernel_environment())
+    made = {model: project.results(f"{profile}-{model}") for model in CURVE_BACKBONES}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        waiting = {pool.submit(_extend, profile, model, folder, settings): model for model, folder in folders.items()}
+        waiting = {pool.submit(_add_curve, profile, model, folder): model for model, folder in made.items()}
         for future in as_completed(waiting):
             future.result()
             click.echo(f"  {waiting[future]}")
-    _publish(project.root / "book" / "results" / profile, profile, folders, settings)
+    _publish(project.root / "book" / "results" / profile, profile, folders, made)
     click.echo(f"book/results/{profile} is up to date")
 
 
-def _extend(profile: str, model: str, folder: Path, settings: dict) -> None:
-    """Add the specification curve and the tables' cells to the results of one backbone."""
-    import pandas as pd
-
+def _add_curve(profile: str, model: str, folder: Path) -> None:
+    """Add the specification curve to the results of one backbone."""
     from gambook.claims.curve import specification
-    from gamlib.evaluation.results import cell_means
+    from gamlib.evaluation import save
 
-    curve = specification(profile, model, folder / "choices", **settings)
-    curve.round(3).to_csv(folder / "specification.csv", index=False)
-    maps = pd.read_parquet(folder / "maps.parquet")
-    shown = [name for name in maps if name.startswith(("box_iou", "mask_iou", "adp_", "pic_"))]
-    cells = [cell_means(maps, metric, settings["seed"]).assign(metric=metric) for metric in shown]
-    pd.concat(cells, ignore_index=True).round(3).to_csv(folder / "cells.csv", index=False)
+    save(specification(profile, model, folder / "choices"), folder / "specification.csv")
 
 
-def _publish(target: Path, profile: str, folders: dict[str, Path], settings: dict) -> None:
-    """Put the backbones' tables together, copy the measures of their maps, say where all came from."""
+def _publish(target: Path, profile: str, folders: dict[str, Path], curves: dict[str, Path]) -> None:
+    """Put the backbones' tables together, make cells and ledger of the published maps, say where all came from."""
     import pandas as pd
 
+    from gambook.claims.ledger import claim_words, ledger, part_of
+    from gamlib.evaluation.results import cell_means
     from gamlib.evaluation.store import sources_digest
 
     target.mkdir(parents=True, exist_ok=True)
-    for name in (*TABLES, *ADDED):
-        parts = [pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for folder in folders.values()]
-        together = pd.concat(parts, ignore_index=True).drop_duplicates()
-        # thousands of rows, each with its claim written out; compressed without the time, so that equal rows stay equal
-        packed = name == "specification"
-        options: dict = {"compression": {"method": "gzip", "mtime": 0}} if packed else {}
-        together.to_csv(target / (f"{name}.csv.gz" if packed else f"{name}.csv"), index=False, **options)
+
+    def together(name: str, places: dict[str, Path]) -> pd.DataFrame:
+        parts = [pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for folder in places.values()]
+        return pd.concat(parts, ignore_index=True).drop_duplicates()
+
+    tables = {name: together(name, folders) for name in TABLES}
     for model, folder in folders.items():
         shutil.copyfile(folder / "maps.parquet", target / f"maps_{model}.parquet")
-    made = {"profile": profile, "models": list(folders), **settings, "versions": versions()}
-    made["sources"] = sources_digest()
-    (target / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
+    maps = pd.concat([pd.read_parquet(folder / "maps.parquet") for folder in folders.values()], ignore_index=True)
+    shown = [name for name in maps if name in ("box_iou", "mask_iou") or name.startswith(("adp_", "pic_"))]
+    cells = [cell_means(maps[maps["part"] == part_of(name)], name).assign(metric=name) for name in shown]
+    tables["cells"] = pd.concat(cells, ignore_index=True).drop(columns="clusters")
+    tables["ledger"] = ledger(maps, profile, tables["gradients"], tables["sanity"])
+    tables["verdicts"] = claim_words(tables["ledger"])
+    for name, table in tables.items():
+        table.round(3).to_csv(target / f"{name}.csv", index=False)
+    # thousands of rows, each with its claim written out; compressed without the time, so that equal rows stay equal
+    together("specification", curves).to_csv(
+        target / "specification.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
+    )
+    record = {
+        "profile": profile, "models": list(folders), "n_images": REFERENCE_PROFILES[profile],
+        "commit": commit(target.parents[2]), "processor": platform.processor() or platform.machine(),
+        "versions": versions(), "sources": sources_digest(),
+    }  # fmt: skip
+    (target / "provenance.json").write_text(json.dumps(record, indent=1) + "\n")
