@@ -11,8 +11,8 @@ from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, clip_b
 from gamlib.data.classes import imagenet_indices
 from gamlib.data.fetch import fetch
 
-SIDE = 227  # pixels: each photograph was squeezed as a whole
-BOXES = Path(__file__).with_name("imagenet_val_1300.csv")
+SQUEEZED = 227  # pixels: each photograph was squeezed as a whole
+BOX_TABLE = Path(__file__).with_name("imagenet_val_1300.csv")
 COLUMNS = ["image", "class_index", "width", "height", "x_min", "y_min", "x_max", "y_max"]
 
 
@@ -35,16 +35,16 @@ class ImagenetVal1300(AnnotatedImages):
         wnids = {index: wnid for wnid, index in imagenet_indices().items()}
         files = {path.name: path for path in fetch("imagenet-val-1300", root) if path.suffix == ".JPEG"}
         records, dropped = [], Counter[str]()
-        for name, rows in read_boxes(BOXES).groupby("image", sort=True):
+        for name, rows in read_boxes(BOX_TABLE).groupby("image", sort=True):
             wnid = wnids[rows["class_index"].iloc[0]]
             annotations = []
             for row in rows.to_dict("records"):
-                across, down = SIDE / row["width"], SIDE / row["height"]
+                across, down = SQUEEZED / row["width"], SQUEEZED / row["height"]
                 x0, y0, x1, y1 = row["x_min"], row["y_min"], row["x_max"] + 1, row["y_max"] + 1
                 box = (x0 * across, y0 * down, x1 * across, y1 * down)
-                annotations.append(Annotation(wnid, clip_box(box, (SIDE, SIDE), dropped)))
+                annotations.append(Annotation(wnid, clip_box(box, (SQUEEZED, SQUEEZED), dropped)))
             records.append(
-                ImageFile(str(name).removesuffix(".JPEG"), files[str(name)], (SIDE, SIDE), tuple(annotations))
+                ImageFile(str(name).removesuffix(".JPEG"), files[str(name)], (SQUEEZED, SQUEEZED), tuple(annotations))
             )
         self.classes = {
             record.annotations[0].label: imagenet_indices()[record.annotations[0].label] for record in records

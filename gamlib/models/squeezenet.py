@@ -22,7 +22,7 @@ from gamlib.packaged import packaged
 LAYERS = ("features.12", "features.7", "features.4", "features.1")
 # fire8 is as coarse as fire9: the other choice of a second layer
 FIRE8_LAYERS = ("features.12", "features.11", "features.7", "features.4")
-WEIGHTS = ("ndf", "ndf/example_models/weights/squeezenet_weights.pkl",
+PACKAGED_WEIGHTS = ("ndf", "ndf/example_models/weights/squeezenet_weights.pkl",
            "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1")  # fmt: skip
 # ImageNet's mean colour, of channels from 0 to 255
 PREPROCESS = Preprocess((227, 227), (123 / 255, 117 / 255, 104 / 255), (1 / 255,) * 3, 227 / 256)
@@ -37,7 +37,7 @@ def squeezenet(name: str, weights: str | Path | None) -> Model:
     net: Any = torchvision.models.squeezenet1_1()
     net.features[0].padding = (1, 1)
     if weights == "default":
-        path = packaged(*WEIGHTS)
+        path = packaged(*PACKAGED_WEIGHTS)
         load_state(net, _by_name(_read(path)), path)
     elif weights is not None:
         load_state(net, read_checkpoint(weights), weights)

@@ -1,86 +1,108 @@
-"""Tables in the shape of the paper's: what a reader finds in each cell."""
+"""Tables of results: what a reader finds in each cell."""
+
+import base64
 
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from gambook.claims.notes import controls_ahead, of_table
 from gambook.claims.paper import load_table
-from gambook.claims.tables import comparison, folded, listing
-
-from gamlib.controls import CONTROLS
-from gamlib.plots import title_of
+from gambook.claims.tables import comparison, folded, listing, not_run
 
 NOTHING = load_table(2).iloc[:0]
-METHODS = ("gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable")
-# Where a mean stands in a row: a label, the best control, n = 1, n = 2 and the change of each method, the controls.
-PLACE = {("gam", 1): 2, ("gam", 2): 3, ("grad_cam", 1): 5, ("grad_cam", 2): 6, ("grad_cam_pp", 1): 8,
-         ("grad_cam_pp", 2): 9, ("grad_cam_pp_stable", 1): 11, ("grad_cam_pp_stable", 2): 12, ("blank", 0): 14,
-         ("all_ones", 0): 15, ("random_7x7", 0): 16, ("centre_gaussian", 0): 17, ("constant_box", 0): 18}  # fmt: skip
 
 
-def cells_of(means, percentile=100, dataset="scenes", model="net", **columns):
+def cells_of(means, percentile=100, task="cosine", **columns):
     """Cells with an interval of one point either side."""
     rows = [
-        {"dataset": dataset, "percentile": percentile, "model": model, "task": "cosine", "method": method, "n": n,
+        {"dataset": "scenes", "percentile": percentile, "model": "net", "task": task, "method": method, "n": n,
          "mean": mean, "low": mean - 1, "high": mean + 1, "maps": 24, "excluded": 0, "nonfinite": 0} | columns
         for (method, n), mean in means.items()
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def cells_in(table, part="tbody"):
-    """Text and mark of each cell, row by row: "b" for bold, "u" for underlined."""
-    rows = BeautifulSoup(table.data, "html.parser").find(part).find_all("tr")
-    marks = {"best": "b", "ahead": "u"}
-    return [
-        [
-            (cell.get_text(), "".join(marks.get(name, "") for name in cell.get("class", [])))
-            for cell in row(["td", "th"])
+def read(table):
+    """(score, method) -> text of each cell, "*" before the best and "_" before a control that beats it."""
+    found, score = {}, ""
+    for row in BeautifulSoup(table.data, "html.parser").find("tbody").find_all("tr"):
+        heads = [head.get_text() for head in row("th")]
+        score = heads[0] if len(heads) > 1 else score
+        marks = {"best": "*", "ahead": "_"}
+        found[score, heads[-1]] = [
+            "".join(marks.get(name, "") for name in cell.get("class", [])) + " ".join(cell.stripped_strings)
+            for cell in row("td")
         ]
-        for row in rows
-    ]
-
-
-def texts_in(table):
-    return [[text for text, _ in row] for row in cells_in(table)]
+    return found
 
 
 MEANS = {
-    ("gam", 1): 50.0,
-    ("gam", 2): 60.0,
-    ("grad_cam", 1): 55.0,
-    ("grad_cam", 2): 44.0,
-    ("blank", 0): 0.0,
-    ("centre_gaussian", 0): 60.0,
-    ("constant_box", 0): 61.0,
-}
+    ("gam", 1): 50.0, ("gam", 2): 60.0, ("grad_cam", 1): 55.0, ("grad_cam", 2): 44.0,
+    ("blank", 0): 0.0, ("centre_gaussian", 0): 60.0, ("constant_box", 0): 61.0,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("better", "bold", "underlined", "changes", "blind"),
-    [
-        # the Gaussian is no better than the best method, only as good
-        (+1, [("gam", 2)], [("constant_box", 0)], ["+20.0%", "-20.0%"], "61.0\nconstant box"),
-        (-1, [("grad_cam", 2)], [("blank", 0)], ["-20.0%", "+20.0%"], "0.0\nblank"),
-    ],
-)
-def test_means_marks_and_changes(better, bold, underlined, changes, blind):
-    (row,) = cells_in(comparison(cells_of(MEANS), NOTHING, better))
-    assert len(row) == 2 + 3 * len(METHODS) + len(CONTROLS)
-    assert row[0] == ("all: scenes, net\n24 maps", "")
-    assert row[1] == (blind, "u")
-    for key, place in PLACE.items():
-        mark = "b" if key in bold else "u" if key in underlined else ""
-        text = f"{MEANS[key]:.1f}\n[{MEANS[key] - 1:.1f}, {MEANS[key] + 1:.1f}]" if key in MEANS else ""
-        assert row[place] == (text, mark)
-    assert [row[place][0] for place in (4, 7, 10, 13)] == [*changes, "", ""]
+def test_methods_are_rows_and_winner_and_best_control_stand_out():
+    found = read(comparison(cells_of(MEANS), NOTHING, +1))
+    assert found["cosine", "GAM"] == ["50.0 [49.0, 51.0]", "*60.0 [59.0, 61.0]"]
+    assert found["cosine", "Grad-CAM"] == ["55.0 [54.0, 56.0]", "44.0 [43.0, 45.0]"]
+    assert found["cosine", "Grad-CAM++"] == ["", ""]
+    assert found["cosine", "best control"] == ["_61.0 constant box [60.0, 62.0]", ""]
+    lower = read(comparison(cells_of(MEANS), NOTHING, -1))
+    assert lower["cosine", "Grad-CAM"][1].startswith("*44.0")
+    assert lower["cosine", "best control"][0].startswith("_0.0 blank")
 
 
-def test_all_ones_is_the_best_control_only_where_it_is_no_triviality():
+def test_a_control_that_is_only_as_good_is_not_underlined():
+    found = read(comparison(cells_of(MEANS | {("constant_box", 0): 59.0}), NOTHING, +1))
+    assert found["cosine", "best control"][0].startswith("60.0 Gaussian")
+
+
+def test_the_unmasked_image_is_no_control_where_lower_is_better():
     cells = cells_of({("gam", 1): 9.0, ("all_ones", 0): 0.0, ("blank", 0): 99.0, ("random_7x7", 0): 8.0})
-    found = [cells_in(comparison(cells, NOTHING, better))[0][1] for better in (-1, +1)]
-    assert found == [("8.0\nrandom", "u"), ("99.0\nblank", "u")]
-    assert cells_in(comparison(cells_of({("gam", 1): 9.0}), NOTHING, 1))[0][1] == ("", "")
+    assert read(comparison(cells, NOTHING, -1))["cosine", "best control"][0].startswith("_8.0 random")
+    assert read(comparison(cells, NOTHING, +1))["cosine", "best control"][0].startswith("_99.0 blank")
+
+
+def test_what_prints_alike_is_best_together_and_lost_maps_are_counted():
+    cells = cells_of({("gam", 2): 7.04, ("grad_cam", 1): 7.01, ("grad_cam_pp", 1): 2.0})
+    cells["nonfinite"] = [0, 0, 3]
+    found = read(comparison(cells, NOTHING, +1))
+    assert found["cosine", "GAM"][1].startswith("*7.0") and found["cosine", "Grad-CAM"][0].startswith("*7.0")
+    assert found["cosine", "Grad-CAM++"][0] == "2.0 [1.0, 3.0] 3 not finite"
+
+
+def test_the_paper_s_numbers_stand_beside_ours():
+    # Table 2, cosine: GAM 57.4 on DenseNet, 57.1 on ResNet; for the smallest tenth, class, 23.4 and 26.1
+    table = load_table(2)
+    both = pd.concat([cells_of(MEANS), cells_of(MEANS, task="class"), cells_of(MEANS, 10, "class")])
+    found = read(comparison(both, table[table["task"] != "Segmentation"], +1))
+    assert found["cosine", "GAM"][0] == "50.0 57.4 / 57.1 [49.0, 51.0]"
+    # four columns: all and 10%, one and two layers
+    assert found["class", "GAM"][2] == "50.0 23.4 / 26.1 [49.0, 51.0]" and len(found["class", "GAM"]) == 4
+    assert found["cosine", "GAM"][2:] == ["", ""]
+    # Table 1 has one network: GAM, cosine, ADP 0.78 and 0.75
+    one = load_table(1)
+    adp = read(comparison(cells_of(MEANS), one[one["metric"] == "ADP"], -1))
+    assert adp["cosine", "GAM"][0].split()[1] == f"{_printed(one, 'ADP', 'gam', 1):g}"
+
+
+def _printed(table, metric, method, n):
+    rows = table[
+        (table["metric"] == metric) & (table["task"] == "Similarity (cos)") & (table["area_percentile"] == 100)
+    ]
+    return rows[(rows["method"] == method) & (rows["n"] == n)]["value"].item()
+
+
+def test_a_table_has_seven_columns_at_most_and_its_numbers_to_download():
+    table = comparison(pd.concat([cells_of(MEANS, p) for p in (100, 25, 10)]), NOTHING, +1, "Box IoU, <net>")
+    page = BeautifulSoup(table.data, "html.parser")
+    assert len(page.find("tbody").find("tr")("td")) == 6
+    assert page.find("caption").get_text() == "Box IoU, <net>"
+    assert page.find("label").get_text().strip() == "95% intervals"
+    link = page.find("a", download=True)
+    assert link["download"] == "box_iou___net.csv"
+    lines = base64.b64decode(link["href"].split(",")[1]).decode().splitlines()
+    assert lines[0].startswith("dataset,percentile,model,task,method,n,mean,low,high") and len(lines) == 1 + 3 * 7
 
 
 def test_tables_fold_behind_their_summary():
@@ -90,105 +112,17 @@ def test_tables_fold_behind_their_summary():
     assert [caption.get_text() for caption in page.find_all("caption")] == ["ADP & PIC"] * 2
 
 
-def test_the_head_names_methods_and_controls_in_the_order_of_the_cells():
-    above, below = cells_in(comparison(cells_of(MEANS), NOTHING, 1), "thead")
-    heads = ["objects: data, network", "best control", *map(title_of, METHODS), "controls"]
-    assert [text for text, _ in above] == heads
-    assert [text for text, _ in below[2:]] == ["n = 1", "n = 2", "change"] * 4 + [title_of(name) for name in CONTROLS]
-    assert list(PLACE)[8:] == [(name, 0) for name in CONTROLS]
-
-
-def test_equal_bests_are_both_bold_and_a_gain_over_next_to_nothing_is_a_dash():
-    (row,) = cells_in(comparison(cells_of({("gam", 1): 0.9, ("gam", 2): 7.0, ("grad_cam", 1): 7.0}), NOTHING, 1))
-    assert [mark for _, mark in row] == ["", "", "", "b", "", "b", *[""] * 13]
-    assert (row[4][0], row[7][0]) == ("–", "")
-
-
-def test_lost_and_excluded_maps_are_counted():
-    cells = cells_of({("gam", 1): 1.0, ("grad_cam_pp", 1): 2.0})
-    cells[["nonfinite", "excluded", "maps"]] = [[0, 2, 22], [3, 5, 19]]
-    (row,) = texts_in(comparison(cells, NOTHING, 1))
-    assert row[PLACE["grad_cam_pp", 1]] == "2.0\n[1.0, 3.0]\n3 not finite"
-    assert row[PLACE["gam", 1]] == "1.0\n[0.0, 2.0]"
-    assert row[0] == "all: scenes, net\n22 maps, 5 excluded"
-
-
-def test_strata_stand_in_order_and_names_are_escaped():
-    cells = pd.concat([
-        cells_of({("gam", 1): 1.0}, percentile=10), cells_of({("gam", 1): 2.0}, percentile=100),
-        cells_of({("gam", 1): 3.0}, percentile=25, model="a <b> & c"), cells_of({("gam", 1): 4.0}, percentile=25),
-    ])  # fmt: skip
-    labels = [row[0].split("\n")[0] for row in texts_in(comparison(cells, NOTHING, 1))]
-    assert labels == ["all: scenes, net", "25%: scenes, a <b> & c", "25%: scenes, net", "10%: scenes, net"]
-
-
-def printed_rows():
-    table = load_table(2)
-    return table[
-        (table["task"] == "Similarity (cos)") & (table["dataset"] == "VRC") & (table["area_percentile"] == 100)
-    ]
-
-
-def test_the_paper_s_numbers_stand_below_ours_and_say_what_was_not_run():
-    # Table 2, cosine: GAM 57.4 and 58.2 on DenseNet; Grad-CAM 52.8, on ResNet 39.1
-    cells = cells_of({("gam", 1): 50.0}, dataset="imagenet_val", model="resnet101")
-    table = comparison(cells, printed_rows(), 1)
-    by_label = {row[0]: row for row in texts_in(table)}
-    labels = ["all: imagenet_val, resnet101\n24 maps", "all: paper, VRC, DenseNet\nnot run here",
-              "all: paper, VRC, ResNet"]  # fmt: skip
-    assert list(by_label) == labels
-    dense = by_label[labels[1]]
-    value = printed_rows().set_index(["model", "method", "n"])["value"]
-    for (method, n), place in PLACE.items():
-        assert dense[place] == (f"{value['DenseNet', method, n]:g}" if ("DenseNet", method, n) in value else "")
-    one, two = value["DenseNet", "gam", 1], value["DenseNet", "gam", 2]
-    assert (one, dense[PLACE["gam", 2] + 1]) == (57.4, f"{100 * (two / one - 1):+.1f}%")
-    assert (dense[PLACE["grad_cam", 1]], by_label[labels[2]][PLACE["grad_cam", 1]]) == ("52.8", "39.1")
-    assert BeautifulSoup(table.data, "html.parser").find("p").get_text() == (
-        "Not run here: VRC needs the ImageNet validation images and boxes (imagenet_root); see Data and weights."
+def test_what_was_not_run_is_said_once():
+    text = BeautifulSoup(not_run(["XRAY", "VOC"]).data, "html.parser").get_text()
+    assert text == (
+        "Not run here: XRAY needs ChestX-ray8 (chest_root); VOC needs Pascal VOC and a TResNet checkpoint (voc_root, "
+        "weights_root)."
     )
 
 
-def test_table_1_has_one_network():
-    table = load_table(1)
-    printed = table[
-        (table["task"] == "Similarity (cos)") & (table["metric"] == "ADP") & (table["area_percentile"] == 100)
-    ]
-    labels = [row[0] for row in texts_in(comparison(cells_of(MEANS), printed, -1))]
-    assert labels[1:] == ["all: paper, VRC, ResNet\nnot run here"]
-
-
-def test_a_listing_has_every_value_and_the_first_column_as_labels():
+@pytest.mark.parametrize("kind", ["", "text"])
+def test_a_listing_has_every_value_and_the_first_column_as_labels(kind):
     frame = pd.DataFrame([["cat & <dog>", "43.2"], ["b", "<1"], ["b", 2]], columns=["object", "IoU"])
-    table = listing(frame)
-    assert cells_in(table, "thead") == [[("object", ""), ("IoU", "")]]
-    assert texts_in(table) == [["cat & <dog>", "43.2"], ["b", "<1"], ["b", "2"]]
-    labels = BeautifulSoup(table.data, "html.parser").find("tbody").find_all("th")
-    assert [label.get_text() for label in labels] == ["cat & <dog>", "b", "b"]
-
-
-@pytest.mark.parametrize(
-    ("better", "expected"),
-    [
-        # the Gaussian (60) beats two of them as well, but the best control is named
-        (+1, [["gam", 1, 50, "constant_box", 61], ["gam", 2, 60, "constant_box", 61],
-              ["grad_cam", 1, 55, "constant_box", 61], ["grad_cam", 2, 44, "constant_box", 61]]),
-        (-1, [["gam", 1, 50, "blank", 0], ["gam", 2, 60, "blank", 0],
-              ["grad_cam", 1, 55, "blank", 0], ["grad_cam", 2, 44, "blank", 0]]),
-    ],
-)  # fmt: skip
-def test_controls_ahead(better, expected):
-    found = controls_ahead(cells_of(MEANS), better)
-    assert found[["method", "n", "mean", "control", "mean_control"]].to_numpy().tolist() == expected
-    assert found.columns[:4].tolist() == ["dataset", "percentile", "model", "task"]
-
-
-def test_a_control_is_ahead_only_where_it_is_better_in_the_same_test():
-    cells = pd.concat([
-        cells_of({("gam", 1): 50.0, ("gam_max", 2): 1.0, ("gam", 3): 1.0, ("random_7x7", 0): 50.0}),
-        cells_of({("gam", 1): 50.0, ("random_7x7", 0): 51.0}, percentile=25),
-    ])  # fmt: skip
-    found = controls_ahead(cells, +1)
-    assert found[["percentile", "method", "n", "control"]].to_numpy().tolist() == [[25, "gam", 1, "random_7x7"]]
-    shown = of_table(cells)
-    assert shown[["percentile", "method", "n"]].to_numpy().tolist() == [[100, "gam", 1], [25, "gam", 1]]
+    rows = BeautifulSoup(listing(frame, kind=kind).data, "html.parser").find_all("tr")
+    texts = [[cell.get_text() for cell in row(["td", "th"])] for row in rows]
+    assert texts == [["object", "IoU"], ["cat & <dog>", "43.2"], ["b", "<1"], ["b", "2"]]

@@ -76,7 +76,7 @@ SINGLE_CHOICES = (
 
 
 def specification(
-    profile: str, model_name: str, out: str | Path, n_images: int = 48, seed: int = 0, masked: int = 48
+    profile: str, model_name: str, out: str | Path, n_images: int = 32, seed: int = 0, masked: int = 32
 ) -> pd.DataFrame:
     """Every signed difference of CURVE_CLAIMS under every choice, as ledger rows.
 

@@ -56,7 +56,7 @@ def matrix(rows: pd.DataFrame) -> HTML:
             dots = [_dot(model, part) for model, part in own.groupby("model", sort=True)]
             cells[data_name(dataset)].append(Markup(" ").join(dots))
     links = [Markup('<a href="#claim-{}">{}</a> {}').format(c.lower(), c, title) for c, title in titles.items()]
-    frame = pd.DataFrame(cells, index=pd.Index(links, dtype=object)).rename_axis(columns="claim")
+    frame = pd.DataFrame(cells, index=pd.Index(links, dtype=object), dtype=object).rename_axis(columns="claim")
     return page(rendered(frame, kind="dots"))
 
 

@@ -130,7 +130,7 @@ class Protocol:
 
     profile: str
     model: str
-    n_images: int = 48
+    n_images: int = 64
     seed: int = 0
     device: str = "cpu"
     roots: Mapping[str, str] = field(default_factory=dict)

@@ -115,6 +115,8 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
         marks: dict[str, dict] = {name: {} for name in lines}
         for percentile in strata:
             found = of_task[of_task["percentile"] == percentile].set_index(["method", "n"])
+            if found.empty:
+                continue
             ours = found[[m in TABLE_METHODS and n in TABLE_DEPTHS for m, n in found.index]]
             best = (better * ours["mean"]).max()
             for (method, n), cell in ours.iterrows():
@@ -134,7 +136,7 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
             classes.append([marks[name].get(place, "") + (" first" if number == 0 else "") for place in columns])
     head = pd.MultiIndex.from_tuples(columns)
     side = pd.MultiIndex.from_tuples(labels)
-    frame, looks = (pd.DataFrame(rows, side, head) for rows in (texts, classes))
+    frame, looks = (pd.DataFrame(rows, side, head, dtype=object) for rows in (texts, classes))
     shown = rendered(frame, looks, caption, kind="compared")
     return page(f"{SWITCH}{shown}{download(cells, caption)}")
 
