@@ -1,6 +1,5 @@
 """The specification curve: what each choice does to a map, which combinations there are, and how they are counted."""
 
-import functools
 import importlib
 import itertools
 from pathlib import Path
@@ -12,21 +11,35 @@ import pytest
 import torch
 from gambook.claims import curve as module
 from gambook.claims import ledger as verdicts
-from gambook.claims.charts import combination_counts, combinations
-from gambook.claims.curve import CUTS, JOINS, ORDERS, RESIZES, SINGLE_CHOICES, Choice, chosen_map, specification
-from gambook.claims.ledger import ledger
+from gambook.claims.curve import (
+    BY_SHARE,
+    CUTS,
+    JOINS,
+    ORDERS,
+    RESIZES,
+    SHARES,
+    SINGLE_CHOICES,
+    Choice,
+    chosen_map,
+    specification,
+)
+from gambook.claims.ledger import ledger as judge
 from gambook.claims.paper import load_claims
 from gambook.claims.protocol import Protocol
 from torch.nn.functional import cosine_similarity, interpolate
 
 import gamlib
-from gamlib import statistics
 from gamlib.boxes import THRESHOLDS, box_ious
 from gamlib.evaluation.plan import cached_model
-from gamlib.evaluation.results import grid_columns
+from gamlib.evaluation.results import grid_columns, measures
 
 HERE = Path(__file__).parent
 IOUS = grid_columns("iou", THRESHOLDS)
+
+
+def ledger(results, profile):
+    return judge(measures(results), profile)
+
 
 # --- one choice, on literal maps ---
 
@@ -93,13 +106,13 @@ def test_the_first_choice_is_gam_and_the_others_leave_it_in_one_thing():
 class Stratum:
     """Stands for one of `protocol.evaluations`."""
 
-    tasks, options, least_probability = ("class", "cosine", "dot"), {}, 0.05
+    tasks, options, strata = ("class", "cosine", "dot"), {}, ()
 
     def __init__(self, data, percentile=100):
-        self.data, self.percentile = data, percentile
+        self.data = data
         data.percentile = percentile
 
-    def load(self):
+    def load(self, seed):
         return self.data
 
 
@@ -112,21 +125,19 @@ def tiny():
 
 
 # Some differences of every claim that the curve draws, so that a ledger takes a moment only.
-DRAWN = ["C2.1", "C2.2", "C2.3", "C3.1", "C3.2", "C3.3", "C4.1", "C4.2", "C5.2", "C5.5", "C6.4",
-         "C7.1", "C7.4", "C7.7", "C8.15", "C15.9", "C15.13", "C15.18", "C15.21"]  # fmt: skip
+DRAWN = ["C2.1", "C2.3", "C2.4", "C3.1", "C3.2", "C3.3", "C4.1", "C4.2", "C5.2", "C5.5", "C6.4",
+         "C7.1", "C7.3", "C7.6", "C8.5", "C15.1", "C15.4", "C15.9", "C15.12", "F2.2"]  # fmt: skip
 METHODS = ("gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable")
 
 
 @pytest.fixture(scope="module")
 def quick():
-    """A ledger of DRAWN with few resamples."""
+    """A ledger of DRAWN alone."""
     claims = load_claims()
     claims = claims[claims["id"].isin(DRAWN)].reset_index(drop=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "load_claims", lambda: claims)
         patch.setattr(verdicts, "load_claims", lambda: claims)
-        patch.setattr(verdicts, "bootstrap", functools.partial(statistics.bootstrap, resamples=40))
-        patch.setattr(verdicts, "resample", functools.partial(statistics.resample, resamples=40))
         yield
 
 
@@ -145,9 +156,9 @@ def runs(quick, tiny, tmp_path_factory):
     out, name, batches = tmp_path_factory.mktemp("curve"), "tiny_evaluation:brink", []
     judged = module._judged
 
-    def named(results, profile, chosen, seed):
-        own = Choice()._asdict().items() <= chosen.items() and chosen.get("cut") != "0.15"
-        return judged(results, profile, chosen, seed) if own else pd.DataFrame([chosen])
+    def named(results, profile, chosen):
+        own = Choice()._asdict().items() <= chosen.items() and chosen.get("cut", "tuned") == "tuned"
+        return judged(results, profile, chosen) if own else pd.DataFrame([chosen])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiny, "brink", lambda: tiny.network(gain=4.65), raising=False)
@@ -163,7 +174,7 @@ def runs(quick, tiny, tmp_path_factory):
             specification("embedded", name, out, masked=8)
         hook.remove()
         shown = {"methods": METHODS, "fill": ("black", "mean"), "model_name": name}
-        frames = [tiny.run(tmp_path_factory.mktemp("evaluated"), dataset=one.load(), **shown) for one in strata]
+        frames = [tiny.run(tmp_path_factory.mktemp("evaluated"), dataset=one.load(0), **shown) for one in strata]
         plain = pd.concat(frames, ignore_index=True)
     return SimpleNamespace(curve=curve, out=out, first=first, later=batches, plain=plain)
 
@@ -175,12 +186,12 @@ def own(rows, **choices):
     return rows[np.logical_and.reduce([(rows[key] == value) | rows[key].isna() for key, value in wanted.items()])]
 
 
-NUMBERS = ["n", "excluded", "clusters", "mean", "low", "high", "verdict"]
+NUMBERS = ["n", "excluded", "clusters", "mean", "low", "high", "state"]
 
 
 def test_the_papers_own_choice_has_the_numbers_of_evaluate(runs):
     expected = ledger(runs.plain, "embedded")
-    expected = expected[expected["claim"].isin(module.CURVE_CLAIMS) & (expected["verdict"] != "not run")]
+    expected = expected[expected["claim"].isin(module.CURVE_CLAIMS) & (expected["state"] != "not run")]
     # one side masked is a choice of the curve's, not a difference of another name
     expected = expected[~expected["metric"].str.endswith("_one")]
     found = own(runs.curve)
@@ -197,7 +208,7 @@ def test_masked_otherwise_has_the_numbers_of_evaluate(runs, fill, side):
     plain = plain.drop(columns=IOUS).assign(after_black_both=plain[f"after_{fill}_{side}"])
     expected = ledger(plain, "embedded")
     expected = expected[expected["claim"].isin(module.CURVE_CLAIMS) & ~expected["metric"].str.endswith("_one")]
-    expected = expected[expected["verdict"] != "not run"].set_index("id")[NUMBERS]
+    expected = expected[expected["state"] != "not run"].set_index("id")[NUMBERS]
     found = own(runs.curve, fill=fill, side=side)
     found = found[found["cut"].isna()].set_index("id")
     assert set(found.index) == set(expected.index) and len(found) >= 4
@@ -208,20 +219,20 @@ def test_boxes_have_the_full_grid_and_masks_one_choice_at_a_time(runs):
     keys = [*Choice._fields, "cut", "fill", "side"]
     made = runs.curve[keys].drop_duplicates()
     boxes = [tuple(row) for row in made.loc[made["cut"].notna(), keys[:4]].to_numpy()]
-    assert len(boxes) == 48 and set(boxes) == set(itertools.product(RESIZES, ORDERS, JOINS, CUTS))
+    assert len(boxes) == 72 and set(boxes) == set(itertools.product(RESIZES, ORDERS, JOINS, CUTS))
     masked = [tuple(row) for row in made.loc[made["cut"].isna(), [*Choice._fields, "fill", "side"]].to_numpy()]
     others = [(*Choice(), "mean", "both"), (*Choice(), "black", "one"), (*Choice(), "mean", "one")]
     assert len(masked) == 10 and set(masked) == {(*choice, "black", "both") for choice in SINGLE_CHOICES} | set(others)
     # a class has one image, so one side masked is no other choice
     found = runs.curve.dropna(subset="id")
     assert set(found.loc[found["side"] == "one", "task"]) == {"cosine", "dot"}
-    assert set(found.loc[found["cut"].notna(), "claim"]) == {"C2", "C3", "C4", "C5", "C6", "C15"}
+    assert set(found.loc[found["cut"].notna(), "claim"]) == {"C2", "C3", "C4", "C5", "C6", "C15", "F2"}
     assert set(found.loc[found["cut"].isna(), "claim"]) == {"C2", "C3", "C7"}
 
 
 def test_all_choices_share_one_forward_and_a_rerun_has_none(runs):
-    # boxes: a batch of pairs and, in the first stratum, one of images alone; then the pairs again, to be masked
-    assert runs.first[:4] == [6, 2, 6, 6]
+    # boxes: the images of each stratum; then the first again, to be masked
+    assert runs.first[:3] == [8, 6, 8]
     assert runs.later == []
 
 
@@ -261,7 +272,8 @@ def test_a_row_of_the_grid_from_plain_torch(runs, tiny, choice):
     data, model = tiny.Tiny(8), tiny.network(gain=4.65)
     boxes = pd.concat(map(pd.read_parquet, runs.out.glob("boxes-*.parquet")))
     boxes = boxes[boxes["percentile"] == 100]
-    rows = boxes[(boxes["task"] == "cosine") & (boxes["method"] == "gam") & (boxes["n"] == 2) & (boxes["pair"] == 0)]
+    rows = boxes[(boxes["task"] == "cosine") & (boxes["method"] == "gam") & (boxes["n"] == 2)]
+    rows = rows[rows["pair"] == rows["pair"].iloc[0]]
     rows = rows[(rows[list(Choice._fields)] == list(choice)).all(axis=1)]
     assert len(rows) == 2
     samples = [data[int(name.removeprefix("tiny-"))] for name in rows["sample"]]
@@ -296,7 +308,7 @@ def test_the_printed_grad_cam_pp_is_the_closed_form_where_finite_and_lost_elsewh
         "method": ["grad_cam_pp_stable", "grad_cam_pp_stable", "gam"], "n": [1, 2, 2], "finite": [False, True, True],
         "join": ["mean", "max", "max"],
     })  # fmt: skip
-    boxes[IOUS] = 0.7
+    boxes[IOUS + BY_SHARE] = 0.7
     found = module._completed(boxes).set_index(["method", "n", "join"])[["finite", IOUS[0], IOUS[-1]]]
     expected = {("grad_cam_pp_stable", 2, "max"): [True, 0.7, 0.7], ("gam", 2, "max"): [True, 0.7, 0.7],
                 ("grad_cam_pp", 2, "max"): [True, 0.7, 0.7]}  # fmt: skip
@@ -313,9 +325,9 @@ PAIRS = 12
 def rows_of(plan, method, n, **columns):
     """Rows for both images of twelve pairs, in two folds."""
     for image in range(2 * PAIRS):
-        pair = image // 2
+        pair = f"pair {image // 2}"
         yield {"dataset": "made", "percentile": 100, "model": "net", "task": "cosine", "sample": str(image),
-               "label": "thing", "pair": pair, "cluster": f"pair {pair}", "cluster_kind": "pair", "fold": pair % 2,
+               "label": "thing", "pair": pair, "cluster": pair, "fold": image // 2 % 2, "object_area": 0.1,
                "target": "pair", "method": method, "n": n, "before": 0.5, "finite": True} | columns  # fmt: skip
 
 
@@ -333,6 +345,7 @@ def made_boxes(plan):
         for n, join in [(1, "mean"), *((2, join) for join in JOINS)]:
             low, high = (0.5, 0.6) if n == 1 else (0.9, 0.9) if how == "bilinear" else DEPTH_2[join]
             ious = dict.fromkeys(IOUS, 0.1) | {"iou_0.15": low, "iou_0.50": high}
+            ious |= dict.fromkeys(BY_SHARE, 0.2) | {BY_SHARE[3]: high}
             for method in ("gam", "grad_cam", "grad_cam_pp_stable"):
                 yield from rows_of(plan, method, n, **ious, **Choice(how, order, join)._asdict())
 
@@ -349,33 +362,38 @@ def test_counts_over_a_table_counted_by_hand(quick, tiny, tmp_path, monkeypatch)
     monkeypatch.setattr(module, "_localisation", made_boxes)
     monkeypatch.setattr(module, "_masked", made_masked)
     curve = specification("embedded", "tiny_evaluation:network", tmp_path)
-    counts = combination_counts(combinations(curve)).set_index(["claim", "measure"])
-    # C4, bilinear: 4 joins * 2 cuts = 8 times better. Bicubic: tuned, better by mean and product, worse by max, equal
-    # once; at 0.15, better by product, worse by mean and max, equal once.
-    columns = ["combinations", "reproduced", "contradicted", "mixed", "equivalent", "undecided"]
-    assert counts.loc[("C4", "boxes"), columns].tolist() == [16, 8 + 3, 3, 0, 2, 0]
-    # GAM equals Grad-CAM here: C2 has no layers to join, 2 ways to resize * 2 cuts
-    assert counts.loc[("C2", "boxes"), columns].tolist() == [4, 0, 0, 0, 4, 0]
-    # masked in black, GAM(2) rises where GAM(1) falls; in the mean colour it is the other way round
-    assert counts.loc[("C7", "ADP and PIC"), columns].tolist() == [2, 1, 1, 0, 0, 0]
     c4 = curve[(curve["id"] == "C4.2") & (curve["resize"] == "bicubic") & (curve["order"] == "after")]
+    # the share that keeps what the best threshold keeps finds the same boxes
     assert c4.set_index(["cut", "join"])["mean"].to_dict() == pytest.approx({
+        ("share kept", "mean"): 10, ("share kept", "mean, normalised"): 0, ("share kept", "max"): -30,
+        ("share kept", "product"): 5,
         ("tuned", "mean"): 10, ("tuned", "mean, normalised"): 0, ("tuned", "max"): -30, ("tuned", "product"): 5,
         ("0.15", "mean"): -10, ("0.15", "mean, normalised"): 0, ("0.15", "max"): -20, ("0.15", "product"): 5,
     })  # fmt: skip
 
 
-def test_the_seed_is_that_of_the_images_and_of_the_intervals(tiny, tmp_path, monkeypatch):
+def test_the_seed_is_that_of_the_images(tiny, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(Protocol, "evaluations", lambda given: asked.append(given) or [Stratum(tiny.Tiny(8))])
     monkeypatch.setattr(module, "_localisation", made_boxes)
     monkeypatch.setattr(module, "_masked", made_masked)
-    seeds = []
-    monkeypatch.setattr(
-        module, "ledger", lambda rows, profile, seed, claims: seeds.append(seed) or ledger(None, profile, claims=claims)
-    )
+    monkeypatch.setattr(module, "_judged", lambda results, profile, chosen: pd.DataFrame([chosen]))
     specification("embedded", "tiny_evaluation:network", tmp_path, n_images=24, seed=3)
-    assert asked == [Protocol("embedded", "tiny_evaluation:network", 24, 3)] and set(seeds) == {3}
+    assert asked == [Protocol("embedded", "tiny_evaluation:network", 24, 3)]
+
+
+def test_a_share_of_pixels_ranks_them_whatever_their_values():
+    # squared, a map keeps its order: the same pixels are kept, the same box is found
+    saliency = torch.rand(12, 12, generator=torch.Generator().manual_seed(0)).numpy()
+    kept = [np.quantile(values, 1 - np.array(SHARES), method="lower") for values in (saliency, saliency**2)]
+    truth = [(2, 3, 8, 9)]
+    assert (
+        box_ious(saliency, truth, kept[0].tolist()).tolist() == box_ious(saliency**2, truth, kept[1].tolist()).tolist()
+    )
+    frame = pd.DataFrame({**dict.fromkeys(IOUS, [0.0]), **dict.fromkeys(BY_SHARE, [0.5])})
+    assert sorted(module._cut(frame, "share kept").columns) == sorted(grid_columns("iou", SHARES))
+    assert module._cut(frame, "0.15").columns.tolist() == ["iou_0.15"]
+    assert module._cut(frame, "tuned").columns.tolist() == IOUS
 
 
 def test_masked_scores_end_with_the_shard_that_reaches_the_limit(tiny):
