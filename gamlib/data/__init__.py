@@ -24,6 +24,7 @@ DATASETS = {
     "raccoon": "raccoon:Raccoon",
     "davis": "davis:Davis",
     "mnist": "digits:Mnist",
+    "folder": "folder:Folder",
     "imagenet_val": "imagenet_val:ImagenetVal",
     "chestx_ray8": "chest:ChestXray8",
     "coco": "coco:Coco",
@@ -39,8 +40,8 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
     ----------
     name : str
         photos, scenes, digits, mnist5k come with packages. imagenet_samples, imagenet_val_1300, raccoon, davis, mnist
-        are fetched once and checked by hash. imagenet_val, chestx_ray8, coco, voc2007, voc2012 are the user's own
-        copies.
+        are fetched once and checked by hash. folder is the user's own photographs; imagenet_val, chestx_ray8, coco,
+        voc2007, voc2012 are the user's own copies.
     root : path, optional
         Folder of the user's own copy; of fetched data, by default that named by the environment variable
         GAMLIB_DATA, else a cache folder.
