@@ -18,7 +18,7 @@ from gamlib.models.model import Model, imagenet_categories
 from gamlib.models.preprocess import Preprocess
 from gamlib.packaged import packaged
 
-# fire9, fire5, fire3 and the first convolution: 14, 28, 56 and 113 pixels a side at 227
+# fire9, fire5, fire3 and the first convolution: 14, 28, 57 and 114 pixels a side at 227
 LAYERS = ("features.12", "features.7", "features.4", "features.1")
 # fire8 is as coarse as fire9: the other choice of a second layer
 FIRE8_LAYERS = ("features.12", "features.11", "features.7", "features.4")
