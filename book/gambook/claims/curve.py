@@ -96,7 +96,9 @@ def specification(
         are left out.
     """
     found = Protocol(profile, model_name, n_images, seed).evaluations()
+    # scenes of one object; of photographs the first data set
     single = [one for one in found if one.options.get("kind", "single") == "single"]
+    single = [one for one in single if one.options or one is single[0]]
     plans = [_plan(one, model_name, seed) for one in single]
     boxes = [
         strata(_stored(Path(out), plan, "boxes", _localisation(plan)), one.strata)
