@@ -38,6 +38,17 @@ def passed(project, name, **given):
     return job.passed
 
 
+def test_a_model_is_refused_where_each_data_set_brings_its_own(project, write_notebook):
+    (project.root / "notebooks" / "profiles" / "paper.yml").write_text("profile: paper\n")
+    write_notebook(project, "09_localization", "profile = 'paper'\nmodel = 'm'\nimagenet_root = ''\ndataset = ''", "1")
+    with pytest.raises(
+        Refused, match="parameter model: under the paper profile 09_localization takes the network that"
+    ):
+        plan(project, ["09_localization"], "paper", {"model": "resnet50", "device": "cpu"})
+    (job,) = plan(project, ["09_localization"], "embedded", {"model": "resnet50"})
+    assert job.passed["model"] == "resnet50"
+
+
 def test_defaults_are_read_from_the_tagged_cell_only():
     cells = [
         {"cell_type": "code", "metadata": {}, "source": "other = 1"},

@@ -106,7 +106,7 @@ def test_the_first_choice_is_gam_and_the_others_leave_it_in_one_thing():
 class Stratum:
     """Stands for one of `protocol.evaluations`."""
 
-    tasks, options, strata = ("class", "cosine", "dot"), {}, ()
+    tasks, options, strata = ("class", "cosine", "dot"), {"kind": "single"}, ()
 
     def __init__(self, data, percentile=100):
         self.data = data

@@ -82,6 +82,15 @@ def plan(
     known = {name: defaults(notebook) for name, notebook in notebooks.items()}
     for name in () if whole else names:
         check_names(f"parameter of {name}", given, known[name])
+    # each of its data sets is paired with a network, as in the paper
+    paired = [
+        name for name in names if "imagenet_root" in known[name] and profile == "paper" and not given.get("dataset")
+    ]
+    if paired and "model" in given:
+        raise Refused(
+            f"parameter model: under the paper profile {paired[0]} takes the network that the paper pairs with each "
+            "data set; leave it out, or give dataset and dataset_root, or another profile"
+        )
     check_names("parameter", given, sorted({parameter for own in known.values() for parameter in own}))
 
     library = [tree_digest(project.root / "gamlib"), tree_digest(project.root / "requirements.lock")]
