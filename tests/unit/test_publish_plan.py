@@ -44,7 +44,7 @@ def test_a_model_is_refused_where_each_data_set_brings_its_own(project, write_no
     with pytest.raises(
         Refused, match="parameter model: under the paper profile 09_localization takes the network that"
     ):
-        plan(project, ["09_localization"], "paper", {"model": "resnet50", "device": "cpu"})
+        plan(project, ["09_localization"], "paper", {"model": "resnet50"})
     (job,) = plan(project, ["09_localization"], "embedded", {"model": "resnet50"})
     assert job.passed["model"] == "resnet50"
 
