@@ -110,7 +110,7 @@ def save(frame: pd.DataFrame, path: str | Path) -> None:
     if path.suffix == ".csv":
         frame.to_csv(partial, index=False, float_format="%.6g")
     else:
-        frame.to_parquet(partial, index=False)
+        frame.to_parquet(partial, index=False, compression="zstd")
     os.replace(partial, path)
 
 

@@ -108,9 +108,21 @@ def test_committed_tables_read_back_as_they_were(tmp_path):
     packed, plain = (read_reference(tmp_path, name)["embedded"] for name in ("packed", "ledger"))
     pd.testing.assert_frame_equal(packed, plain)
     assert read_reference(tmp_path / "nothing", "ledger") == {}
+    cell = {
+        "dataset": "scenes",
+        "percentile": 100,
+        "model": "efficientnet_lite0",
+        "task": "dot",
+        "method": "gam",
+        "n": 2,
+    }
+    pd.DataFrame([cell | {"metric": "box_iou", "mean": 43.2}]).to_csv(tmp_path / "embedded" / "cells.csv", index=False)
     found = Reference(tmp_path)
     assert found.means("C4.3", "scenes").tolist() == [-7.0]
     assert found.states("C4") == ["for", "for", "against"] and found.word("C4", "scenes") == "mixed"
+    assert found.cell("box_iou", "dot", "gam", 2, "scenes") == 43.2
+    with pytest.raises(ValueError, match="results: 0 cells for {'metric': 'box_iou', 'task': 'cosine'"):
+        found.cell("box_iou", "cosine", "gam", 2, "scenes")
     with pytest.raises(ValueError, match="results: no row 'C2.1' on any data with any network"):
         found.means("C2.1")
     with pytest.raises(FileNotFoundError, match="reference_dir: no .*ledger.csv in"):

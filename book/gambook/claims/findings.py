@@ -30,7 +30,13 @@ class Reference:
         if not ledgers:
             raise FileNotFoundError(f"reference_dir: no */ledger.csv in '{folder}'; give the folder book/results")
         self.rows = corrected(pd.concat(ledgers.values(), ignore_index=True))
+        self.folder = folder
+        self.cells = self.tables("cells")
         self.words = claim_words(self.rows).set_index(["claim", "kind"])["word"]
+
+    def tables(self, name: str) -> pd.DataFrame:
+        """A committed table of all profiles."""
+        return pd.concat(read_reference(self.folder, name).values(), ignore_index=True)
 
     def means(self, id: str, dataset: str | None = None, model: str | None = None) -> pd.Series:
         """The means of a difference that ran, one a data set and network; ValueError where there is none."""
@@ -40,6 +46,17 @@ class Reference:
         if rows.empty:
             raise ValueError(f"results: no row '{id}' on {dataset or 'any data'} with {model or 'any network'}")
         return rows["mean"]
+
+    def cell(
+        self, metric: str, task: str, method: str, n: int, dataset: str, percentile: int = 100, model: str | None = None
+    ) -> float:
+        """The mean of a cell of the tables, by default with EfficientNet-Lite0; ValueError where there is none."""
+        asked = {"metric": metric, "task": task, "method": method, "n": n, "dataset": dataset, "percentile": percentile}
+        asked["model"] = model or "efficientnet_lite0"
+        rows = self.cells[(self.cells[list(asked)] == pd.Series(asked)).all(axis=1)]
+        if len(rows) != 1:
+            raise ValueError(f"results: {len(rows)} cells for {asked}")
+        return float(rows["mean"].iloc[0])
 
     def states(self, claim: str, dataset: str | None = None, role: str = "primary") -> list[str]:
         """What the differences of a claim, or of one id, say that ran."""

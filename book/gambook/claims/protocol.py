@@ -20,7 +20,7 @@ from gamlib.controls import CONTROLS
 from gamlib.data import Dataset, Subset, load_dataset, make_pairs
 from gamlib.evaluation import TASKS, Settings, evaluate
 from gamlib.evaluation.plan import cached_model
-from gamlib.evaluation.results import REQUIRED, measures, strata
+from gamlib.evaluation.results import KEY, REQUIRED, measures, strata
 from gamlib.methods import VARIANTS
 from gamlib.metrics import FILLS
 from gamlib.models import Model
@@ -32,6 +32,8 @@ BOXES = ((*TABLE_METHODS, "gam_layer", *CONTROLS), (1, 2))
 DEEPER = (("gam",), (3, 4))
 JOINED = (tuple(name for name in VARIANTS if name != "gam_layer"), (2,))
 MASKING = ((*TABLE_METHODS, *CONTROLS), (1, 2))
+# Methods whose IoU at every threshold is published.
+CURVED = ("gam", "grad_cam", "grad_cam_pp_stable")
 # Partners of an image, so that no verdict hangs on one drawing.
 PARTNERS = 5
 # Images that are masked, at most.
@@ -242,6 +244,20 @@ class Protocol:
                 "chapter on data and weights"
             )
         return str(path)
+
+
+def published(scored: pd.DataFrame) -> pd.DataFrame:
+    """What of `Protocol.run` is kept for readers: measures to a hundredth of a point, which make the ledger.
+
+    IoU curves, in whole percent, are kept for the maps of CURVED over all images, so that a threshold can be tuned anew.
+    """
+    kept = scored.drop(columns=["before", "finite", "target"], errors="ignore").sort_values([*KEY, "part"])
+    curves = [column for column in kept if column.startswith(("iou_", "mask_iou_"))]
+    curved = kept["method"].isin(CURVED) & kept["n"].isin(MASKING[1]) & (kept["percentile"] == 100)
+    kept[curves] = (100 * kept[curves]).round().astype("Int8").where(curved, pd.NA)
+    values = kept.select_dtypes("floating").columns.drop("object_area", errors="ignore")
+    kept[values] = kept[values].astype("float32").round(2)
+    return kept
 
 
 def _lists(one: Evaluation, part: str) -> list[tuple[Sequence[str], Sequence[int], Sequence[str]]]:
