@@ -22,7 +22,7 @@ test: $(VENV)/.ready
 bench: $(VENV)/.ready
 	for measure in tests/benchmarks/*.py; do $(BIN)/python "$$measure" || exit 1; done
 
-# the committed numbers in book/results: three backbones, both profiles that need no data of your own
+# the committed numbers in book/results: four networks, both profiles that need no data of your own
 results: $(VENV)/.ready
 	for profile in embedded open; do $(BIN)/gam results --profile $$profile --jobs $(JOBS) || exit 1; done
 

@@ -249,7 +249,7 @@ class Protocol:
 def published(scored: pd.DataFrame) -> pd.DataFrame:
     """What of `Protocol.run` is kept for readers: measures to a hundredth of a point, which make the ledger.
 
-    IoU curves, in whole percent, are kept for the maps of CURVED over all images, so that a threshold can be tuned anew.
+    IoU curves, in whole percent, are kept for the maps of CURVED over all images, to tune a threshold anew.
     """
     kept = scored.drop(columns=["before", "finite", "target"], errors="ignore").sort_values([*KEY, "part"])
     curves = [column for column in kept if column.startswith(("iou_", "mask_iou_"))]
