@@ -82,15 +82,25 @@ def context(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Brows
 
 
 @pytest.fixture
-def visit(context: BrowserContext, html: Path) -> Iterator[Callable[[str], Visit]]:
-    """visit("notebooks/13_explorers"): that page, drawn to the end."""
+def visit(context: BrowserContext, html: Path) -> Iterator[Callable[..., Visit]]:
+    """visit("notebooks/13_explorers"): that page, drawn to the end.
+
+    address: what follows its name, such as "#n=2". before: JavaScript that runs before its own. listen: called with the
+    address of each thing that the page asks for.
+    """
     opened = []
 
-    def open_page(name: str) -> Visit:
+    def open_page(
+        name: str, address: str = "", before: str = "", listen: Callable[[str], object] | None = None
+    ) -> Visit:
         visited = Visit(context.new_page())
         opened.append(visited)
         visited.listen()
-        visited.page.goto((html / f"{name}.html").as_uri())
+        if before:
+            visited.page.add_init_script(before)
+        if listen:
+            visited.page.on("request", lambda request: listen(request.url))
+        visited.page.goto((html / f"{name}.html").as_uri() + address)
         visited.page.wait_for_function(DRAWN, timeout=20_000)
         visited.page.evaluate(FORMULAS)
         return visited

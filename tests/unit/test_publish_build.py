@@ -90,6 +90,16 @@ def test_the_offline_edition_names_its_own_scripts(book, tmp_path):
     assert not (book.staged / "offline/vendor/tex-svg.js").exists()
 
 
+def test_the_page_that_computes_has_its_networks_beside_it(book, monkeypatch):
+    monkeypatch.setattr(building, "live_files", lambda project: {"net-0.js": b"weights"})
+    stage(book, "embedded")
+    assert not (book.staged / "made").exists()
+    (book.root / "_toc.yml").write_text(TOC + "  - file: book/live\n")
+    (book.root / "book/live.md").write_text("# Live")
+    stage(book, "embedded")
+    assert (book.staged / "made/live/net-0.js").read_bytes() == b"weights"
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
@@ -136,6 +146,16 @@ def test_unchanged_sources_are_not_built_again(book, calls):
         assert build(book) == book.html / "index.html"
     assert len(calls) == 4
     assert (book.html / "index.html").read_text() == "<p>A</p>"
+
+
+def test_a_script_is_new_on_the_site_when_no_page_is(book, calls):
+    (book.root / "_config.yml").write_text('title: "A"\nsphinx:\n  config:\n    html_static_path: [book/_static]\n')
+    (book.root / "book/_static/live").mkdir(parents=True)
+    for text in ("first", "second"):
+        (book.root / "book/_static/live/page.js").write_text(text)
+        stage(book, "embedded")
+        build(book)
+        assert (book.html / "_static/live/page.js").read_text() == text
 
 
 def test_without_an_address_the_page_for_wrong_ones_works_as_a_file(book, calls):

@@ -16,8 +16,11 @@ from pathlib import Path
 import yaml
 
 from gambook.publish.digests import tree_digest
+from gambook.publish.live import live_files
 from gambook.publish.project import Project, Refused
 
+# The page that computes in the browser, and wants networks beside it.
+LIVE = "book/live"
 # Tells the two bundles of the widgets where their icons lie, as seen from the page.
 ASSETS = b"""const vendor = document.documentElement.dataset.content_root + '_static/vendor';
 window.require = {paths: {'@jupyter-widgets': vendor, '@jupyter-widgets/html-manager/dist': vendor}};
@@ -43,6 +46,8 @@ def stage(project: Project, profile: str, vendored: Sequence[Path] | None = None
     if vendored is not None:
         files |= {f"offline/vendor/{path.name}": path.read_bytes() for path in vendored}
         files["offline/vendor/assets.js"] = ASSETS
+    if LIVE in project.pages():
+        files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
     config = configuration((project.root / "_config.yml").read_text(), offline=vendored is not None)
     files["_config.yml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
 
@@ -140,7 +145,11 @@ def _finish(project: Project) -> None:
         text = page.read_text()
         if (without := re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)) != text:
             page.write_text(without)
-    address = site_address(yaml.safe_load((project.staged / "_config.yml").read_text()))
+    config = yaml.safe_load((project.staged / "_config.yml").read_text())
+    # Sphinx itself copies scripts and styles only when a page has changed
+    for folder in config["sphinx"]["config"].get("html_static_path", []):
+        shutil.copytree(project.staged / folder, project.html / "_static", dirs_exist_ok=True)
+    address = site_address(config)
     # a server shows it at any depth below the site, so all that it names begins with a slash
     missing = project.html / "404.html"
     missing.write_text(re.sub(r'(href|src)="/', rf'\1="{address or ""}', missing.read_text()))

@@ -1,0 +1,194 @@
+// The page "Your own photograph": loads a network, takes photographs, and shows maps for what the reader sets.
+(globalThis.GamLive ??= {parts: []}).parts.push(function page(live) {
+  'use strict';
+  if (typeof document === 'undefined') return;  // in the worker
+  const networks = {}, weights = {};  // what the build wrote, as it comes
+  let place, root, book, engine, state, photographs = [null, null], shown = [], busy = Promise.resolve(), waiting = false;
+  live.network = (meta) => { networks[meta.name] = meta; };
+  live.weights = (name, part, text) => { (weights[name] ??= [])[part] = live.binary(text); };
+  live.book = (given) => { book = given; };
+
+  live.binary = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const find = (selector) => place.querySelector(selector);
+  const say = (text) => { find('[role=status]').textContent = text; };
+  const categories = () => networks[state.network].categories;
+
+  /** One thing after the other; what goes wrong is said. */
+  const queue = (work) => (busy = busy.then(work).catch((error) => say(error.message)));
+
+  /** Scripts, and the weights as scripts, since a page that was opened as a file may load nothing else. */
+  function script(name) {
+    return new Promise((resolve, reject) => {
+      const tag = document.createElement('script');
+      tag.src = root + name;
+      tag.onload = () => { tag.remove(); resolve(); };
+      tag.onerror = () => reject(new Error(`${name} could not be loaded. Is there a connection? Press the button again.`));
+      document.head.append(tag);
+    });
+  }
+
+  async function loadNetwork(name) {
+    if (!networks[name]) await script(`${name}.js`);
+    const meta = networks[name];
+    if (!meta.ready) {
+      for (let part = 0; part < meta.parts; part++) {
+        say(`Loading ${name}: part ${part + 1} of ${meta.parts}, ${(meta.bytes / 1e6).toFixed(1)} MB in all …`);
+        if (!weights[name]?.[part]) await script(`${name}-${part}.js`);
+      }
+      const bytes = await new Blob(weights[name]).arrayBuffer();
+      await engine.ask('load', {meta, bytes}, [bytes]);
+      delete weights[name];
+      meta.ready = true;
+    }
+    await engine.ask('choose', {name});
+    for (const side of [0, 1]) if (photographs[side]) await look(side);
+  }
+
+  /** Called by the button: everything that the page needs. */
+  live.start = async (element, folder) => {
+    Object.assign(live, {place: element});
+    place = element; root = folder;
+    await script('book.js');
+    engine ??= await live.startEngine();
+    state = live.readAddress(location.hash, book.networks);
+    await loadNetwork(state.network);
+    const box = document.createElement('div');
+    box.innerHTML = live.controls({networks: book.networks, examples: Object.keys(book.examples)});
+    find('button').replaceWith(box);
+    place.classList.add('ready');
+    wire();
+    fill();
+    say('The network is here. Choose a photograph, or start from one of the examples.');
+  };
+
+  function wire() {
+    place.ondragover = place.ondrop = (event) => event.preventDefault();  // beside the two places: the page stays
+    for (const slot of place.querySelectorAll('.slot')) {
+      const side = +slot.dataset.side, input = slot.querySelector('input');
+      input.onchange = () => { const [file] = input.files; input.value = ''; if (file) queue(() => take(side, file, file.name)); };
+      slot.ondragover = () => slot.classList.add('over');
+      slot.ondragleave = () => slot.classList.remove('over');
+      slot.ondrop = (event) => {
+        slot.classList.remove('over');
+        const [file] = event.dataTransfer.files;
+        queue(() => (file ? take(side, file, file.name) : say('That was no file. Drop a photograph from a folder.')));
+      };
+      for (const button of slot.querySelectorAll('button')) {
+        const name = button.textContent;
+        button.onclick = () => queue(() => take(side, new Blob([live.binary(book.examples[name])], {type: 'image/jpeg'}), name));
+      }
+    }
+    for (const part of place.querySelectorAll('.bar, .switches')) part.oninput = read;
+    find('[name=save]').onclick = () => queue(save);
+    window.addEventListener('hashchange', () => {
+      if (!location.hash.includes('=')) return;
+      const before = state.network;
+      state = live.readAddress(location.hash, book.networks);
+      fill();
+      if (state.network !== before) queue(() => loadNetwork(state.network));
+      refresh();
+    });
+  }
+
+  /** The controls from the state. */
+  function fill() {
+    for (const name of ['network', 'view', 'n', 'threshold']) find(`.bar [name=${name}]`).value = state[name];
+    for (const name of Object.keys(live.SWITCHES)) find(`.switches [name=${name}]`).checked = Boolean(state.switches[name]);
+    echo();
+    live.offerScores(find('[name=score]'), state, photographs, categories());
+  }
+
+  function echo() {
+    find('[data-of=n]').textContent = state.n;
+    find('[data-of=threshold]').textContent = state.threshold.toFixed(2);
+    find('.switches').hidden = state.view !== 'switches';
+    const named = live.nameOf(state.switches);
+    find('.named').textContent = named ? `These settings are ${named}${state.switches.before ? ', read before the layer’s own ReLU' : ''}.` : 'These settings have no name.';
+  }
+
+  /** The state from the controls. */
+  function read() {
+    const value = (name) => find(`.bar [name=${name}]`).value, [score, target] = value('score').split('-'), before = state.network;
+    if (score) Object.assign(state, {score, target: target === undefined ? null : +target});
+    Object.assign(state, {network: value('network'), view: value('view'), n: +value('n'), threshold: +value('threshold')});
+    for (const name of Object.keys(live.SWITCHES)) state.switches[name] = find(`.switches [name=${name}]`).checked;
+    echo();
+    live.writeAddress(state);
+    if (state.network !== before) queue(() => loadNetwork(state.network));
+    refresh();
+  }
+
+  async function take(side, file, name) {
+    say(`Reading ${name} …`);
+    const {data, width, height} = await live.decode(file, name);
+    await engine.ask('take', {side, image: {data, width, height}}, [data.buffer]);
+    photographs[side] = {name, width, height};
+    find(`[data-side="${side}"] .name`).textContent = name;
+    await look(side);
+    await show();
+  }
+
+  async function look(side) {
+    say(`${state.network} looks at ${photographs[side].name} …`);
+    Object.assign(photographs[side], await engine.ask('look', {side}));
+    shown = [];
+  }
+
+  /** Show once more when what is asked before is done; several changes meanwhile are one. */
+  function refresh() {
+    if (!waiting) queue(() => { waiting = false; return show(); });
+    waiting = true;
+  }
+
+  function columns() {
+    if (state.view === 'methods') return Object.keys(live.METHODS).map((name) => [book.titles[name], {name}]);
+    if (state.view === 'table') return Object.entries(live.TABLE).map(([title, switches]) => [title, {switches}]);
+    return [['your switches', {switches: {...state.switches}}], ...['gam', 'grad_cam'].map((name) => [book.titles[name], {name}])];
+  }
+
+  async function show() {
+    if (!photographs.some(Boolean)) return;
+    const {score, target} = live.offerScores(find('[name=score]'), state, photographs, categories()), {n, threshold} = state;
+    const size = networks[state.network].side, rows = [], spent = {forward: 0, backward: 0, maps: 0}, lost = new Set();
+    if (score !== 'class' && !photographs.every(Boolean)) return say(`The ${score === 'dot' ? 'dot product' : 'cosine'} wants two photographs: choose A and B.`);
+    const what = score === 'class' ? `class ${categories()[target]}` : {cosine: 'cosine similarity', dot: 'dot product'}[score];
+    for (const [side, photograph] of photographs.entries()) {
+      if (!photograph) continue;
+      say(`Computing the maps of ${photograph.name} …`);
+      const titles = columns(), given = {side, score, target, columns: titles.map(([, column]) => column), n, threshold};
+      const {s, drawn, backward} = await engine.ask('explain', given);
+      const figures = [{canvas: live.panel(photograph.bytes, size, null, book), caption: `photograph ${'AB'[side]}`}];
+      titles.forEach(([title], i) => figures.push({canvas: live.panel(photograph.bytes, size, drawn[i], book), caption: title, shown: drawn[i]}));
+      titles.forEach(([title], i) => drawn[i].finite || lost.add(`${title} is not finite: it takes the exponential of the score, ${s.toFixed(1)}, in 32 bits, and what it multiplies with it overflows.`));
+      rows.push({title: `${'AB'[side]}: ${photograph.name}; ${what}: ${s.toFixed(score === 'cosine' ? 3 : 2)}`, figures, drawn, s});
+      spent.forward += photograph.forward; spent.backward += backward; spent.maps += drawn.reduce((sum, {ms}) => sum + ms, 0);
+    }
+    shown = rows;
+    find('.maps').replaceChildren(...rows.map(({title, figures}) => {
+      const section = document.createElement('section'), heading = document.createElement('p');
+      heading.textContent = title;
+      section.className = `view-${state.view}`;
+      section.append(heading, ...figures.map((one) => live.figure(one.canvas, one.caption, one.shown)));
+      return section;
+    }));
+    find('[name=save]').disabled = false;
+    const times = Object.entries(spent).map(([part, ms]) => `${part} ${ms.toFixed(0)} ms`).join(', ');
+    say([`n = ${n}, box around the largest region at or above ${threshold.toFixed(2)}. Computed here: ${times}.`, ...lost].join(' '));
+  }
+
+  async function save() {
+    if (!shown.length) return;
+    const heading = `${state.network}, n = ${state.n}, threshold ${state.threshold.toFixed(2)}${state.view === 'switches' ? `; your switches: ${Object.keys(live.SWITCHES).filter((name) => state.switches[name]).map((name) => live.SWITCHES[name]).join(', ') || 'none'}` : ''}`;
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(await live.poster(heading, shown));
+    link.download = 'gam.png';
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
+  // for tests: what is shown, once all is done that was asked for
+  live.report = async () => {
+    for (let last; last !== busy;) { last = busy; await last; }
+    return {beside: engine.beside, photographs, rows: shown, said: find('[role=status]').textContent};
+  };
+});
