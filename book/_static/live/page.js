@@ -2,43 +2,21 @@
 (globalThis.GamLive ??= {parts: []}).parts.push(function page(live) {
   'use strict';
   if (typeof document === 'undefined') return;  // in the worker
-  const networks = {}, weights = {};  // what the build wrote, as it comes
+  const ready = new Set();  // networks that the engine has
   let place, root, book, engine, state, photographs = [null, null], shown = [], busy = Promise.resolve(), waiting = false;
-  live.network = (meta) => { networks[meta.name] = meta; };
-  live.weights = (name, part, text) => { (weights[name] ??= [])[part] = live.binary(text); };
-  live.book = (given) => { book = given; };
 
-  live.binary = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   const find = (selector) => place.querySelector(selector);
   const say = (text) => { find('[role=status]').textContent = text; };
-  const categories = () => networks[state.network].categories;
+  const categories = () => live.networks[state.network].categories;
 
   /** One thing after the other; what goes wrong is said. */
   const queue = (work) => (busy = busy.then(work).catch((error) => say(error.message)));
 
-  /** Scripts, and the weights as scripts, since a page that was opened as a file may load nothing else. */
-  function script(name) {
-    return new Promise((resolve, reject) => {
-      const tag = document.createElement('script');
-      tag.src = root + name;
-      tag.onload = () => { tag.remove(); resolve(); };
-      tag.onerror = () => reject(new Error(`${name} could not be loaded. Is there a connection? Press the button again.`));
-      document.head.append(tag);
-    });
-  }
-
   async function loadNetwork(name) {
-    if (!networks[name]) await script(`${name}.js`);
-    const meta = networks[name];
-    if (!meta.ready) {
-      for (let part = 0; part < meta.parts; part++) {
-        say(`Loading ${name}: part ${part + 1} of ${meta.parts}, ${(meta.bytes / 1e6).toFixed(1)} MB in all …`);
-        if (!weights[name]?.[part]) await script(`${name}-${part}.js`);
-      }
-      const bytes = await new Blob(weights[name]).arrayBuffer();
+    if (!ready.has(name)) {
+      const {meta, bytes} = await live.fetched(root, name, say);
       await engine.ask('load', {meta, bytes}, [bytes]);
-      delete weights[name];
-      meta.ready = true;
+      ready.add(name);
     }
     await engine.ask('choose', {name});
     for (const side of [0, 1]) if (photographs[side]) await look(side);
@@ -46,9 +24,9 @@
 
   /** Called by the button: everything that the page needs. */
   live.start = async (element, folder) => {
-    Object.assign(live, {place: element});
-    place = element; root = folder;
-    await script('book.js');
+    [place, root] = [element, folder];
+    if (!live.given) await live.script(`${root}book.js`);
+    book = live.given;
     engine ??= await live.startEngine();
     state = live.readAddress(location.hash, book.networks);
     await loadNetwork(state.network);
@@ -58,7 +36,7 @@
     place.classList.add('ready');
     wire();
     fill();
-    say('The network is here. Choose a photograph, or start from one of the examples.');
+    await show();
   };
 
   function wire() {
@@ -85,8 +63,7 @@
       const before = state.network;
       state = live.readAddress(location.hash, book.networks);
       fill();
-      if (state.network !== before) queue(() => loadNetwork(state.network));
-      refresh();
+      if (state.network !== before) queue(() => change(before)); else refresh();
     });
   }
 
@@ -109,13 +86,25 @@
   /** The state from the controls. */
   function read() {
     const value = (name) => find(`.bar [name=${name}]`).value, [score, target] = value('score').split('-'), before = state.network;
+    if (target && +target !== state.target) state.linked = false;
     if (score) Object.assign(state, {score, target: target === undefined ? null : +target});
     Object.assign(state, {network: value('network'), view: value('view'), n: +value('n'), threshold: +value('threshold')});
     for (const name of Object.keys(live.SWITCHES)) state.switches[name] = find(`.switches [name=${name}]`).checked;
     echo();
     live.writeAddress(state);
-    if (state.network !== before) queue(() => loadNetwork(state.network));
-    refresh();
+    if (state.network !== before) queue(() => change(before)); else refresh();
+  }
+
+  /** Another network; where it cannot be loaded, the one before stays. */
+  async function change(before) {
+    try {
+      await loadNetwork(state.network);
+    } catch (error) {
+      state.network = before;
+      fill();
+      throw error;
+    }
+    await show();
   }
 
   async function take(side, file, name) {
@@ -147,9 +136,9 @@
   }
 
   async function show() {
-    if (!photographs.some(Boolean)) return;
+    if (!photographs.some(Boolean)) return say('The network is here. Choose a photograph, or start from one of the examples.');
     const {score, target} = live.offerScores(find('[name=score]'), state, photographs, categories()), {n, threshold} = state;
-    const size = networks[state.network].side, rows = [], spent = {forward: 0, backward: 0, maps: 0}, lost = new Set();
+    const size = live.networks[state.network].side, rows = [], spent = {forward: 0, backward: 0, maps: 0}, lost = new Set();
     if (score !== 'class' && !photographs.every(Boolean)) return say(`The ${score === 'dot' ? 'dot product' : 'cosine'} wants two photographs: choose A and B.`);
     const what = score === 'class' ? `class ${categories()[target]}` : {cosine: 'cosine similarity', dot: 'dot product'}[score];
     for (const [side, photograph] of photographs.entries()) {
