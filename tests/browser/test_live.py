@@ -316,3 +316,34 @@ def test_the_keyboard_is_enough(visit):
     visited.page.get_by_role("button", name="coffee as photograph A").press("Enter")
     visited.page.evaluate("GamLive.report()")
     assert re.search(r"A: coffee; class espresso", visited.page.locator(".maps").inner_text())
+
+
+CONTRAST = """() => {
+    const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const light = (colour) => {
+        const [r, g, b] = channels(colour).slice(0, 3).map((c) => (c / 255 <= 0.04045 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = (one) => {
+        for (; one; one = one.parentElement) {
+            const [, , , opaque = 1] = channels(getComputedStyle(one).backgroundColor);
+            if (opaque === 1) return getComputedStyle(one).backgroundColor;
+        }
+        return 'rgb(255, 255, 255)';
+    };
+    return [...document.querySelectorAll('.gam-live :is(button:enabled, select, label, legend, p, figcaption)')].map((one) => {
+        const [a, b] = [light(getComputedStyle(one).color), light(ground(one))].sort((x, y) => y - x);
+        return (a + 0.05) / (b + 0.05);
+    });
+}"""  # noqa: E501
+
+
+@once
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_letters_stand_out_in_both_modes(visit, folder, mode):
+    visited = visit("book/live", "#view=switches", before=f"localStorage.mode = localStorage.theme = '{mode}'")
+    page = Live(visited)
+    page.give(folder / "cat.png")
+    assert visited.page.locator("html").get_attribute("data-theme") == mode
+    # what WCAG asks of text
+    assert min(visited.page.evaluate(CONTRAST)) >= 4.5
