@@ -40,7 +40,8 @@
   /** A canvas with its caption; what it shows is said for those who do not see it. */
   live.figure = (canvas, caption, shown) => {
     const figure = document.createElement('figure'), text = document.createElement('figcaption');
-    const found = !shown ? '' : !shown.finite ? ': not finite' : shown.box ? `: box from ${shown.box.slice(0, 2)} to ${shown.box.slice(2)}` : ': no box';
+    const box = shown?.box ? `: box from ${shown.box.slice(0, 2)} to ${shown.box.slice(2)}` : ': no box';
+    const found = !shown ? '' : shown.finite ? box : ': not finite';
     canvas.setAttribute('role', 'img');
     canvas.setAttribute('aria-label', caption + found);
     text.textContent = caption;

@@ -63,7 +63,8 @@
     for (let y = 0; y < height; y++) {
       const filter = lines[y * (row + 1)];
       for (let x = 0; x < row; x++) {
-        const at = y * row + x, left = x > 1 ? grey[at - 2] : 0, up = y ? grey[at - row] : 0, corner = x > 1 && y ? grey[at - row - 2] : 0;
+        const at = y * row + x, left = x > 1 ? grey[at - 2] : 0, up = y ? grey[at - row] : 0;
+        const corner = x > 1 && y ? grey[at - row - 2] : 0;
         const guess = left + up - corner, [a, b, c] = [left, up, corner].map((near) => Math.abs(guess - near));
         const paeth = a <= b && a <= c ? left : b <= c ? up : corner;
         grey[at] = lines[y * (row + 1) + 1 + x] + [0, left, up, (left + up) >> 1, paeth][filter];
@@ -71,7 +72,8 @@
       }
     }
     const [low, high] = values.reduce(([least, most], v) => [Math.min(least, v), Math.max(most, v)], [65535, 0]);
-    const [floor, span] = high > low ? [low, high - low] : [0, 65535], data = new Uint8ClampedArray(values.length * 4).fill(255);
+    const [floor, span] = high > low ? [low, high - low] : [0, 65535];
+    const data = new Uint8ClampedArray(values.length * 4).fill(255);
     values.forEach((v, p) => data.fill((v - floor) * (255 / span), 4 * p, 4 * p + 3));  // rounds half to even, as numpy
     return {data, width, height};
   };
@@ -123,7 +125,9 @@
   /** Bytes -> the network's input, in 32 bits. */
   live.normalise = (bytes, {mean, std}) => {
     const x = new Float32Array(bytes.length);
-    for (let i = 0; i < x.length; i++) x[i] = Math.fround(Math.fround(bytes[i] / 255) - Math.fround(mean[i % 3])) / Math.fround(std[i % 3]);
+    for (let i = 0; i < x.length; i++) {
+      x[i] = Math.fround(Math.fround(bytes[i] / 255) - Math.fround(mean[i % 3])) / Math.fround(std[i % 3]);
+    }
     return x;
   };
 });

@@ -126,7 +126,10 @@
   /** Eq. 2: the mean over the layers. */
   live.saliency = (layers, formula, s, size) => {
     const out = new Float32Array(size * size);
-    for (const layer of layers) minMax(resize(formula(layer, s), layer.side, size)).forEach((value, p) => { out[p] += value / layers.length; });
+    for (const layer of layers) {
+      const drawn = minMax(resize(formula(layer, s), layer.side, size));
+      drawn.forEach((value, p) => { out[p] += value / layers.length; });
+    }
     return out;
   };
 

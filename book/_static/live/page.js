@@ -3,11 +3,12 @@
   'use strict';
   if (typeof document === 'undefined') return;  // in the worker
   const ready = new Set();  // networks that the engine has
-  let place, root, book, engine, state, photographs = [null, null], shown = [], busy = Promise.resolve(), waiting = false;
+  let place, root, book, engine, state, current;  // current: the network that the engine looks with
+  let photographs = [null, null], shown = [], busy = Promise.resolve(), waiting = false;
 
   const find = (selector) => place.querySelector(selector);
   const say = (text) => { find('[role=status]').textContent = text; };
-  const categories = () => live.networks[state.network].categories;
+  const categories = () => live.networks[current].categories;
 
   /** One thing after the other; what goes wrong is said. */
   const queue = (work) => (busy = busy.then(work).catch((error) => say(error.message)));
@@ -19,6 +20,7 @@
       ready.add(name);
     }
     await engine.ask('choose', {name});
+    current = name;
     for (const side of [0, 1]) if (photographs[side]) await look(side);
   }
 
@@ -43,7 +45,11 @@
     place.ondragover = place.ondrop = (event) => event.preventDefault();  // beside the two places: the page stays
     for (const slot of place.querySelectorAll('.slot')) {
       const side = +slot.dataset.side, input = slot.querySelector('input');
-      input.onchange = () => { const [file] = input.files; input.value = ''; if (file) queue(() => take(side, file, file.name)); };
+      input.onchange = () => {
+        const [file] = input.files;
+        input.value = '';
+        if (file) queue(() => take(side, file, file.name));
+      };
       slot.ondragover = () => slot.classList.add('over');
       slot.ondragleave = () => slot.classList.remove('over');
       slot.ondrop = (event) => {
@@ -80,7 +86,8 @@
     find('[data-of=threshold]').textContent = state.threshold.toFixed(2);
     find('.switches').hidden = state.view !== 'switches';
     const named = live.nameOf(state.switches);
-    find('.named').textContent = named ? `These settings are ${named}${state.switches.before ? ', read before the layer’s own ReLU' : ''}.` : 'These settings have no name.';
+    const where = state.switches.before ? ', read before the layer’s own ReLU' : '';
+    find('.named').textContent = named ? `These settings are ${named}${where}.` : 'These settings have no name.';
   }
 
   /** The state from the controls. */
@@ -118,7 +125,7 @@
   }
 
   async function look(side) {
-    say(`${state.network} looks at ${photographs[side].name} …`);
+    say(`${current} looks at ${photographs[side].name} …`);
     Object.assign(photographs[side], await engine.ask('look', {side}));
     shown = [];
   }
@@ -129,28 +136,32 @@
     waiting = true;
   }
 
-  function columns() {
-    if (state.view === 'methods') return Object.keys(live.METHODS).map((name) => [book.titles[name], {name}]);
-    if (state.view === 'table') return Object.entries(live.TABLE).map(([title, switches]) => [title, {switches}]);
-    return [['your switches', {switches: {...state.switches}}], ...['gam', 'grad_cam'].map((name) => [book.titles[name], {name}])];
-  }
-
   async function show() {
-    if (!photographs.some(Boolean)) return say('The network is here. Choose a photograph, or start from one of the examples.');
-    const {score, target} = live.offerScores(find('[name=score]'), state, photographs, categories()), {n, threshold} = state;
-    const size = live.networks[state.network].side, rows = [], spent = {forward: 0, backward: 0, maps: 0}, lost = new Set();
-    if (score !== 'class' && !photographs.every(Boolean)) return say(`The ${score === 'dot' ? 'dot product' : 'cosine'} wants two photographs: choose A and B.`);
-    const what = score === 'class' ? `class ${categories()[target]}` : {cosine: 'cosine similarity', dot: 'dot product'}[score];
+    if (!photographs.some(Boolean)) {
+      return say('The network is here. Choose a photograph, or start from one of the examples.');
+    }
+    const {score, target} = live.offerScores(find('[name=score]'), state, photographs, categories());
+    const what = score === 'class' ? `class ${categories()[target]}` : live.PAIRS[score], {n, threshold} = state;
+    if (score !== 'class' && !photographs.every(Boolean)) return say(`The ${what} wants two photographs: choose A and B.`);
+    const size = live.networks[current].side, rows = [], spent = {forward: 0, backward: 0, maps: 0}, lost = new Set();
     for (const [side, photograph] of photographs.entries()) {
       if (!photograph) continue;
       say(`Computing the maps of ${photograph.name} …`);
-      const titles = columns(), given = {side, score, target, columns: titles.map(([, column]) => column), n, threshold};
-      const {s, drawn, backward} = await engine.ask('explain', given);
+      const titles = live.columns(state, book.titles), asked = {side, score, target, columns: titles.map(([, column]) => column), n, threshold};
+      const {s, drawn, backward} = await engine.ask('explain', asked);
       const figures = [{canvas: live.panel(photograph.bytes, size, null, book), caption: `photograph ${'AB'[side]}`}];
-      titles.forEach(([title], i) => figures.push({canvas: live.panel(photograph.bytes, size, drawn[i], book), caption: title, shown: drawn[i]}));
-      titles.forEach(([title], i) => drawn[i].finite || lost.add(`${title} is not finite: it takes the exponential of the score, ${s.toFixed(1)}, in 32 bits, and what it multiplies with it overflows.`));
-      rows.push({title: `${'AB'[side]}: ${photograph.name}; ${what}: ${s.toFixed(score === 'cosine' ? 3 : 2)}`, figures, drawn, s});
-      spent.forward += photograph.forward; spent.backward += backward; spent.maps += drawn.reduce((sum, {ms}) => sum + ms, 0);
+      for (const [i, [caption]] of titles.entries()) {
+        figures.push({canvas: live.panel(photograph.bytes, size, drawn[i], book), caption, shown: drawn[i]});
+        if (!drawn[i].finite) {
+          lost.add(`${caption} is not finite: it takes the exponential of the score, ${s.toFixed(1)}, in 32 bits, ` +
+            'and what it multiplies with it overflows.');
+        }
+      }
+      const value = s.toFixed(score === 'cosine' ? 3 : 2);
+      rows.push({title: `${'AB'[side]}: ${photograph.name}; ${what}: ${value}`, figures, drawn, s});
+      spent.forward += photograph.forward;
+      spent.backward += backward;
+      spent.maps += drawn.reduce((sum, {ms}) => sum + ms, 0);
     }
     shown = rows;
     find('.maps').replaceChildren(...rows.map(({title, figures}) => {
@@ -167,7 +178,9 @@
 
   async function save() {
     if (!shown.length) return;
-    const heading = `${state.network}, n = ${state.n}, threshold ${state.threshold.toFixed(2)}${state.view === 'switches' ? `; your switches: ${Object.keys(live.SWITCHES).filter((name) => state.switches[name]).map((name) => live.SWITCHES[name]).join(', ') || 'none'}` : ''}`;
+    const on = Object.keys(live.SWITCHES).filter((name) => state.switches[name]).map((name) => live.SWITCHES[name]);
+    const own = state.view === 'switches' ? `; your switches: ${on.join(', ') || 'none'}` : '';
+    const heading = `${current}, n = ${state.n}, threshold ${state.threshold.toFixed(2)}${own}`;
     const link = document.createElement('a');
     link.href = URL.createObjectURL(await live.poster(heading, shown));
     link.download = 'gam.png';
