@@ -13,7 +13,7 @@ from gamlib.data.fetch import fetch
 
 SQUEEZED = 227  # pixels: each photograph was squeezed as a whole
 BOX_TABLE = Path(__file__).with_name("imagenet_val_1300.csv")
-COLUMNS = ["image", "class_index", "width", "height", "x_min", "y_min", "x_max", "y_max"]
+BOX_COLUMNS = ["image", "class_index", "width", "height", "x_min", "y_min", "x_max", "y_max"]
 
 
 class ImagenetVal1300(AnnotatedImages):
@@ -59,9 +59,9 @@ def read_boxes(path: Path) -> pd.DataFrame:
     """
     with reading(path):
         boxes = pd.read_csv(path)
-        missing = [column for column in COLUMNS if column not in boxes]
+        missing = [column for column in BOX_COLUMNS if column not in boxes]
         if missing:
-            raise ValueError(f"no column '{missing[0]}'; expected {', '.join(COLUMNS)}")
+            raise ValueError(f"no column '{missing[0]}'; expected {', '.join(BOX_COLUMNS)}")
         outside = boxes[(boxes["x_min"] < 0) | (boxes["y_min"] < 0) | (boxes["x_max"] >= boxes["width"] + 1)
                         | (boxes["y_max"] >= boxes["height"] + 1) | (boxes["x_max"] < boxes["x_min"])
                         | (boxes["y_max"] < boxes["y_min"])]  # fmt: skip
