@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile
 from gamlib.data.fetch import fetch
+from gamlib.data.masks import read_mask
 from gamlib.data.photos import tight_box
 
 # ImageNet's class of what the mask holds; what no class fits is explained by the network's first
@@ -38,23 +38,10 @@ class Davis(AnnotatedImages):
         records = []
         for path in frames:
             label, mask = path.parent.name, path.with_suffix(".png")
-            box = tight_box(read_mask(mask, SIZE))
+            box = tight_box(read_mask(mask, SIZE, binary=True))
             records.append(ImageFile(f"{label}-{path.stem}", path, SIZE, (Annotation(label, box, mask.name),)))
         self.classes = {path.parent.name: VIDEO_CLASSES.get(path.parent.name) for path in frames}
         super().__init__(records)
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
-        return [read_mask(record.path.with_name(each.shape), shape[::-1]) for each in record.annotations]
-
-
-def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """A mask (H, W) bool from a file of black and white; ValueError naming it where it is none of that size."""
-    with Image.open(path) as file:
-        pixels = np.asarray(file.convert("L"))
-    if pixels.shape != size[::-1]:
-        raise ValueError(f"mask '{path}': it has {pixels.shape[::-1]} pixels (width, height), its image {size}")
-    if not np.isin(pixels, (0, 255)).all():
-        raise ValueError(f"mask '{path}': expected black (0) and white (255) only")
-    if not pixels.any():
-        raise ValueError(f"mask '{path}': it is empty; an object has at least one pixel")
-    return pixels > 0
+        return [read_mask(record.path.with_name(a.shape), shape[::-1], binary=True) for a in record.annotations]

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
+import math
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from gamlib.boxes import Box
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clip_box, read_voc_xml, reading
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clip_box, read_voc_xml
+from gamlib.data.masks import read_mask
 from gamlib.data.photos import tight_box
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-COLUMNS = ("image", "label", "x_min", "y_min", "x_max", "y_max")
+CORNERS = ("x_min", "y_min", "x_max", "y_max")
+HEAD = ("image", "label", *CORNERS)
 
 
 class Folder(AnnotatedImages):
     """Photographs of one's own, each with at least one object.
 
     Found in this order: `boxes.csv` with the columns image (its path from the folder), label, x_min, y_min, x_max,
-    y_max (pixels from 0; the right and lower edge lie outside), one line a box; XML files of labelImg or VOC in
-    `annotations`, named as their image; black and white masks in `masks`, named as their image, where the label is the
-    folder that the photograph lies in.
+    y_max (pixels from 0; the right and lower edge lie outside) and perhaps class, one line a box; XML files of labelImg
+    or VOC in `annotations`, named as their image; black and white masks in `masks`, named as their image, where the
+    label is the folder that the photograph lies in, "object" for one in the folder itself; XML files beside the
+    photographs. Where several photographs have one name, `annotations` and `masks` have the same folders as they.
 
     Parameters
     ----------
     root : path
         The folder.
     classes : mapping, optional
-        Label -> ImageNet index or name in `Model.categories`; a label without one is explained by the network's first.
+        Label -> ImageNet index or name in `Model.categories`, before what the table's column class says; a label
+        without one is explained by the network's first.
 
     Raises
     ------
@@ -43,45 +50,85 @@ class Folder(AnnotatedImages):
 
     name = "folder"
     layout = """  boxes.csv          image,label,x_min,y_min,x_max,y_max, one line a box, or
-  annotations/*.xml  as labelImg and PASCAL VOC write them, or
+  annotations/*.xml  as labelImg and PASCAL VOC write them (or beside the photographs), or
   masks/*.png        white where the object is
   and the photographs, named alike"""
 
     def __init__(self, root: str | Path | None, classes: Mapping[str, int | str] | None = None) -> None:
         copy = OwnCopy(self.name, root, self.layout)
-        dropped = Counter[str]()
-        for file, read in (("boxes.csv", _from_csv), ("annotations", _from_xml), ("masks", _from_masks)):
-            if (copy.root / file).exists():
-                records = list(read(copy.root, dropped))
-                break
+        dropped, told = Counter[str](), {}
+        path = copy.root / "boxes.csv"
+        if path.exists():
+            table = _read_table(path)
+            told, records = _classes(table, path), _from_table(table, path)
+        elif beside := _beside(copy.root, "annotations", "xml"):
+            records = _from_xml(beside, dropped)
+        elif beside := _beside(copy.root, "masks", "png"):
+            records = _from_masks(beside, copy.root)
+        # other programs have XML files, too
+        elif beside := [each for each in _beside(copy.root, ".", "xml") if each[2].is_file()]:
+            records = _from_xml(beside, dropped)
         else:
             raise copy.missing("boxes.csv, annotations or masks")
-        labels = {annotation.label for record in records for annotation in record.annotations}
+        super().__init__(list(records), dropped)
+        labels = {annotation.label for record in self.records for annotation in record.annotations}
         unknown = sorted(set(classes or {}) - labels)
         if unknown:
             near = difflib.get_close_matches(unknown[0], labels, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(labels)[:5])}"
             raise ValueError(f"classes: no object has the label '{unknown[0]}'; {hint}")
-        self.classes = {label: (classes or {}).get(label) for label in labels}
-        super().__init__(records, dropped)
+        self.classes = dict.fromkeys(sorted(labels)) | told | dict(classes or {})
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
-        return [each.shape and _mask(Path(each.shape), shape[::-1]) for each in record.annotations]
+        return [each.shape and read_mask(Path(each.shape), shape[::-1]) for each in record.annotations]
+
+    def fingerprint(self, index: int) -> Any:
+        """Also the time of change of the masks' files."""
+        masks = [Path(each.shape) for each in self.records[index].annotations if each.shape]
+        return super().fingerprint(index), [mask.stat().st_mtime_ns for mask in masks if mask.is_file()]
 
 
-def _from_csv(root: Path, dropped: Counter[str]) -> Iterator[ImageFile]:
-    path = root / "boxes.csv"
-    with reading(path):
-        boxes = pd.read_csv(path, dtype={"image": str, "label": str})
-        for column in COLUMNS:
-            if column not in boxes:
-                near = difflib.get_close_matches(column, boxes.columns, n=1)
-                hint = f"; rename '{near[0]}'" if near else ""
-                raise ValueError(f"no column '{column}'{hint}; expected {', '.join(COLUMNS)}")
-    for name, rows in boxes.groupby("image", sort=True):
-        image = root / str(name)
+def _read_table(path: Path) -> pd.DataFrame:
+    """Boxes as numbers, all else as text; ValueError naming the column or the line that is wrong."""
+    try:
+        # as text, since a label may be "NA" or "001"
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False).fillna("")
+    except (ValueError, OSError) as error:
+        raise ValueError(f"'{path}' is no table ({error}); expected a first line {','.join(HEAD)}") from error
+    for column in HEAD:
+        if column not in table:
+            near = difflib.get_close_matches(column, table.columns, n=1)
+            hint = f"; rename '{near[0]}'" if near else ""
+            raise ValueError(f"'{path}': no column '{column}'{hint}; expected {', '.join(HEAD)}")
+    if table.empty:
+        raise ValueError(f"'{path}': nothing below its first line; expected one line a box")
+    for number, row in enumerate(table.to_dict("records"), start=2):
+        for column in ("image", "label"):
+            if not row[column]:
+                raise ValueError(f"'{path}', line {number}: no {column}")
+        for column in CORNERS:
+            if not math.isfinite(pd.to_numeric(row[column], errors="coerce")):
+                raise ValueError(f"'{path}', line {number}: {column} is '{row[column]}', expected a number of pixels")
+    return table.assign(**{column: pd.to_numeric(table[column]) for column in CORNERS})
+
+
+def _classes(table: pd.DataFrame, path: Path) -> dict[str, int | str]:
+    """Label -> what the column class says, a number or a name; ValueError where it says two of one label."""
+    found: dict[str, int | str] = {}
+    for row in table.to_dict("records"):
+        # a column with gaps is often written as 281.0
+        text = re.sub(r"^(\d+)\.0$", r"\1", row.get("class", ""))
+        if text:
+            given = int(text) if text.isdecimal() else text
+            if found.setdefault(row["label"], given) != given:
+                raise ValueError(f"'{path}': label '{row['label']}' has classes {found[row['label']]} and {given}")
+    return found
+
+
+def _from_table(table: pd.DataFrame, path: Path) -> Iterator[ImageFile]:
+    for name, rows in table.groupby("image", sort=True):
+        image, found = path.parent / str(name), []
         size = _size(image)
-        found = []
         for row in rows.to_dict("records"):
             box: Box = (row["x_min"], row["y_min"], row["x_max"], row["y_max"])
             inside = size is None or (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1])
@@ -91,41 +138,39 @@ def _from_csv(root: Path, dropped: Counter[str]) -> Iterator[ImageFile]:
         yield ImageFile(str(name), image, size, tuple(found))
 
 
-def _from_xml(root: Path, dropped: Counter[str]) -> Iterator[ImageFile]:
-    for path in sorted((root / "annotations").glob("*.xml")):
-        image = _beside(root, path.stem)
+def _from_xml(beside: list[tuple[str, Path, Path]], dropped: Counter[str]) -> Iterator[ImageFile]:
+    for name, path, image in beside:
         size, objects = read_voc_xml(path, first_pixel=1)
         boxes = [(item.name, clip_box(item.box, size, dropped)) for item in objects]
-        yield ImageFile(path.stem, image, size, tuple(Annotation(name, box) for name, box in boxes if box))
+        yield ImageFile(name, image, size, tuple(Annotation(label, box) for label, box in boxes if box))
 
 
-def _from_masks(root: Path, dropped: Counter[str]) -> Iterator[ImageFile]:
-    for path in sorted((root / "masks").glob("**/*.png")):
-        image = _beside(root, path.stem)
+def _from_masks(beside: list[tuple[str, Path, Path]], root: Path) -> Iterator[ImageFile]:
+    for name, path, image in beside:
         size = _size(image)
+        box = tight_box(read_mask(path, size)) if size else None
         label = image.parent.name if image.parent != root else "object"
-        box = tight_box(_mask(path, size)) if size else None
-        yield ImageFile(path.stem, image, size, (Annotation(label, box, str(path)),))
+        yield ImageFile(name, image, size, (Annotation(label, box, str(path)),))
 
 
-def _mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) bool, True where the file is not black; ValueError where it has another size or nothing."""
-    with reading(path), Image.open(path) as file:
-        pixels = np.asarray(file.convert("L")) > 0
-    if pixels.shape != size[::-1]:
-        raise ValueError(f"mask '{path}': it has {pixels.shape[::-1]} pixels (width, height), its image {size}")
-    if not pixels.any():
-        raise ValueError(f"mask '{path}': it is black; an object has at least one pixel")
-    return pixels
-
-
-def _beside(root: Path, stem: str) -> Path:
-    """The photograph of a name anywhere in the folder; where there is none, the path that it should have."""
-    found = sorted(
-        path for path in root.glob(f"**/{stem}.*")
-        if path.suffix.lower() in SUFFIXES and path.parent not in (root / "masks", root / "annotations")
-    )  # fmt: skip
-    return found[0] if found else root / f"{stem}.jpg"
+def _beside(root: Path, folder: str, suffix: str) -> list[tuple[str, Path, Path]]:
+    """Name, note and photograph of each file in `folder`; where no photograph has the name, the path it should have."""
+    named = defaultdict(list)
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and not path.is_relative_to(root / "masks"):
+            named[path.stem].append(path.relative_to(root))
+    beside = []
+    for note in sorted((root / folder).rglob(f"*.{suffix}")):
+        inner = note.relative_to(root / folder).with_suffix("")
+        ends = [path for path in named[note.stem] if path.with_suffix("").parts[-len(inner.parts) :] == inner.parts]
+        found = [path for path in ends if path.with_suffix("") == inner] or ends
+        if len(found) > 1:
+            raise ValueError(
+                f"'{note}': of '{found[0]}' or of '{found[1]}'? Rename one, or put it in a folder named as theirs"
+            )
+        image = root / (found[0] if found else inner.with_name(f"{inner.name}.jpg"))
+        beside.append((inner.as_posix(), note, image))
+    return beside
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -99,7 +99,7 @@ def smallest_objects(dataset: Dataset, percentile: float) -> list[int]:
     --------
     >>> from gamlib.data import load_dataset
     >>> smallest_objects(load_dataset("photos"), 25)
-    [2, 6]
+    [2, 8, 9, 14, 15]
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile: {percentile}, expected a number in (0, 100]")

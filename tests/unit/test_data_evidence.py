@@ -15,8 +15,8 @@ from torch.nn.functional import conv2d
 
 import gamlib
 from gamlib.data import davis, imagenet_val_1300, load_dataset, make_pairs
-from gamlib.data.davis import read_mask
 from gamlib.data.imagenet_val_1300 import BOX_TABLE, read_boxes
+from gamlib.data.masks import read_mask
 from gamlib.models import squeezenet
 
 OPEN = Path(os.environ.get("GAMLIB_DATA") or Path(__file__).resolve().parents[3] / "shared" / "open-data")
@@ -82,18 +82,33 @@ def test_davis_has_six_frames_a_video_with_exact_masks():
     assert data[0].image.size == davis.SIZE == thing.mask.shape[::-1]
 
 
+def test_davis_frames_that_are_damaged_or_of_another_size(tmp_path, monkeypatch):
+    folder = tmp_path / "davis" / "camel"
+    folder.mkdir(parents=True)
+    for number, size in enumerate([davis.SIZE, (6, 4), davis.SIZE]):
+        Image.new("RGB", size).save(folder / f"0000{number}.jpg")
+        Image.new("L", davis.SIZE, 255).save(folder / f"0000{number}.png")
+    (folder / "00002.jpg").write_bytes((folder / "00002.jpg").read_bytes()[:500])
+    monkeypatch.setattr(davis, "fetch", lambda name, root: sorted((root / name).rglob("*.*")))
+    data = load_dataset("davis", tmp_path)
+    assert data.classes == {"camel": 354} and data[0].objects[0].box == (0, 0, 854, 480)
+    for index, message in ((1, r"it has \(6, 4\) pixels .* says \(854, 480\)"), (2, "")):
+        with pytest.raises(gamlib.data.BrokenImage, match=f"image 'camel-0000{index}' cannot be read: {message}"):
+            data[index]
+
+
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
         (np.full((4, 5), 255), r"it has \(5, 4\) pixels \(width, height\), its image \(6, 4\)"),
         (np.full((4, 6), 128), r"expected black \(0\) and white \(255\) only"),
-        (np.zeros((4, 6)), "it is empty; an object has at least one pixel"),
+        (np.zeros((4, 6)), "it is black; an object has at least one pixel"),
     ],
 )
 def test_a_mask_that_is_none(tmp_path, pixels, message):
     Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "00001.png")
     with pytest.raises(ValueError, match=f"mask '.*00001.png': {message}"):
-        read_mask(tmp_path / "00001.png", (6, 4))
+        read_mask(tmp_path / "00001.png", (6, 4), binary=True)
 
 
 def test_mnist_inside_a_package_is_shuffled_and_keeps_its_digits():

@@ -1,6 +1,7 @@
 """A folder of one's own photographs: boxes in a CSV or XML files, or masks; and what is refused, in which words."""
 
 import importlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gamlib.data import BrokenImage, load_dataset
+from gamlib.evaluation.store import dataset_digest
 
 XML = """<annotation><size><width>40</width><height>30</height></size>
 <object><name>dog</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>20</xmax><ymax>10</ymax></bndbox></object></annotation>"""
@@ -43,6 +45,76 @@ def test_boxes_in_xml_files(tmp_path):
     assert data[0].objects[0].box == (0, 0, 20, 10) and data.labels(0) == ("dog",)
 
 
+def test_xml_files_beside_the_photographs(tmp_path):
+    for folder in ("cats", "dogs"):
+        photograph(tmp_path / folder / "one [1].v2.JPG")
+        (tmp_path / folder / "one [1].v2.xml").write_text(XML.replace("dog", folder))
+    # of another program
+    (tmp_path / "settings.xml").write_text("<settings/>")
+    data = load_dataset("folder", tmp_path)
+    assert [sample.id for sample in data] == ["cats/one [1].v2", "dogs/one [1].v2"]
+    assert data.labels(1) == ("dogs",) and data.records[1].path.parent == tmp_path / "dogs"
+
+
+def test_photographs_of_one_name(tmp_path):
+    for number, folder in enumerate(("images/cats", "images/dogs")):
+        photograph(tmp_path / folder / "one.png", number)
+    mask = np.zeros((30, 40), np.uint8)
+    mask[5:10, 3:20] = 255
+    photograph(tmp_path / "masks" / "one.png")
+    Image.fromarray(mask).save(tmp_path / "masks" / "one.png")
+    with pytest.raises(ValueError, match="one.png': of 'images/cats/one.png' or of 'images/dogs/one.png'. Rename one"):
+        load_dataset("folder", tmp_path)
+    (tmp_path / "masks" / "dogs").mkdir()
+    (tmp_path / "masks" / "one.png").rename(tmp_path / "masks" / "dogs" / "one.png")
+    data = load_dataset("folder", tmp_path)
+    assert (len(data), data[0].id, data.labels(0)) == (1, "dogs/one", ("dogs",))
+    assert data.records[0].path == tmp_path / "images" / "dogs" / "one.png"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
+def test_a_mask_of_any_kind_of_png(tmp_path, mode):
+    photograph(tmp_path / "one.jpg")
+    (tmp_path / "masks").mkdir()
+    mask = np.zeros((30, 40), np.uint8)
+    # the darkest that is not black
+    mask[5:10, 3:20] = 255 if mode == "1" else 1
+    image = Image.fromarray(mask)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 0, 0, 1])
+    elif mode == "I;16":
+        image = Image.fromarray(mask.astype(np.uint16))
+    else:
+        image = image.convert(mode)
+    assert image.mode == mode
+    image.save(tmp_path / "masks" / "one.png")
+    (thing,) = load_dataset("folder", tmp_path)[0].objects
+    assert (thing.label, thing.box) == ("object", (3, 5, 20, 10)) and (thing.mask == (mask > 0)).all()
+
+
+def test_another_mask_of_the_same_box_is_another_data_set(tmp_path):
+    photograph(tmp_path / "one.jpg")
+    mask = np.full((30, 40), 255, np.uint8)
+    photograph(tmp_path / "masks" / "one.png")
+    states = []
+    for second, value in enumerate((255, 0)):
+        mask[9, 9] = value
+        Image.fromarray(mask).save(tmp_path / "masks" / "one.png")
+        os.utime(tmp_path / "masks" / "one.png", (second, second))
+        data = load_dataset("folder", tmp_path)
+        assert data[0].objects[0].box == (0, 0, 40, 30)
+        states.append(dataset_digest(data))
+    assert states[0] != states[1]
+
+
+def test_classes_in_the_table_and_before_them_those_given(tmp_path):
+    lines = ["a.png,cat,0,0,20,15,281.0", "pets/b.png,dog,5,5,40,30,beagle", "pets/b.png,NA,0,0,4,3,"]
+    root = csv_folder(tmp_path, lines, "image,label,x_min,y_min,x_max,y_max,class")
+    assert load_dataset("folder", root).classes == {"cat": 281, "dog": "beagle", "NA": None}
+    given = load_dataset("folder", root, classes={"dog": 162, "NA": 3}).classes
+    assert given == {"cat": 281, "dog": 162, "NA": 3}
+
+
 def test_masks(tmp_path):
     photograph(tmp_path / "dogs" / "one.jpg")
     mask = np.zeros((30, 40), np.uint8)
@@ -65,6 +137,16 @@ def test_masks(tmp_path):
             "no column 'x_min'; rename 'xmin'; expected image",
         ),
         (["a.png,cat,0,0,4,4"], "photo,label,x_min,y_min,x_max,y_max", "no column 'image'; expected image, label"),
+        ([], None, "boxes.csv': nothing below its first line; expected one line a box"),
+        (["a.png,cat,0,0,4,4", "a.png,,0,0,4,4"], None, "boxes.csv', line 3: no label"),
+        ([",cat,0,0,4,4"], None, "boxes.csv', line 2: no image"),
+        (["a.png,cat,0,0,four,4"], None, "boxes.csv', line 2: x_max is 'four', expected a number of pixels"),
+        (["a.png,cat,0,0,4"], None, "boxes.csv', line 2: y_max is '', expected a number of pixels"),
+        (
+            ["a.png,cat,0,0,4,4,281", "pets/b.png,cat,0,0,4,4,282"],
+            "image,label,x_min,y_min,x_max,y_max,class",
+            "boxes.csv': label 'cat' has classes 281 and 282",
+        ),
     ],
 )
 def test_a_table_that_is_wrong(tmp_path, lines, head, message):
@@ -81,6 +163,10 @@ def test_a_mask_of_another_size_or_of_nothing(tmp_path):
         load_dataset("folder", tmp_path)
     Image.fromarray(np.zeros((30, 40), np.uint8)).save(tmp_path / "masks" / "one.png")
     with pytest.raises(ValueError, match="mask '.*one.png': it is black"):
+        load_dataset("folder", tmp_path)
+    photograph(tmp_path / "masks" / "one.png")
+    (tmp_path / "masks" / "one.png").write_bytes((tmp_path / "masks" / "one.png").read_bytes()[:1000])
+    with pytest.raises(ValueError, match="mask '.*one.png': it is missing or damaged .*save it again as PNG"):
         load_dataset("folder", tmp_path)
 
 
@@ -101,14 +187,36 @@ def test_a_photograph_that_is_missing_or_cut_short_is_skipped_and_named(tmp_path
             data[index]
 
 
-def test_it_evaluates(tmp_path):
+def test_a_folder_whose_photographs_are_all_missing(tmp_path):
+    root = csv_folder(tmp_path, ["A.png,cat,0,0,20,15", "B.png,cat,0,0,20,15"])
+    with pytest.raises(FileNotFoundError, match="none of its 2 annotated images is there; looked for '.*A.png'"):
+        load_dataset("folder", root)
+
+
+def test_a_class_that_the_network_does_not_have(tmp_path, tiny):
+    for number in range(8):
+        photograph(tmp_path / f"{number}.png", number)
+    root = csv_folder(tmp_path, [f"{number}.png,cat,0,0,20,15" for number in range(8)])
+    for given, message in (
+        (3, "class 3 of label 'cat' is out of range; tiny knows classes 0 to 2"),
+        ("gren", "class 'gren' is not one of the model's 3 categories; did you mean 'green'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tiny.run(tmp_path / "out", load_dataset("folder", root, classes={"cat": given}), methods="gam", n=1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return importlib.import_module("tiny_evaluation")
+
+
+def test_it_evaluates(tmp_path, tiny):
     lines = [f"{number}.png,cat,{number},{number},{number + 12},{number + 9}" for number in range(8)]
     for number in range(8):
         photograph(tmp_path / f"{number}.png", number)
     csv_folder(tmp_path, lines)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent))
-        tiny = importlib.import_module("tiny_evaluation")
-        frame = tiny.run(tmp_path / "out", load_dataset("folder", tmp_path, classes={"cat": 1}), methods="gam", n=2)
+    frame = tiny.run(tmp_path / "out", load_dataset("folder", tmp_path, classes={"cat": 1}), methods="gam", n=2)
     assert frame.groupby("task").size().to_dict() == {"class": 8, "cosine": 8, "dot": 8}
     assert set(frame.loc[frame["task"] == "class", "target"]) == {"label"}
