@@ -46,4 +46,4 @@ def test_a_block_runs_and_draws_a_map(notebook, number):
     if number == 9:
         assert torch.equal(notebook.one.score, notebook.other.score)
     if number == 12:
-        assert set(notebook.frame["method"]) == {"gam", "grad_cam"} and len(notebook.frame) == 7 * 2 * 2
+        assert set(notebook.frame["method"]) == {"gam", "grad_cam"} and len(notebook.frame) == 20 * 2 * 2
