@@ -127,7 +127,7 @@ class Dataset(ABC):
     classes : dict of str to int, str or None
         Label -> ImageNet-1k index, or a name in `Model.categories`, or None where no class fits.
     cluster : {"pair", "label"}
-        What the bootstrap resamples: "label" where few source objects have many images each.
+        What an interval counts once: the "pair", or all images of a "label" (a class, a video, a source object).
     kind : str
         Which of several sets of this name, as "two" of the scenes; "single" is not said in results.
     percentile : int, optional

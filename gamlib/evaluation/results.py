@@ -11,9 +11,8 @@ One row for each map: one image, one object label, one task, one method, one dep
 | task | str | "class", "cosine" or "dot" |
 | sample | str | image id |
 | label | str | label of the explained object |
-| pair | int | number of the pair in its stratum, -1 for class; a pair has two rows, one a side |
-| cluster | str | unit of the bootstrap: the pair (both of its images, also in class rows) or the source object |
-| cluster_kind | str | "pair" (independent photographs) or "label" (source objects) |
+| pair | str | the ids of both images, " | " between them; empty for class. A pair has two rows, one a side |
+| cluster | str | unit that an interval counts: the group of images that are paired with each other, or the label |
 | fold | int | the part the image belongs to; thresholds for it are tuned on the other parts |
 | object_area | float | largest true box of the label, relative to the image |
 | target | str | what was explained: "label" (true class), "top-1" (a label without a class) or "pair" |
