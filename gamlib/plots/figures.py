@@ -9,6 +9,7 @@ import base64
 import io
 import textwrap
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,15 @@ class Picture:
             raise ValueError(f"path: got '{path}'; accepted suffixes: .png, .jpg")
         Path(path).write_bytes(self.encoded(kind))
 
+    def html(self, alt: str) -> str:
+        """The figure as an <img> that needs no file beside it, with its text for those who do not see it."""
+        return f'<img src="data:image/{self.kind};base64,{self._base64()}" alt="{escape(alt)}">'
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {f"image/{self.kind}": base64.b64encode(self.encoded()).decode(), "text/plain": repr(self)}
+        return {f"image/{self.kind}": self._base64(), "text/plain": repr(self)}
+
+    def _base64(self) -> str:
+        return base64.b64encode(self.encoded()).decode()
 
     def __repr__(self) -> str:
         width, height = self.figure.get_size_inches()

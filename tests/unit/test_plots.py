@@ -1,11 +1,13 @@
 """The figure style: what is drawn where, and on which scale."""
 
+import base64
 import io
 import math
 
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from matplotlib import colormaps
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
@@ -123,6 +125,13 @@ def test_photographs_are_shown_as_jpeg_and_charts_as_png():
     chart = Picture(new_figure(1.0))._repr_mimebundle_()
     assert set(photographs) == {"image/jpeg", "text/plain"}
     assert set(chart) == {"image/png", "text/plain"}
+
+
+def test_a_picture_in_a_page_needs_no_file_and_has_its_text():
+    image = BeautifulSoup(grid([[Panel(torch.rand(3, 8, 8))]]).html('a "cat"'), "html.parser").img
+    kind, data = image["src"].split(";base64,")
+    assert (kind, image["alt"]) == ("data:image/jpeg", 'a "cat"')
+    assert Image.open(io.BytesIO(base64.b64decode(data))).format == "JPEG"
 
 
 def test_a_picture_is_saved_in_the_format_of_its_suffix(tmp_path):

@@ -76,8 +76,8 @@ def test_the_matrix_has_a_column_a_data_set_and_a_dot_a_network():
     c4 = next(line for line in lines if line[0].startswith("C4 "))
     assert c4[1:] == ["●", "●", "◐ ●"]
     assert dots(matrix(rows), "C4")[2][2] == "Lite0: mixed; of 3 differences 2 firmly for, 1 firmly against"
-    links = [link["href"] for link in BeautifulSoup(matrix(rows).data, "html.parser")("a")]
-    assert links == [f"#claim-{claim.lower()}" for claim in load_claims()["claim"].unique()]
+    links = [link["href"] for link in BeautifulSoup(matrix(rows, "verdicts.html").data, "html.parser")("a")]
+    assert links == [f"verdicts.html#claim-{claim.lower()}" for claim in load_claims()["claim"].unique()]
 
 
 def test_each_claim_unfolds_to_its_words_and_numbers():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -33,7 +32,7 @@ def read_reference(folder: str | Path, name: str) -> dict[str, pd.DataFrame]:
     return found
 
 
-def matrix(rows: pd.DataFrame) -> HTML:
+def matrix(rows: pd.DataFrame, where: str = "") -> HTML:
     """Claims as rows, data sets as columns, a dot for each network: colour for direction, filled where firm.
 
     A dot stands for a claim's primary differences on one data set with one network. Filled: `rule.word` says that they
@@ -44,6 +43,8 @@ def matrix(rows: pd.DataFrame) -> HTML:
     ----------
     rows : DataFrame
         Of ledgers, `corrected` together.
+    where : str
+        Address of the page of `claim_blocks`, as seen from the page that shows the matrix; "" for the same page.
     """
     ran = rows[(rows["role"] == "primary") & (rows["state"] != NOT_RUN) & (rows["same_as"] == "")]
     order = {kind: place for place, kind in enumerate(DATA_KINDS)}
@@ -55,7 +56,8 @@ def matrix(rows: pd.DataFrame) -> HTML:
             own = ran[(ran["claim"] == claim) & (ran["dataset"] == dataset)]
             dots = [_dot(model, part) for model, part in own.groupby("model", sort=True)]
             cells[data_name(dataset)].append(Markup(" ").join(dots))
-    links = [Markup('<a href="#claim-{}">{}</a> {}').format(c.lower(), c, title) for c, title in titles.items()]
+    link = Markup('<a href="{}#claim-{}">{}</a> {}')
+    links = [link.format(where, claim.lower(), claim, title) for claim, title in titles.items()]
     frame = pd.DataFrame(cells, index=pd.Index(links, dtype=object), dtype=object).rename_axis(columns="claim")
     return page(rendered(frame, kind="dots"))
 
@@ -110,9 +112,7 @@ OPEN_LINKED = """<script>(() => {
 def _picture(claim: str, drawn: pd.DataFrame) -> str:
     if drawn.empty:
         return ""
-    data = base64.b64encode(forest(drawn).encoded()).decode()
-    said = f"{claim}: the primary differences with their 95% intervals, as in the table below"
-    return f'<img src="data:image/png;base64,{data}" alt="{escape(said)}">'
+    return forest(drawn).html(f"{claim}: the primary differences with their 95% intervals, as in the table below")
 
 
 def _counted(row: Mapping) -> str:
