@@ -98,7 +98,7 @@ def explore_threshold(
     --------
     >>> explorer = explore_threshold(torch.rand(3, 32, 32), {"a ramp": torch.linspace(0, 1, 32).expand(32, 32)})
     >>> explorer.children[2].options[0]
-    ('0.10', 0.1)
+    ('0.01', 0.01)
     """
     name = widgets.ToggleButtons(options=list(maps), description="Map")
     threshold = widgets.SelectionSlider(options=[(f"{t:.2f}", t) for t in thresholds], description="Threshold")

@@ -36,8 +36,8 @@ STYLE: dict[Any, Any] = {
 }
 WIDTH = 6.2  # inches
 # The roles of boxes: apart for readers with any colour vision, and with a dark rim on light and on dark.
-TRUE_BOX = "#3aa5ff"
-FOUND_BOX = "#6eeb5a"
+TRUE_BOX = "#ffffff"
+FOUND_BOX = "#ff8c1a"
 GREYS = dict(zip(CONTROLS, sns.color_palette("Greys_d", len(CONTROLS)).as_hex(), strict=True))
 
 

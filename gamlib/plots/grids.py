@@ -44,9 +44,9 @@ class Panel:
         At most two lines.
     truths : sequence of boxes
         True boxes (x0, y0, x1, y1), half-open, in pixels of the image, or of the map where there is no image. They are
-        blue: the first solid, others dashed.
+        white: the first solid, others dashed.
     found : box, optional
-        The box made from a map; green.
+        The box made from a map; orange.
     """
 
     image: Tensor | Image.Image | None = None

@@ -31,8 +31,8 @@ def make():
     "name, said",
     [
         ("01_first_look", "The own trace holds 12 x 12 positions at the last layer and 24 x 24 at the one before"),
-        ("05_classification", "GAM with two layers puts"),
-        ("07_layer_ablation", "On the same scenes 2 layers give GAM"),
+        ("05_classification", ">GAM, n = 2</th>"),
+        ("07_layer_ablation", ">gam:2 - gam:1</td>"),
         ("13_explorers", "Maps of GAM, n = 2"),
     ],
 )

@@ -25,10 +25,13 @@ def read(table):
     """(score, method) -> text of each cell, "*" before the best and "_" before a control that beats it."""
     found, score = {}, ""
     for row in BeautifulSoup(table.data, "html.parser").find("tbody").find_all("tr"):
-        heads = [head.get_text() for head in row("th")]
-        score = heads[0] if len(heads) > 1 else score
+        head = row.find("th").get_text()
+        if row.find(class_="score"):
+            score = head
+            assert row.get_text(strip=True) == score
+            continue
         marks = {"best": "*", "ahead": "_"}
-        found[score, heads[-1]] = [
+        found[score, head] = [
             "".join(marks.get(name, "") for name in cell.get("class", [])) + " ".join(cell.stripped_strings)
             for cell in row("td")
         ]

@@ -47,8 +47,8 @@ def rendered(frame: pd.DataFrame, classes: pd.DataFrame | None = None, caption: 
     Parameters
     ----------
     frame : DataFrame
-        Texts; its index holds the labels of the rows, the columns' name what stands above them. What is no
-        `markupsafe.Markup` is escaped.
+        Texts; its index holds the labels of the rows, of several levels the last, and the columns' name is what stands
+        above them. What is no `markupsafe.Markup` is escaped.
     classes : DataFrame, optional
         Classes of style.css for cells, in the shape of frame.
     caption : str
@@ -58,6 +58,8 @@ def rendered(frame: pd.DataFrame, classes: pd.DataFrame | None = None, caption: 
     """
     styler = Styler(frame, cell_ids=False, uuid=f"{zlib.crc32(frame.to_csv().encode()):08x}")
     styler.format(escape="html").format_index(escape="html", axis=0).format_index(escape="html", axis=1)
+    for level in range(frame.index.nlevels - 1):
+        styler.hide(axis=0, level=level)
     if classes is not None:
         styler.set_td_classes(classes)
     if caption:
@@ -130,12 +132,10 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
                 place = (STRATA[percentile], f"n = {TABLE_DEPTHS[0]}")
                 lines["best control"][place] = _cell(fair.loc[(name, 0)], title_of(name))
                 marks["best control"][place] = "ahead" if better * fair["mean"].loc[(name, 0)] > best else ""
-        for number, name in enumerate(lines):
-            labels.append((TASK_TITLES[task], name))
-            texts.append([lines[name].get(place, "") for place in columns])
-            classes.append([marks[name].get(place, "") + (" first" if number == 0 else "") for place in columns])
-    head = pd.MultiIndex.from_tuples(columns)
-    side = pd.MultiIndex.from_tuples(labels)
+        labels += [(task, TASK_TITLES[task]), *((task, name) for name in lines)]
+        texts += [[""] * len(columns), *([line.get(place, "") for place in columns] for line in lines.values())]
+        classes += [["score"] * len(columns), *([mark.get(place, "") for place in columns] for mark in marks.values())]
+    head, side = pd.MultiIndex.from_tuples(columns), pd.MultiIndex.from_tuples(labels)
     frame, looks = (pd.DataFrame(rows, side, head, dtype=object) for rows in (texts, classes))
     shown = rendered(frame, looks, caption, kind="compared")
     return page(f"{SWITCH}{shown}{download(cells, caption)}")
