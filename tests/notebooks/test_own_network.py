@@ -30,7 +30,7 @@ def make():
 @pytest.mark.parametrize(
     "name, said",
     [
-        ("01_first_look", "The own trace holds 12 x 12 positions at the last layer and 24 x 24 at the one before"),
+        ("01_first_look", "A and G: (3, 32, 12, 12)"),
         ("05_classification", ">GAM, n = 2</th>"),
         ("07_layer_ablation", ">gam:2 - gam:1</td>"),
         ("13_explorers", "Maps of GAM, n = 2"),

@@ -133,6 +133,8 @@ def test_a_sentence_that_the_results_no_longer_say_fails_with_its_words():
     assert said([("One holds.", True), ("Two holds.", True)]).data == "- One holds.\n- Two holds."
     with pytest.raises(ValueError, match="the results no longer say: 'Two holds.'; write the sentence anew"):
         said([("One holds.", True), ("Two holds.", False)])
+    # of a reader's own network or photographs only what holds is said
+    assert said([("One holds.", True), ("Two holds.", False)], ours=False).data == "- One holds."
 
 
 def test_what_was_left_out_is_listed_with_its_reason():

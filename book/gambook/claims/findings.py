@@ -69,8 +69,10 @@ class Reference:
         return self.words[claim, kind]
 
 
-def said(sentences: Iterable[tuple[str, bool]]) -> Markdown:
+def said(sentences: Iterable[tuple[str, bool]], ours: bool = True) -> Markdown:
     """A list of sentences; ValueError with the first whose condition is not met.
+
+    ours: whether the results are the book's own. Of a reader's network or photographs, what does not hold is left out.
 
     Examples
     --------
@@ -79,7 +81,7 @@ def said(sentences: Iterable[tuple[str, bool]]) -> Markdown:
     """
     lines = []
     for sentence, holds in sentences:
-        if not holds:
+        if ours and not holds:
             raise ValueError(f"the results no longer say: '{sentence}'; write the sentence anew, as they are now")
-        lines.append(f"- {sentence}")
+        lines += [f"- {sentence}"] * bool(holds)
     return Markdown("\n".join(lines))
