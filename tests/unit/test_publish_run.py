@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import click
 import psutil
 import pytest
 from gambook.publish.plan import plan
@@ -202,8 +204,10 @@ def test_environment_of_the_kernels(monkeypatch, tmp_path):
     assert environment["MALLOC_TRIM_THRESHOLD_"] == str(2**30)
 
 
-def test_a_second_run_in_a_checkout_waits(project, capsys):
-    order = []
+def test_a_second_run_in_a_checkout_waits(project, monkeypatch):
+    order, said = [], queue.Queue()
+    # not capsys: to read what one thread is just writing can lose it
+    monkeypatch.setattr(click, "echo", said.put)
 
     def second():
         with locked(project):
@@ -212,10 +216,7 @@ def test_a_second_run_in_a_checkout_waits(project, capsys):
     with locked(project):
         other = threading.Thread(target=second)
         other.start()
-        said = ""
-        while not said:
-            said = capsys.readouterr().out
+        assert said.get(timeout=60) == "waiting for another gam in this checkout to finish ..."
         order.append("first")
     other.join()
     assert order == ["first", "second"]
-    assert said == "waiting for another gam in this checkout to finish ...\n"
