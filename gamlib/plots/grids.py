@@ -16,7 +16,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from PIL import Image
 from torch import Tensor
 
@@ -47,6 +47,8 @@ class Panel:
         white: the first solid, others dashed.
     found : box, optional
         The box made from a map; orange.
+    true_mask, found_mask : ndarray, optional
+        (H, W) bool, in pixels of the image; their outlines are drawn as those of boxes.
     """
 
     image: Tensor | Image.Image | None = None
@@ -54,6 +56,8 @@ class Panel:
     title: str = ""
     truths: Sequence[Box] = ()
     found: Box | None = None
+    true_mask: np.ndarray | None = None
+    found_mask: np.ndarray | None = None
 
 
 def class_name(categories: Sequence[str] | None, index: int) -> str:
@@ -144,9 +148,14 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
         field.imshow(_pixels(panel.image), aspect="auto", interpolation="antialiased")
     boxes = [(box, TRUE_BOX, "-" if number == 0 else "--") for number, box in enumerate(panel.truths)]
     boxes += [] if panel.found is None else [(panel.found, FOUND_BOX, "-")]
+    # a dark rim, so that it shows on light and on dark
+    rim: list[AbstractPathEffect] = [withStroke(linewidth=3, foreground="black")]
+    for mask, color in ((panel.true_mask, TRUE_BOX), (panel.found_mask, FOUND_BOX)):
+        if mask is not None:
+            # a frame of nothing closes the outline of what reaches the border
+            framed, places = np.pad(mask.astype(float), 1), [np.arange(-1, side + 1) for side in mask.shape]
+            field.contour(places[1], places[0], framed, [0.5], colors=color, linewidths=1.5).set_path_effects(rim)
     for (x0, y0, x1, y1), color, dash in boxes:
-        # a dark rim, so that it shows on light and on dark
-        rim = [withStroke(linewidth=3, foreground="black")]
         look: dict[str, Any] = {"edgecolor": color, "linestyle": dash, "linewidth": 2, "path_effects": rim}
         field.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, **look))
 

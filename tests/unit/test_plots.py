@@ -170,3 +170,14 @@ def test_a_panel_without_anything_is_an_empty_field():
 def test_a_class_without_a_name_is_its_number():
     assert class_name(("cat", "dog"), 1) == "dog"
     assert class_name(None, 967) == "class 967"
+
+
+def test_outlines_of_masks_follow_their_borders():
+    mask = np.zeros((8, 8), bool)
+    mask[2:5, 0:4] = True  # it touches the border of the image, and its outline is closed there
+    (field,) = grid([[Panel(torch.zeros(3, 8, 8), true_mask=mask, found_mask=~mask)]]).figure.axes
+    outlines = field.collections
+    assert [to_hex(each.get_edgecolor()) for each in outlines] == [TRUE_BOX, FOUND_BOX]
+    (path,) = outlines[0].get_paths()
+    assert path.vertices.min(axis=0).tolist() == [-0.5, 1.5] and path.vertices.max(axis=0).tolist() == [3.5, 4.5]
+    assert np.array_equal(path.vertices[0], path.vertices[-1])
