@@ -44,8 +44,7 @@ def _grad_cam_pp(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
     first = s.exp()[:, None, None, None] * positive
     second = first * positive
     denominator = second * (2 + positive * a.sum(dim=(2, 3), keepdim=True))
-    denominator += denominator == 0
-    return _weighted(second / denominator, first, a)
+    return _weighted(second / denominator.masked_fill_(denominator == 0, 1), first, a)
 
 
 def _grad_cam_pp_stable(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
@@ -61,6 +60,7 @@ def _grad_cam_pp_stable(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
 def _weighted(alpha: Tensor, positive: Tensor, a: Tensor) -> Tensor:
     """[ sum_k w_k A_k ]_+ with w_k = sum_ij alpha positive, alpha divided by its sum over the pixels."""
     total = alpha.sum(dim=(2, 3), keepdim=True)
+    # divided before it is summed, as in the original: the other way round overflows earlier
     weights = (alpha / torch.where(total == 0, 1, total) * positive).sum(dim=(2, 3))
     return torch.einsum("bk,bkij->bij", weights, a).relu()
 
@@ -202,7 +202,12 @@ def saliency_maps(trace: Trace, methods: Sequence[str], depths: Sequence[int]) -
 
 
 def _raw(method: Method, trace: Trace, n: int) -> list[Tensor]:
-    return [method.formula(layer.activation, layer.gradient, trace.score) for layer in trace.layers[:n]]
+    given = [(layer.activation, layer.gradient, trace.score) for layer in trace.layers[:n]]
+    if trace.score.device.type != "cpu":
+        return [method.formula(*layer) for layer in given]
+    # image by image: what a formula writes and reads again is still in the processor's cache
+    images = [zip(*(each.split(1) for each in layer), strict=True) for layer in given]
+    return [torch.cat([method.formula(*image) for image in layer]) for layer in images]
 
 
 def _drawn(method: Method, trace: Trace, n: int) -> list[Tensor]:

@@ -170,6 +170,18 @@ def memory(model: gamlib.Model, x: Tensor) -> tuple[int, int]:
     return extra, sum(tensor.nbytes for tensor in needed)
 
 
+def parts(model: gamlib.Model, x: Tensor, name: str, forward: float, least: float, rounds: int) -> Iterator[Row]:
+    """Where the time of six maps goes, in forwards."""
+    trace = gamlib.trace_class(model, x)
+    raw = [gamlib.layer_maps(trace, method, max(DEPTHS)) for method in METHODS]
+    runs = {gamlib.METHODS[m].title: partial(gamlib.layer_maps, trace, m, max(DEPTHS)) for m in METHODS}
+    runs["resize, normalise"] = lambda: [gamlib.min_max(gamlib.resize(one, trace.size)) for ones in raw for one in ones]
+    yield Row("parts", "forward", name, 1.0)
+    yield Row("parts", "recording, partial gradient", name, least / forward - 1)
+    for what, seconds in medians(runs, rounds).items():
+        yield Row("parts", what, name, seconds / forward, seconds=seconds)
+
+
 def rows(rounds: int) -> Iterator[Row]:
     torch.set_num_threads(1)
     for name in NETWORKS:
@@ -184,6 +196,8 @@ def rows(rounds: int) -> Iterator[Row]:
         yield Row("maps", "six maps / (forward + partial gradient)", name, ours / least, goal=1.05, seconds=ours)
         yield Row("maps", "six maps / forward", name, ours / forward, goal=1.35, seconds=ours)
         yield Row("maps", "(forward + partial gradient) / forward", name, least / forward, seconds=least)
+        yield Row("maps", "forward of an image", name, forward / BATCH, "s", seconds=forward / BATCH)
+        yield from parts(model, x, name, forward, least, rounds)
         extra, needed = memory(model, x)
         yield Row("memory", "extra peak / (layers + gradients + maps)", name, extra / needed, goal=1.5)
         del model, x, runs
