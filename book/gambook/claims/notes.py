@@ -50,7 +50,7 @@ DATA_NAMES = {
     "mnist5k": "MNIST",
 }
 SHORT = {"efficientnet_lite0": "Lite0", "efficientnet_lite1": "Lite1", "efficientnet_lite2": "Lite2",
-         "squeezenet1_1": "SqueezeNet"}  # fmt: skip
+         "squeezenet1_1": "SqueezeNet", "squeezenet1_1_fire8": "SqueezeNet, fire8"}  # fmt: skip
 
 
 def data_name(dataset: str) -> str:
