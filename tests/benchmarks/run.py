@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     if "MALLOC_MMAP_MAX_" not in os.environ:
         # as notebooks run: memory of one layer is kept for the next, for every contestant
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | MEMORY)
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | MEMORY | {"KINETO_LOG_LEVEL": "99"})
     folder = ROOT / ("book/results/performance" if options.publish else "_build/bench")
     folder.mkdir(parents=True, exist_ok=True)
     started, records = time.perf_counter(), []

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class Noise(Dataset):
     """Images of noise, made when they are read, each with a box; two of a label."""
 
     name = "noise"
-    classes = None
+    classes: ClassVar[dict[str, None]] = {}
 
     def __init__(self, count: int) -> None:
         self.count = count
