@@ -19,8 +19,9 @@ book: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -q $(PYTEST)
 
+# all measures of the performance page; BENCH=--publish makes them the page's own
 bench: $(VENV)/.ready
-	for measure in tests/benchmarks/*.py; do $(BIN)/python "$$measure" || exit 1; done
+	$(BIN)/python tests/benchmarks/run.py $(BENCH)
 
 # the committed numbers in book/results: four networks, both profiles that need no data of your own
 results: $(VENV)/.ready

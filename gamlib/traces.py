@@ -59,8 +59,14 @@ class Trace:
     logits: Tensor | None = None
 
     def to(self, dtype: torch.dtype) -> Trace:
-        """The same trace in another floating-point precision; class indices stay integers."""
-        return replace(self._each(lambda tensor: tensor.to(dtype)), target=self.target)
+        """The same trace in another floating-point precision; class indices stay integers.
+
+        Where the device has no float64 (Apple's MPS), that lies on the CPU.
+        """
+        away = dtype == torch.float64 and self.score.device.type == "mps"
+        return replace(
+            self._each(lambda tensor: tensor.to("cpu" if away else tensor.device, dtype)), target=self.target
+        )
 
     def __getitem__(self, rows: slice) -> Trace:
         """The trace of some of its images, e.g. trace[:4]."""
