@@ -114,9 +114,9 @@ def explore_threshold(
         return _frame([panel], "Pixels at or above the threshold, with boxes", caption + ".")
 
     rows = [_switch(threshold, _pages([frame(saliency, t) for t in thresholds])) for saliency in maps.values()]
-    about = "Light: pixels of the map at or above the threshold. Green box: around their largest region."
+    about = "Light: pixels of the map at or above the threshold. Orange box: around their largest region."
     if truth is not None:
-        about += " Blue box: the true one."
+        about += " White box: the true one."
     return _explorer(about, [name, threshold], _switch(name, rows))
 
 
