@@ -92,7 +92,8 @@ def _publish(target: Path, profile: str, folders: dict[str, Path], curves: dict[
         parts = [pd.read_csv(path, keep_default_na=False) for path in there]
         return pd.concat(parts, ignore_index=True).drop_duplicates()
 
-    tables = {name: together(name, folders) for name in TABLES}
+    # as they are written: the ledger follows from what readers find
+    tables = {name: together(name, folders).round(3) for name in TABLES}
     for model, folder in folders.items():
         shutil.copyfile(folder / "maps.parquet", target / f"maps_{model}.parquet")
     maps = pd.concat([pd.read_parquet(folder / "maps.parquet") for folder in folders.values()], ignore_index=True)
