@@ -46,7 +46,7 @@ def test_the_last_line_is_the_first_page(built):
 def test_every_notebook_and_page_is_in_the_book(project):
     assert sorted(project.book_notebooks()) == project.names()
     written = {path.relative_to(project.root).with_suffix("").as_posix() for path in project.root.glob("book/*.md")}
-    assert written <= set(project.pages())
+    assert written - {"book/slides"} <= set(project.pages())
 
 
 def test_no_error_output_and_no_text_on_standard_error(project):
@@ -113,9 +113,18 @@ def test_internal_links_lead_somewhere(book, pages):
 def test_students_can_save_every_exercise_without_its_solution(book, project, pages):
     linked = re.findall(r'href="\.\./(student/[^"]+)" download', pages["book/exercises"])
     names = exercise_names(project).values()
+    wheel = linked.pop(linked.index("student/gamlib-0.1.0-py3-none-any.whl"))
+    assert (book.html / wheel).stat().st_size > 100_000
     assert linked == [f"student/{name.split('/')[1]}.ipynb" for name in names]
     for link, name in zip(linked, names, strict=True):
         assert read_notebook(book.html / link) == student_edition(read_notebook(project.source(name))), name
+
+
+def test_the_slides_hold_eight_figures_and_need_no_other_file(book):
+    page = (book.html / "slides.html").read_text()
+    assert (page.count("<section>"), page.count('<img src="data:image/')) == (8, 8)
+    assert re.findall(r'(?:src|href)="(?!data:)[^"]*"', page) == []
+    assert min(map(len, re.findall(r'<img [^>]*alt="([^"]*)"', page))) > 50
 
 
 def test_no_dead_button_without_an_address(root, pages):

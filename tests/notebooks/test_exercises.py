@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from gambook.exercises.checks import CHECKS, report
 from gambook.exercises.editions import exercise_names, read_notebook, student_edition, tags, write_teacher
 from gambook.publish.cli import main
 from gambook.publish.project import Project
+from gambook.publish.wheel import write_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = Project(ROOT)
@@ -61,7 +65,8 @@ def test_every_exercise_has_its_parts_in_order(exercise):
 def test_the_solution_fills_in_the_stub_and_the_check_asks_for_its_functions(exercise):
     """Apart from `...` and its error, each line of the stub is one of the solution."""
     (stub,), (solution,), (check,) = (tagged(SOLVED[exercise], tag) for tag in ("stub", "solution", "check"))
-    lines = [line for line in stub.splitlines() if line.strip(" .") and "NotImplementedError" not in line]
+    written = re.sub(r"raise NotImplementedError\([^)]*\)", "", stub)
+    lines = [line for line in written.splitlines() if line.strip(" .")]
     steps = {line for line in lines if line.strip().startswith("#")}
     assert set(lines) - steps <= set(solution.splitlines())
     functions = re.findall(r"^def (\w+)\(", stub, re.M)
@@ -124,18 +129,79 @@ def test_only_the_check_needs_a_solution_and_gives_it_all_points(exercise, tmp_p
     assert [part for part in record["parts"] if not part["earned"]] == []
 
 
+def install_cell(notebook: dict, repository: str = "") -> str:
+    """The cell that installs gamlib, as if the book had this address; what it installs goes to a list `installed`."""
+    source = next(cell["source"] for cell in notebook["cells"] if "google.colab" in cell["source"])
+    source = source.replace("%pip install --quiet {place}", "installed.append(place)")
+    return source.replace('repository = ""', f'repository = "{repository}"')
+
+
 @pytest.mark.parametrize("exercise", NAMES)
-def test_without_gamlib_a_notebook_says_how_to_install_it(exercise, monkeypatch):
-    cell = next(cell for cell in STUDENT[exercise]["cells"] if "google.colab" in cell["source"])
-    exec(without_magics(cell), {})
+def test_without_gamlib_a_notebook_says_how_to_install_it(exercise, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    installed: list[str] = []
+    exec(install_cell(STUDENT[exercise]), {"installed": installed})
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
-        ModuleNotFoundError, match="run %pip install FOLDER, where FOLDER is your copy of the book's repo"
+        ModuleNotFoundError, match=r"here: save the wheel gamlib-\*.whl from the book's exercises page be"
     ):
-        exec(without_magics(cell), {})
-    there = cell | {"source": cell["source"].replace('repository = ""', 'repository = "https://a.example/b/c"')}
+        exec(install_cell(STUDENT[exercise]), {"installed": installed})
+    (tmp_path / "gamlib-0.1.0-py3-none-any.whl").touch()
+    with pytest.raises(ModuleNotFoundError, match=r"run %pip install gamlib-0.1.0-py3-none-any.whl; then restart"):
+        exec(install_cell(STUDENT[exercise]), {"installed": installed})
     with pytest.raises(ModuleNotFoundError, match=r"run %pip install git\+https://a.example/b/c; then restart"):
-        exec(without_magics(there), {})
+        exec(install_cell(STUDENT[exercise], "https://a.example/b/c"), {"installed": installed})
+    assert installed == []
+
+
+@pytest.mark.parametrize(
+    ("repository", "place"),
+    [("", "gamlib-0.1.0-py3-none-any.whl"), ("https://a.example/b/c", "git+https://a.example/b/c")],
+)
+def test_on_colab_a_notebook_installs_gamlib_once(repository, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gamlib-0.1.0-py3-none-any.whl").touch()
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    installed: list[str] = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: installed or None)
+    for _ in range(2):
+        exec(install_cell(STUDENT["ex01"], repository), {"installed": installed})
+    assert installed == [place]
+
+
+def test_the_wheel_holds_both_packages_and_works_alone(tmp_path):
+    wheel = write_wheel(PROJECT, tmp_path / "student")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--target", str(tmp_path / "site"), str(wheel)], check=True)
+    for package, name in {"gamlib": "gamlib", "book/gambook": "gambook"}.items():
+        files = [path for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+        for path in files:
+            assert (tmp_path / "site" / name / path.relative_to(ROOT / package)).read_bytes() == path.read_bytes()
+    code = "import gambook.exercises.checks, gamlib; print(gamlib.__file__, gambook.__file__)"
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(tmp_path / "site" / name / "__init__.py") for name in ("gamlib", "gambook")]
+
+
+@pytest.mark.parametrize("exercise", NAMES)
+def test_every_exercise_says_how_long_it_takes_as_the_table_does(exercise):
+    first = SOLVED[exercise]["cells"][0]["source"]
+    (minutes,) = re.findall(r"\*\*Time and what you need\.\*\* (\d+) minutes; .+\.$", first, re.M)
+    page = (ROOT / "book" / "exercises.md").read_text()
+    stem = Path(NAMES[exercise]).name
+    (row,) = [line for line in page.splitlines() if f"student/{stem}.ipynb" in line]
+    assert row.split("|")[2].strip() == minutes
+
+
+@pytest.mark.parametrize("exercise", NAMES)
+def test_only_teachers_get_the_answer_to_the_last_question(exercise):
+    answers = tagged(SOLVED[exercise], "answer")
+    assert answers[0].startswith(":::{admonition} Answer\n:class: dropdown\n")
+    assert "Going further" in text_of(STUDENT[exercise])
+    for line in "\n".join(answers).splitlines():
+        assert len(line) < 40 or line not in text_of(STUDENT[exercise])
+    assert not tagged(STUDENT[exercise], "answer")
 
 
 @pytest.fixture
@@ -169,6 +235,7 @@ def test_teachers_get_solutions_and_outputs_without_the_directives_of_the_pages(
             prose = "\n".join(cell["source"] for cell in edition["cells"] if cell["cell_type"] == "markdown")
             assert not re.search(r"```\{|:::", prose)
         assert "## A solution" in text_of(teacher)
+        assert "## Answer" in text_of(teacher)
         assert tagged(teacher, "solution") == tagged(SOLVED[exercise], "solution")
         assert all(cell["outputs"] == [cell["id"]] for cell in teacher["cells"] if cell["cell_type"] == "code")
 
@@ -196,6 +263,7 @@ def test_the_command_writes_what_students_get_and_keeps_what_they_have_written(t
     first.write_text("my work")
     assert f"kept {first}: yours differs; --force overwrites it" in gam("student", "--out", tmp_path)[1]
     assert first.read_text() == "my work"
-    assert len(list(tmp_path.iterdir())) == len(NAMES)
+    assert len(list(tmp_path.glob("*.ipynb"))) == len(NAMES)
+    assert (tmp_path / "gamlib-0.1.0-py3-none-any.whl").is_file()
     assert gam("student", "--out", tmp_path, "--force")[0] == 0
-    assert [read_notebook(path) for path in sorted(tmp_path.iterdir())] == list(STUDENT.values())
+    assert [read_notebook(path) for path in sorted(tmp_path.glob("*.ipynb"))] == list(STUDENT.values())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gambook.publish.build import merged
 from gambook.publish.project import Project, Refused
+from gambook.publish.wheel import write_wheel
 
 
 def exercise_names(project: Project) -> dict[str, str]:
@@ -50,14 +51,15 @@ def stub_of(solved: Mapping) -> str:
 
 
 def student_edition(solved: Mapping) -> dict:
-    """A solved notebook without outputs, cells tagged `solution`, and those from {solution-start} to {solution-end}.
+    """A solved notebook without outputs, solutions and answers.
 
+    Left out are the cells tagged `solution` or `answer`, and those from {solution-start} to {solution-end}.
     What marks the exercise on the page of the book becomes a heading.
     """
     cells, inside = [], False
     for cell in solved["cells"]:
         inside = inside or "{solution-start}" in cell["source"]
-        if not inside and "solution" not in tags(cell):
+        if not inside and not {"solution", "answer"} & set(tags(cell)):
             # the description of a figure tells what is asked
             metadata = {key: value for key, value in cell["metadata"].items() if key != "mystnb"}
             emptied = {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
@@ -82,7 +84,7 @@ def _plain(notebook: dict) -> dict:
 
 
 def write_student(project: Project, folder: Path, force: bool = False) -> tuple[list[Path], list[Path]]:
-    """Write the student's edition of every exercise into `folder`; the paths written and those kept.
+    """Write the student's edition of every exercise, and the wheel they need, into `folder`; paths written and kept.
 
     A notebook that is there and differs is somebody's work: it is kept unless force is given.
     """
@@ -94,7 +96,7 @@ def write_student(project: Project, folder: Path, force: bool = False) -> tuple[
             kept.append(path)
         else:
             written.append(_write(path, edition))
-    return written, kept
+    return [*written, write_wheel(project, folder)], kept
 
 
 def write_teacher(project: Project, profile: str, folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from gambook.publish.plan import plan
 from gambook.publish.project import find_project
 from gambook.publish.reference import REFERENCE_PROFILES, make_results
 from gambook.publish.run import locked, run_jobs
+from gambook.publish.slides import write_slides
 
 
 @click.group()
@@ -68,6 +69,8 @@ def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> N
         if not build(project):
             raise click.ClickException("the pages are not right: mend the errors and warnings above and build again")
         write_student(project, project.html / "student", force=True)
+        if (project.root / "book" / "slides.md").exists():
+            write_slides(project, profile)
     pages = ["index", "search", "404", *project.pages()]
     if broken := broken_links(project.html, [f"{page}.html" for page in pages]):
         raise click.ClickException("\n  ".join(["links that lead nowhere:", *broken]))
