@@ -61,12 +61,13 @@ class Trace:
     def to(self, dtype: torch.dtype) -> Trace:
         """The same trace in another floating-point precision; class indices stay integers.
 
-        Where the device has no float64 (Apple's MPS), that lies on the CPU.
+        Where the device has no float64 (Apple's MPS), the whole trace goes to the CPU.
         """
-        away = dtype == torch.float64 and self.score.device.type == "mps"
-        return replace(
-            self._each(lambda tensor: tensor.to("cpu" if away else tensor.device, dtype)), target=self.target
-        )
+        device = self.score.device
+        if dtype == torch.float64 and device.type == "mps":
+            device = torch.device("cpu")
+        target = None if self.target is None else self.target.to(device)
+        return replace(self._each(lambda tensor: tensor.to(device, dtype)), target=target)
 
     def __getitem__(self, rows: slice) -> Trace:
         """The trace of some of its images, e.g. trace[:4]."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from gambook.claims.protocol import BOXES, MASKING
+from gambook.claims.evaluations import BOXES, MASKING
 from rounds import Row, medians
 
 import gamlib

@@ -4,9 +4,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from gambook.claims import protocol
+from gambook.claims import evaluations, protocol
+from gambook.claims.evaluations import Evaluation, possible_tasks
 from gambook.claims.paper import load_claims
-from gambook.claims.protocol import Evaluation, Protocol, possible_tasks
+from gambook.claims.protocol import Protocol
 
 from gamlib.controls import CONTROLS
 from gamlib.data import Dataset
@@ -49,7 +50,7 @@ def test_a_data_set_is_cut_label_by_label(monkeypatch):
         def labels(self, index):
             return ("abcdefghij"[index % 10],)
 
-    monkeypatch.setattr(protocol, "load_dataset", lambda name: Many())
+    monkeypatch.setattr(evaluations, "load_dataset", lambda name: Many())
     part = Evaluation("many", n_images=7).load(0)
     labels = [part.labels(i)[0] for i in range(7)]
     assert sorted(labels.count(label) for label in set(labels)) == [1, 3, 3]
@@ -90,12 +91,12 @@ def named(*lists):
 def test_every_side_of_every_claim_is_evaluated():
     claims = load_claims()
     claims = claims[~claims["claim"].isin(["C1", "C9", "C10"])]
-    assert set(claims["a"]) | set(claims["b"]) <= named(protocol.BOXES, protocol.DEEPER, protocol.JOINED)
+    assert set(claims["a"]) | set(claims["b"]) <= named(evaluations.BOXES, evaluations.DEEPER, evaluations.JOINED)
     masked = claims[claims["metric"].str[:3].isin(["adp", "pic"])]
-    assert set(masked["a"]) | set(masked["b"]) <= named(protocol.MASKING)
+    assert set(masked["a"]) | set(masked["b"]) <= named(evaluations.MASKING)
     small = claims[claims["subset"] != "100"]
-    assert set(small["a"]) | set(small["b"]) <= named(protocol.BOXES)
-    assert set(CONTROLS) <= set(protocol.BOXES[0]) and set(CONTROLS) <= set(protocol.MASKING[0])
+    assert set(small["a"]) | set(small["b"]) <= named(evaluations.BOXES)
+    assert set(CONTROLS) <= set(evaluations.BOXES[0]) and set(CONTROLS) <= set(evaluations.MASKING[0])
 
 
 def test_unknown_profile_and_part(tmp_path):
@@ -167,7 +168,7 @@ def results(tmp_path_factory):
             data.name, data.kind, data.percentile, data.dropped = name, kind, percentile, {"crowd": 2}
             return data
 
-        patch.setattr(protocol, "load_dataset", load)
+        patch.setattr(evaluations, "load_dataset", load)
         ours = Protocol("embedded", "tiny_evaluation:network", n_images=8)
         yield {part: ours.run(part, tmp_path_factory.mktemp("protocol")) for part in protocol.PARTS}
 
@@ -180,7 +181,7 @@ def test_each_part_has_each_map_once(results):
     single = boxes.query("dataset == 'scenes' and percentile == 100 and task == 'dot'")
     maps = {f"{m}:{n}" for m, n in zip(single["method"], single["n"], strict=True)}
     # the network has two layers, so no deeper map is asked for
-    assert maps == named(protocol.BOXES, protocol.JOINED)
+    assert maps == named(evaluations.BOXES, evaluations.JOINED)
     assert masked["adp_mean_both"].notna().any() and "adp_black_both" not in boxes
     small = boxes.query("dataset == 'scenes' and percentile == 10")
     assert "gam_max" not in set(small["method"])

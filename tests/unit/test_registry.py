@@ -13,7 +13,7 @@ from gamlib.methods import METHODS, Method
 METHODS["hires_cam"] = Method(lambda a, g, s: (a * g).sum(dim=1).relu(), "HiResCAM", "HiRes", "#123456")
 
 from gambook.claims.paper import load_table
-from gambook.claims.protocol import BOXES
+from gambook.claims.evaluations import BOXES
 from gambook.claims.tables import comparison
 from gamlib.plots import bars
 from gamlib.plots.explorers import explore_methods

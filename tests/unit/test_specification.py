@@ -11,18 +11,8 @@ import pytest
 import torch
 from gambook.claims import curve as module
 from gambook.claims import ledger as verdicts
-from gambook.claims.curve import (
-    BY_SHARE,
-    CUTS,
-    JOINS,
-    ORDERS,
-    RESIZES,
-    SHARES,
-    SINGLE_CHOICES,
-    Choice,
-    chosen_map,
-    specification,
-)
+from gambook.claims.choices import CUTS, JOINS, ORDERS, RESIZES, SHARES, SINGLE_CHOICES, Choice, chosen_map
+from gambook.claims.curve import BY_SHARE, specification
 from gambook.claims.ledger import ledger as judge
 from gambook.claims.paper import load_claims
 from gambook.claims.protocol import Protocol

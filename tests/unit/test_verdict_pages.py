@@ -6,10 +6,10 @@ import pytest
 from bs4 import BeautifulSoup
 from gambook.claims.charts import by_choice, combinations, forest, hanging, specification_curve
 from gambook.claims.findings import Reference, said
-from gambook.claims.ledger import corrected
 from gambook.claims.notes import left_out
 from gambook.claims.pages import claim_blocks, matrix, read_reference
 from gambook.claims.paper import load_claims, statements
+from gambook.claims.words import corrected
 
 KIND = {"scenes": "scenes", "raccoon": "other photographs", "imagenet_val_1300": "ImageNet validation"}
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from gambook.claims.ledger import claim_words, corrected
 from gambook.claims.ledger import ledger as judge
+from gambook.claims.words import claim_words, corrected
 
 from gamlib.evaluation.results import cell_means, grid_columns, measures, strata, thresholds
 from gamlib.statistics import mean_interval

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from gambook.claims.curve import CUTS, JOINS, ORDERS, RESIZES
+from gambook.claims.choices import CUTS, JOINS, ORDERS, RESIZES
 from gambook.claims.notes import SUBSETS, data_name, network_name
 from gambook.claims.rule import AGAINST, FOR, NO_EFFECT, TOO_FEW
 from gamlib.evaluation import SIDES

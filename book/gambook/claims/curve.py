@@ -10,9 +10,8 @@ masked forward for every map, so there one choice at a time leaves the paper's o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,24 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gambook.claims.ledger import groups, ledger
+from gambook.claims import choices
+from gambook.claims.choices import (
+    CUTS,
+    JOINS,
+    ORDERS,
+    RESIZES,
+    SHARES,
+    SINGLE_CHOICES,
+    Choice,
+    chosen_map,
+    combined,
+    draw,
+)
+from gambook.claims.differences import groups
+from gambook.claims.evaluations import Evaluation
+from gambook.claims.ledger import ledger
 from gambook.claims.paper import load_claims
-from gambook.claims.protocol import Evaluation, Protocol
+from gambook.claims.protocol import Protocol
 from gambook.claims.rule import NOT_RUN
 from gambook.claims.tables import TABLE_DEPTHS
 from gamlib.boxes import THRESHOLDS, box_ious
@@ -33,19 +47,11 @@ from gamlib.evaluation.measure import masked_embeddings, row_key, scores_after
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import grid_columns, measures, strata
 from gamlib.evaluation.store import digest
-from gamlib.maps import aggregate, min_max, resize
+from gamlib.maps import min_max, resize
 from gamlib.methods import layer_maps
 from gamlib.metrics import FILLS
 from gamlib.models import Model
 from gamlib.traces import Trace
-
-# The first of each is the paper's own, as far as it says.
-RESIZES = ("bicubic", "bicubic, clamped", "bilinear")
-ORDERS = ("after", "before")
-JOINS = ("mean", "mean, normalised", "max", "product")
-CUTS = ("tuned", "0.15", "share kept")
-# Of the pixels, for the last of these: a threshold that ranks them, whatever their values.
-SHARES = (0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80)
 
 CURVE_CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15", "C18", "F2")
 # What these claims compare. Where it is finite the printed Grad-CAM++ equals its closed form, so only that is drawn.
@@ -55,24 +61,7 @@ COMPARED = ("gam", "grad_cam", STABLE)
 RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
 IOUS, BY_SHARE = grid_columns("iou", THRESHOLDS), grid_columns("share", SHARES)
 # A plan's key does not know how maps are made and joined here.
-SOURCE = Path(__file__).read_text()
-
-
-class Choice(NamedTuple):
-    """One way to make a map. resize: one of RESIZES; order: NRM "after" or "before" RSZ; join: one of JOINS."""
-
-    resize: str = RESIZES[0]
-    order: str = ORDERS[0]
-    join: str = JOINS[0]
-
-
-# The paper's own choice, and every other that differs from it in one thing.
-SINGLE_CHOICES = (
-    Choice(),
-    *(Choice(resize=name) for name in RESIZES[1:]),
-    *(Choice(order=name) for name in ORDERS[1:]),
-    *(Choice(join=name) for name in JOINS[1:]),
-)
+SOURCE = [Path(file).read_text() for file in (__file__, choices.__file__)]
 
 
 def specification(
@@ -126,30 +115,6 @@ def _cut(cell: pd.DataFrame, cut: str) -> pd.DataFrame:
     return cell.drop(columns=[*other, *BY_SHARE])
 
 
-def chosen_map(raw: Sequence[Tensor], size: tuple[int, int], choice: Choice) -> Tensor:
-    """The map (B, H, W) of the raw layer maps (B, h, w) under a choice; Choice() is the paper's Eq. 1 and 2."""
-    return _join([_draw(one, size, choice.resize, choice.order) for one in raw], choice.join)
-
-
-def _draw(raw: Tensor, size: tuple[int, int], how: str, order: str) -> Tensor:
-    """One raw layer map (B, h, w) as a map (B, H, W).
-
-    Values lie in [0, 1], but for what bicubic interpolation adds at both ends where it comes last.
-    """
-    full = resize(min_max(raw) if order == "before" else raw, size, how.removesuffix(", clamped"))
-    if how.endswith("clamped"):
-        # what bicubic interpolation adds below the range of the raw map
-        full = full.clamp(min=0)
-    return full if order == "before" else min_max(full)
-
-
-def _join(layers: Sequence[Tensor], how: str) -> Tensor:
-    if len(layers) == 1:
-        return layers[0]
-    joined = aggregate(layers, how.removesuffix(", normalised"))
-    return min_max(joined) if how.endswith("normalised") else joined
-
-
 def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
     return make_plan(model_name, one.load(seed), Settings(one.tasks, COMPARED, TABLE_DEPTHS, FILLS, SIDES, seed))
 
@@ -183,9 +148,9 @@ def _localisation(plan: Plan) -> Iterator[dict]:
             trace = score.trace
             finite = {n: _printed_is_finite(trace, n).tolist() for n in TABLE_DEPTHS}
             for method, how, order in itertools.product(COMPARED, RESIZES, ORDERS):
-                layers = [_draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(TABLE_DEPTHS))]
+                layers = [draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(TABLE_DEPTHS))]
                 for n, join in joins:
-                    maps = _join(layers[:n], join).numpy()
+                    maps = combined(layers[:n], join).numpy()
                     for row, label in _labelled(score):
                         truths = batch.items[row].truths[label].boxes
                         ious = box_ious(maps[row], truths)

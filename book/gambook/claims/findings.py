@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown
 
-from gambook.claims.ledger import claim_words, corrected
 from gambook.claims.pages import read_reference
+from gambook.claims.words import claim_words, corrected
 
 
 class Reference:

@@ -11,11 +11,11 @@ from IPython.display import HTML
 from markupsafe import Markup
 
 from gambook.claims.charts import forest
-from gambook.claims.ledger import DATA_KINDS, claim_words
 from gambook.claims.notes import SUBSETS, data_name, difference_name, measure_name, network_name, signed
 from gambook.claims.paper import statements
 from gambook.claims.rule import AGAINST, FAILS, FOR, HOLDS, MIXED, MOSTLY, NOT_RUN, word
 from gambook.claims.tables import page, rendered
+from gambook.claims.words import DATA_KINDS, claim_words
 
 # Columns of committed tables that hold words even where they look like numbers or are empty.
 MAYBE_EMPTY = ("needs", "model", "dataset", "kind", "a", "b", "paper_rows", "same_as")
