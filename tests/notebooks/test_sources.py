@@ -60,6 +60,11 @@ def test_code_is_python(notebook):
         compile(re.sub(r"(?m)^( *)[%!].*$", r"\1pass", "".join(cell["source"])), cell["id"], "exec")
 
 
+def test_no_line_of_code_is_longer_than_the_column_of_a_page(notebook):
+    lines = [line for cell in code_cells(notebook) for line in "".join(cell["source"]).splitlines()]
+    assert [line for line in lines if len(line) > 76] == []
+
+
 def test_it_opens_with_its_title(notebook):
     first = notebook["cells"][0]
     assert (first["cell_type"], "".join(first["source"])[:2]) == ("markdown", "# ")
