@@ -101,6 +101,8 @@ def evaluate(
         )
     rows = [parts[index][0] for index in sorted(parts) if len(parts[index][0])]
     frame = pd.concat(rows or [pd.DataFrame(columns=KEY)], ignore_index=True)
+    # all rows once more; the copy that sorting makes takes their place
+    del parts, rows
     frame = frame.sort_values(KEY, kind="stable", ignore_index=True)
     frame.attrs = {"key": plan.key, "skipped": skipped}
     return frame
