@@ -28,6 +28,8 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.dpi": 120,
+    # two pixels of a screen of double density for each of the column's
+    "savefig.dpi": 220,
     # whatever fonts a machine has, its figures are the same
     "font.sans-serif": ["DejaVu Sans"],
     "hatch.color": "#8a8a8a",

@@ -203,9 +203,13 @@ def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
     return _blend(photograph @ np.repeat([[0.2126], [0.7152], [0.0722]], 3, axis=1), np.asarray(resized))
 
 
+def scale_colors(count: int) -> np.ndarray:
+    """Colours (count, 3) of evenly spaced values from 0 to 1 as they look over mid-grey: the scale of every grid."""
+    return _blend(np.full((count, 3), MID_GREY), np.linspace(0, 1, count))
+
+
 def _colour_bar(figure: Figure, fields: np.ndarray, shrink: float) -> None:
-    """The scale as it looks over mid-grey, since no map is drawn in its bare colours."""
-    scale = ListedColormap(_blend(np.full((256, 3), MID_GREY), np.linspace(0, 1, 256)))
+    scale = ListedColormap(scale_colors(256))
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), scale), ax=fields, shrink=shrink, aspect=14, pad=0.015)
     bar.set_ticks((0, 0.5, 1))
     bar.outline.set_visible(False)

@@ -23,12 +23,8 @@ OPTIONS = (
 )
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 
-# formulas and widgets are drawn after a page has loaded
-DRAWN = """() => {
-    const widgets = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length;
-    const drawn = document.querySelectorAll('.widget-subarea > *').length;
-    return drawn >= widgets && (!window.MathJax || (MathJax.startup && MathJax.startup.promise));
-}"""
+# formulas are drawn after a page has loaded
+DRAWN = "() => !window.MathJax || (MathJax.startup && MathJax.startup.promise)"
 FORMULAS = "() => window.MathJax ? MathJax.startup.promise.then(() => true) : true"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from PIL import Image
 
 import gamlib
@@ -88,12 +89,13 @@ def test_what_is_kept(folder):
     assert np.load(folder / "kept" / "explained_a_class_gam_raw_3.npy").shape == (28, 28)
 
 
-def test_nothing_on_standard_error_and_an_explorer_with_its_state(folder):
+def test_nothing_on_standard_error_and_an_explorer_of_both_scores(folder):
     notebook = json.loads((folder / "out.ipynb").read_text())
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     assert [o for o in outputs if o.get("name") == "stderr"] == []
-    state = notebook["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
-    assert "StackModel" in {model["model_name"] for model in state.values()}
+    pages = ["".join(output["data"].get("text/html", "")) for output in outputs if "data" in output]
+    (explorer,) = [BeautifulSoup(page, "html.parser") for page in pages if "gam-explorer" in page]
+    assert [field.legend.text for field in explorer.find_all("fieldset")] == ["Score", "Method"]
 
 
 def test_a_map_that_is_not_finite_keeps_its_numbers_and_no_picture(tmp_path, monkeypatch):

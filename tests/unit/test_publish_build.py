@@ -21,7 +21,7 @@ WITH_ADDRESS = 'title: "A"\nrepository:\n  url: "https://github.com/a/b"\n'
 
 @pytest.fixture
 def book(project, write_notebook):
-    """A checkout with one notebook, executed by hand: an output in each code cell, and widgets."""
+    """A checkout with one notebook, executed by hand: an output in each code cell."""
     (project.root / "_toc.yml").write_text(TOC)
     notebook = json.loads(write_notebook(project, "01_toy", "seed = 0", "print(seed)").read_text())
     for number, cell in enumerate(cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
@@ -30,7 +30,6 @@ def book(project, write_notebook):
     injected = {"cell_type": "code", "id": "x", "metadata": {}, "source": "seed = 3"}
     foot = {"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": "made so"}
     notebook["cells"] = [injected, *notebook["cells"], foot]
-    notebook["metadata"]["widgets"] = {"state": 1}
     path = project.executed("embedded", "01_toy")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(notebook))
@@ -43,7 +42,6 @@ def test_text_comes_from_the_source_and_outputs_from_the_run(book):
     notebook = json.loads(merged(source, book.executed("embedded", "01_toy")))
     assert [cell["source"] for cell in notebook["cells"]] == ["# A toy", "seed = 0", "print(seed)", "made so"]
     assert [cell["outputs"][0]["text"] for cell in notebook["cells"][1:3]] == ["output 0", "output 1"]
-    assert notebook["metadata"]["widgets"] == {"state": 1}
 
 
 def test_unchanged_files_keep_their_time_and_stale_ones_go(book):

@@ -29,7 +29,7 @@ firsts = [text.strip().split(chr(10))[0] for text in texts]
 print([text for text in firsts if text in ("HiResCAM", "12.3")])
 chart = bars(cells, "n", "mean", "method").figure
 print([text.get_text() for text in chart.legends[0].get_texts()], chart.axes[0].patches[0].get_facecolor()[:3])
-print(explore_methods(torch.rand(1, 3, 2, 2), trace, ["gam", "hires_cam"]).children[1].options)
+print(explore_methods({"it": torch.rand(1, 3, 2, 2)}, {"it": {"class": trace}}, ["gam", "hires_cam"]).controls[2].options)
 """
 
 
@@ -43,4 +43,4 @@ def test_one_entry_is_all_that_a_method_needs():
     assert lines[2] == "['HiResCAM', '12.3']"
     red, green, blue = (part / 255 for part in (0x12, 0x34, 0x56))
     assert lines[3] == f"['HiResCAM'] ({red}, {green}, {blue})"
-    assert lines[4] == "(('GAM', 'gam'), ('HiResCAM', 'hires_cam'))"
+    assert lines[4] == "['GAM', 'HiResCAM']"

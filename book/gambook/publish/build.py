@@ -21,10 +21,6 @@ from gambook.publish.project import Project, Refused
 
 # The page that computes in the browser, and wants networks beside it.
 LIVE = "book/live"
-# Tells the two bundles of the widgets where their icons lie, as seen from the page.
-ASSETS = b"""const vendor = document.documentElement.dataset.content_root + '_static/vendor';
-window.require = {paths: {'@jupyter-widgets': vendor, '@jupyter-widgets/html-manager/dist': vendor}};
-"""
 
 
 def stage(project: Project, profile: str, vendored: Sequence[Path] | None = None) -> None:
@@ -45,7 +41,6 @@ def stage(project: Project, profile: str, vendored: Sequence[Path] | None = None
         raise Refused(f"_toc.yml names pages that are not there: {', '.join(missing)}. Write them or take them out")
     if vendored is not None:
         files |= {f"offline/vendor/{path.name}": path.read_bytes() for path in vendored}
-        files["offline/vendor/assets.js"] = ASSETS
     if LIVE in project.pages():
         files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
     config = configuration((project.root / "_config.yml").read_text(), offline=vendored is not None)
@@ -72,9 +67,6 @@ def merged(source: Path, executed: Path) -> bytes:
         if cell["cell_type"] == "code":
             cell |= {key: outputs[cell["id"]][key] for key in ("outputs", "execution_count")}
     notebook["cells"].append(outputs["provenance"])
-    # the state of the widgets, from which a page draws them without a kernel
-    if "widgets" in made["metadata"]:
-        notebook["metadata"]["widgets"] = made["metadata"]["widgets"]
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -93,7 +85,6 @@ def configuration(text: str, offline: bool) -> dict:
         config["launch_buttons"] = hosts
     if offline:
         sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "offline"]
-        sphinx["nb_ipywidgets_js"] = {f"vendor/{name}.js": {} for name in ("assets", "require", "embed-amd")}
         sphinx["mathjax_path"] = "vendor/tex-svg.js"
         # a summary under each found page is fetched from that page, which a browser refuses to do for local files
         sphinx["html_show_search_summary"] = False

@@ -1,4 +1,4 @@
-"""Scripts of the offline edition: formulas and widgets are drawn by these instead of copies on the network."""
+"""Scripts of the offline edition: formulas are drawn by these instead of copies on the network."""
 
 from __future__ import annotations
 
@@ -14,15 +14,6 @@ from gambook.publish.project import Refused
 
 # npm package -> SHA-512 as npm states it, and the files of it that pages load
 _PACKAGES = {
-    "requirejs@2.3.8": (
-        "sha512-7/cTSLOdYkNBNJcDMWf+luFvMriVm7eYxp4BcFCsAX0wF421Vyce5SXP17c+Jd5otXKGNehIonFlyQXSowL6Mw==",
-        ["require.js"],
-    ),
-    # the widgets, and the icons on their buttons
-    "@jupyter-widgets/html-manager@1.0.15": (
-        "sha512-5thBIV6ymNgmPVOHvzx+gGy8ZSKmSazhtGw4/c4xJDVzRhG9PTeQsRjF3FUTopvFi//SABeNz1yp47bCrJ3CQA==",
-        ["dist/embed-amd.js", "dist/1551f4f60c37af51121f.woff2", "dist/7a3337626410ca2f4071.woff2"],
-    ),
     "mathjax@3.2.2": (
         "sha512-Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
         ["es5/tex-svg.js"],
@@ -40,12 +31,16 @@ def vendor(folder: Path) -> list[Path]:
         # named by the pinned content: another version goes to another folder
         own = folder / hashlib.sha256(integrity.encode()).hexdigest()[:12]
         if not own.exists():
-            _fetch(package, integrity, members, own)
+            fetch(package, integrity, members, own)
         files += [own / Path(member).name for member in members]
     return files
 
 
-def _fetch(package: str, integrity: str, members: list[str], target: Path) -> None:
+def fetch(package: str, integrity: str, members: list[str], target: Path) -> None:
+    """Put files of an npm package, named with its version, into the folder `target`, once they are known to be right.
+
+    integrity: SHA-512 of the package as npm states it. Raises Refused as `vendor` does.
+    """
     npm = shutil.which("npm")
     if npm is None:
         raise Refused("the offline edition takes scripts from npm, which is not installed: install Node.js with npm")

@@ -1,0 +1,53 @@
+"""The bibliography as readers look things up in it: sorted, each entry under the name and year that the text cites.
+
+A Sphinx extension, named in _config.yml; the formats of entries are pybtex's own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from string import ascii_lowercase
+
+from pybtex.database import Entry
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.plain import Style as Plain
+from pybtex.style.labels import BaseLabelStyle
+from sphinx.application import Sphinx
+
+
+class NameAndYear(BaseLabelStyle):
+    """Jiang et al., 2021; with letters after the year where that names two."""
+
+    def format_labels(self, sorted_entries: Sequence[Entry]) -> Iterator[str]:
+        labels = [label(entry) for entry in sorted_entries]
+        total, met = Counter(labels), Counter()
+        for each in labels:
+            yield each + (ascii_lowercase[met[each]] if total[each] > 1 else "")
+            met[each] += 1
+
+
+class ByName(Plain):
+    """pybtex's plain style, which sorts by author, year and title, under our labels."""
+
+    default_label_style = NameAndYear
+
+
+def label(entry: Entry) -> str:
+    """First author's surname, both of two, "et al." for more; then the year.
+
+    Examples
+    --------
+    >>> from pybtex.database import Person
+    >>> label(Entry("book", {"year": "1993"}, {"author": [Person("Bradley Efron"), Person("Robert Tibshirani")]}))
+    'Efron and Tibshirani, 1993'
+    """
+    surnames = [" ".join(person.prelast_names + person.last_names) for person in entry.persons["author"]]
+    names = " and ".join(surnames) if len(surnames) < 3 else f"{surnames[0]} et al."
+    return f"{names}, {entry.fields['year']}"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Called by Sphinx."""
+    register_plugin("pybtex.style.formatting", "by_name", ByName)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

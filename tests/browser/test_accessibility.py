@@ -1,0 +1,64 @@
+"""What a reader meets who hears the page, uses it in the dark or prints it: axe without serious findings."""
+
+from pathlib import Path
+
+import pytest
+from gambook.publish import offline
+from gambook.publish.project import Project
+
+PAGES = Project(Path(__file__).resolve().parents[2]).pages()
+AXE = "sha512-ilYanEU8vxxBexpJd8cWM4ElSQq4QctCLKih0TSfjIfCQTeyH/6zVrmIJfLPrKTKJRbiG+cfnZbQIjAlJmF1jQ=="
+SERIOUS = """async (rules) => {
+    const found = await axe.run(document, {resultTypes: ['violations'], ...rules});
+    return found.violations.filter((rule) => ['serious', 'critical'].includes(rule.impact)).flatMap(
+        (rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.html.slice(0, 160)}`));
+}"""
+PAPER = 680  # pixels that A4 leaves between its margins
+WIDE = """() => [...document.querySelectorAll('.bd-article :is(table, pre, img, mjx-container > svg)')].filter((one) => {
+    const column = one.closest('.bd-article').getBoundingClientRect(), own = one.getBoundingClientRect();
+    return own.width > 0 && (own.right > column.right + 2 || one.scrollWidth > one.clientWidth + 2);
+}).map((one) => `${one.tagName} ${one.innerText?.slice(0, 80)}`)"""
+
+desktop = pytest.mark.parametrize("context", ["desktop"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def axe(html, tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("npm") / "axe"
+    offline.fetch("axe-core@4.11.0", AXE, ["axe.min.js"], folder)
+    return (folder / "axe.min.js").read_text()
+
+
+@desktop
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_has_nothing_serious_to_say_in_either_mode(visit, axe, name):
+    page = visit(name).page
+    page.evaluate(axe)
+    page.evaluate("document.documentElement.dataset.theme = 'light'")
+    assert page.evaluate(SERIOUS, {}) == []
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert page.evaluate(SERIOUS, {"runOnly": ["color-contrast"]}) == []
+
+
+@desktop
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_wider_than_the_column_on_the_screen_or_on_paper(visit, name):
+    page = visit(name).page
+    # what is folded has a width, too
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert page.evaluate(WIDE) == []
+    page.set_viewport_size({"width": PAPER, "height": 900})
+    page.emulate_media(media="print")
+    assert page.evaluate(WIDE) == []
+
+
+@desktop
+def test_answers_are_unfolded_on_paper_and_folded_again(visit):
+    page = visit("notebooks/02_negative_gradients").page
+    closed = "document.querySelectorAll('details:not([open], .hide)').length"
+    before = page.evaluate(closed)
+    assert before > 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(closed) == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(closed) == before
