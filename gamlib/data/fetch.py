@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pooch
 import requests
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 REGISTRY = Path(__file__).with_name("registry.txt")
 

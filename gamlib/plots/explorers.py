@@ -19,7 +19,7 @@ from gamlib.boxes import THRESHOLDS, Box, box_iou, largest_component_box
 from gamlib.maps import min_max, resize
 from gamlib.methods import layer_maps, saliency_maps
 from gamlib.plots.figures import STYLE, title_of
-from gamlib.plots.frames import Choice, Control, Explorer
+from gamlib.plots.frames import Chooser, Explorer, Place
 from gamlib.plots.grids import Panel, draw_panel, scale_colors
 from gamlib.traces import Trace
 
@@ -72,8 +72,10 @@ def explore_methods(
                     "of the trace"
                 )
     depths = depths or range(1, 1 + min(len(trace.layers) for each in traces.values() for trace in each.values()))
-    plain = {(i, None, None, None): _img(map(Panel, batch), f"{name}") for i, (name, batch) in enumerate(images.items())}
-    frames: dict[Choice, str] = {}
+    plain: dict[Place, str] = {
+        (i, None, None, None): _img(map(Panel, batch), name) for i, (name, batch) in enumerate(images.items())
+    }
+    frames: dict[Place, str] = {}
     for (i, name), (j, score) in itertools.product(enumerate(images), enumerate(scores)):
         trace = traces[name][score]
         maps = saliency_maps(trace, methods, depths)
@@ -82,14 +84,12 @@ def explore_methods(
             layers = ", ".join(layer.name for layer in trace.layers[:n])
             values = " and ".join(dict.fromkeys(f"{float(value):.3g}" for value in trace.score))
             panels = map(Panel, images[name], maps[method, n])
-            frames[i, j, k, m] = _frame(
-                panels, f"Maps of {shown}", f"{shown} (layers {layers}); {score} {values}."
-            )
+            frames[i, j, k, m] = _frame(panels, f"Maps of {shown}", f"{shown} (layers {layers}); {score} {values}.")
     controls = [
-        Control("Images", list(images)),
-        Control("Score", scores),
-        Control("Method", [title_of(method) for method in methods]),
-        Control("Layers n", list(map(str, depths)), slider=True),
+        Chooser("Images", list(images)),
+        Chooser("Score", scores),
+        Chooser("Method", [title_of(method) for method in methods]),
+        Chooser("Layers n", list(map(str, depths)), slider=True),
     ]
     about = "Above: what the network sees. Below: the maps of the chosen method, over the last n layers."
     return Explorer(about, controls, [plain, frames, {(None,) * 4: _scale()}])
@@ -114,7 +114,7 @@ def explore_threshold(
     Examples
     --------
     >>> explore_threshold(torch.rand(3, 32, 32), {"a ramp": torch.linspace(0, 1, 32).expand(32, 32)})
-    Explorer(Map: 1, Threshold: 12)
+    Explorer(Map: 1, Threshold: 23)
     """
     truths = [] if truth is None else [truth]
 
@@ -127,18 +127,18 @@ def explore_threshold(
         panels = [Panel(image, saliency), Panel(image, light, truths=truths, found=box)]
         return _frame(panels, "The map; its pixels at or above the threshold, with boxes", caption + ".")
 
-    frames: dict[Choice, str] = {
-        (i, j): frame(saliency, at)
-        for i, saliency in enumerate(maps.values())
-        for j, at in enumerate(thresholds)
+    frames: dict[Place, str] = {
+        (i, j): frame(saliency, at) for i, saliency in enumerate(maps.values()) for j, at in enumerate(thresholds)
     }
-    about = "Left: the map. Right, light: its pixels at or above the threshold. Orange: the box of their largest region."
+    about = (
+        "Left: the map. Right, light: its pixels at or above the threshold. Orange: the box of their largest region."
+    )
     if truth is not None:
         about += " White: the true box."
     middle = len(thresholds) // 2
     controls = [
-        Control("Map", list(maps)),
-        Control("Threshold", [f"{at:.2f}" for at in thresholds], middle, slider=True),
+        Chooser("Map", list(maps)),
+        Chooser("Threshold", [f"{at:.2f}" for at in thresholds], middle, slider=True),
     ]
     return Explorer(about, controls, [frames, {(None, None): _scale()}])
 
@@ -185,8 +185,8 @@ def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCOR
         f"which does not know the score. The limit predicted for this map: s = {limit:.1f}."
     )
     labels = [f"{s:g} (its own)" if s == own else f"{s:g}" for s in choices]
-    parts = [{(i,): piece for i, piece in enumerate(pieces)} for pieces in (pictures, captions)]
-    return Explorer(about, [Control("Score s", labels, choices.index(own), slider=True)], [*parts, {(None,): _scale()}])
+    parts: list[dict[Place, str]] = [{(i,): piece for i, piece in enumerate(pieces)} for pieces in (pictures, captions)]
+    return Explorer(about, [Chooser("Score s", labels, choices.index(own), slider=True)], [*parts, {(None,): _scale()}])
 
 
 def _frame(panels: Iterable[Panel], alt: str, caption: str) -> str:
@@ -202,7 +202,7 @@ def _img(panels: Iterable[Panel], alt: str) -> str:
         figure = Figure((width / 100, SIDE / 100), dpi=100)
         for number, panel in enumerate(panels):
             draw_panel(figure.add_axes(((SIDE + GAP) * number / width, 0, SIDE / width, 1)), panel)
-        figure.savefig(buffer, format="webp", facecolor="white", pil_kwargs={"quality": 70})
+        figure.savefig(buffer, format="webp", dpi=100, facecolor="white", pil_kwargs={"quality": 70})
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img src="data:image/webp;base64,{data}" alt="{escape(alt)}" style="max-width:100%;height:auto">'
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 # One position a control, in their order; None: whatever that control says.
-Choice = tuple[int | None, ...]
+Place = tuple[int | None, ...]
 
 # Runs when a control moves. A frame names the choices at which it stands as "0,2 1,2"; an empty position fits all.
 _SHOW = """
@@ -28,7 +28,7 @@ for (const slider of this.querySelectorAll('[type=range]')) {
 
 
 @dataclass(frozen=True)
-class Control:
+class Chooser:
     """What a reader chooses: one of a few buttons, or a place on a slider.
 
     Parameters
@@ -69,26 +69,26 @@ class Control:
 
 @dataclass(frozen=True)
 class Explorer:
-    """Controls, and parts of a page that follow them; shows itself in a notebook.
+    r"""Controls, and parts of a page that follow them; shows itself in a notebook.
 
     Parameters
     ----------
     about : str
         A sentence above.
-    controls : sequence of Control
+    controls : sequence of Chooser
     parts : sequence of mapping
-        Choice -> HTML: of each part the piece that fits is shown. A piece that stands at several choices is kept once.
+        Place -> HTML: of each part the piece that fits is shown. A piece that stands at several choices is kept once.
 
     Examples
     --------
-    >>> explorer = Explorer("Two words.", [Control("word", ["yes", "no"])], [{(0,): "<b>yes</b>", (1,): "<b>no</b>"}])
-    >>> explorer._repr_html_()[-81:]
-    '<div data-at="0"><b>yes</b></div><div data-at="1" hidden><b>no</b></div></form>\\n'
+    >>> explorer = Explorer("Two words.", [Chooser("word", ["yes", "no"])], [{(0,): "<b>yes</b>", (1,): "<b>no</b>"}])
+    >>> explorer._repr_html_()[-80:]
+    '<div data-at="0"><b>yes</b></div><div data-at="1" hidden><b>no</b></div></form>\n'
     """
 
     about: str
-    controls: Sequence[Control]
-    parts: Sequence[Mapping[Choice, str]]
+    controls: Sequence[Chooser]
+    parts: Sequence[Mapping[Place, str]]
 
     def _repr_html_(self) -> str:
         controls = "".join(control.html(position) for position, control in enumerate(self.controls))
@@ -99,8 +99,8 @@ class Explorer:
             f"browser: what is shown is the first choice.</p></noscript>{controls}{frames}</form>\n"
         )
 
-    def _frames(self, part: Mapping[Choice, str]) -> str:
-        standing: dict[str, list[Choice]] = {}
+    def _frames(self, part: Mapping[Place, str]) -> str:
+        standing: dict[str, list[Place]] = {}
         for choice, piece in part.items():
             standing.setdefault(piece, []).append(choice)
         first = [control.chosen for control in self.controls]

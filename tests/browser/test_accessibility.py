@@ -14,7 +14,7 @@ SERIOUS = """async (rules) => {
         (rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.html.slice(0, 160)}`));
 }"""
 PAPER = 680  # pixels that A4 leaves between its margins
-WIDE = """() => [...document.querySelectorAll('.bd-article :is(table, pre, img, mjx-container > svg)')].filter((one) => {
+WIDE = """() => [...document.querySelectorAll('.bd-article :is(table, pre, img)')].filter((one) => {
     const column = one.closest('.bd-article').getBoundingClientRect(), own = one.getBoundingClientRect();
     return own.width > 0 && (own.right > column.right + 2 || one.scrollWidth > one.clientWidth + 2);
 }).map((one) => `${one.tagName} ${one.innerText?.slice(0, 80)}`)"""
@@ -25,7 +25,7 @@ desktop = pytest.mark.parametrize("context", ["desktop"], indirect=True)
 @pytest.fixture(scope="module")
 def axe(html, tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("npm") / "axe"
-    offline.fetch("axe-core@4.11.0", AXE, ["axe.min.js"], folder)
+    offline.fetch_package("axe-core@4.11.0", AXE, ["axe.min.js"], folder)
     return (folder / "axe.min.js").read_text()
 
 

@@ -29,7 +29,8 @@ firsts = [text.strip().split(chr(10))[0] for text in texts]
 print([text for text in firsts if text in ("HiResCAM", "12.3")])
 chart = bars(cells, "n", "mean", "method").figure
 print([text.get_text() for text in chart.legends[0].get_texts()], chart.axes[0].patches[0].get_facecolor()[:3])
-print(explore_methods({"it": torch.rand(1, 3, 2, 2)}, {"it": {"class": trace}}, ["gam", "hires_cam"]).controls[2].options)
+explorer = explore_methods({"it": torch.rand(1, 3, 2, 2)}, {"it": {"class": trace}}, ["gam", "hires_cam"])
+print(explorer.controls[2].options)
 """
 
 

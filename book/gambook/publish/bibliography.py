@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from string import ascii_lowercase
+from typing import Any
 
 from pybtex.database import Entry
 from pybtex.plugin import register_plugin
@@ -42,9 +43,12 @@ def label(entry: Entry) -> str:
     >>> label(Entry("book", {"year": "1993"}, {"author": [Person("Bradley Efron"), Person("Robert Tibshirani")]}))
     'Efron and Tibshirani, 1993'
     """
-    surnames = [" ".join(person.prelast_names + person.last_names) for person in entry.persons["author"]]
+    # pybtex sets both in its constructor, but declares them as None
+    authors: Any = entry.persons
+    fields: Any = entry.fields
+    surnames = [" ".join(person.prelast_names + person.last_names) for person in authors["author"]]
     names = " and ".join(surnames) if len(surnames) < 3 else f"{surnames[0]} et al."
-    return f"{names}, {entry.fields['year']}"
+    return f"{names}, {fields['year']}"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

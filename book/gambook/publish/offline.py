@@ -31,12 +31,12 @@ def vendor(folder: Path) -> list[Path]:
         # named by the pinned content: another version goes to another folder
         own = folder / hashlib.sha256(integrity.encode()).hexdigest()[:12]
         if not own.exists():
-            fetch(package, integrity, members, own)
+            fetch_package(package, integrity, members, own)
         files += [own / Path(member).name for member in members]
     return files
 
 
-def fetch(package: str, integrity: str, members: list[str], target: Path) -> None:
+def fetch_package(package: str, integrity: str, members: list[str], target: Path) -> None:
     """Put files of an npm package, named with its version, into the folder `target`, once they are known to be right.
 
     integrity: SHA-512 of the package as npm states it. Raises Refused as `vendor` does.
