@@ -202,7 +202,7 @@ def _img(panels: Iterable[Panel], alt: str) -> str:
         figure = Figure((width / 100, SIDE / 100), dpi=100)
         for number, panel in enumerate(panels):
             draw_panel(figure.add_axes(((SIDE + GAP) * number / width, 0, SIDE / width, 1)), panel)
-        figure.savefig(buffer, format="webp", dpi=100, facecolor="white", pil_kwargs={"quality": 70})
+        figure.savefig(buffer, format="webp", dpi=100, facecolor="white", pil_kwargs={"quality": 55})
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img src="data:image/webp;base64,{data}" alt="{escape(alt)}" style="max-width:100%;height:auto">'
 

@@ -55,7 +55,7 @@ class Chooser:
         if self.slider:
             labels, label = escape(json.dumps(list(self.options))), escape(self.options[self.chosen])
             return (
-                f'<p><label>{name} <input type="range" name="{position}" min="0" max="{len(self.options) - 1}" '
+                f'<p><label><span>{name}</span> <input type="range" name="{position}" min="0" max="{len(self.options) - 1}" '
                 f'value="{self.chosen}" data-labels="{labels}" aria-valuetext="{label}"> <output>{label}</output>'
                 "</label></p>"
             )

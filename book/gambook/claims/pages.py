@@ -140,7 +140,7 @@ def _numbers(own: pd.DataFrame) -> str:
             f"{' by no more than the margin' if row['sign'] == 0 else ''}{value}{same}"
         )
         texts.setdefault(network_name(row["model"]), {})[line] = (
-            f"{signed(row['mean'])} [{signed(row['low'])}, {signed(row['high'])}]\n{row['state']}; "
+            f"{signed(row['mean'])}\n[{signed(row['low'])}, {signed(row['high'])}]\n{row['state']}; "
             f"{int(row['n'])} maps, {int(row['clusters'])} clusters"
             + (f", {int(row['excluded'])} left out" if row["excluded"] else "")
         )

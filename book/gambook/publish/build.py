@@ -134,8 +134,15 @@ def _finish(project: Project) -> None:
     for page in project.html.rglob("*.html"):
         # the theme's preloading of icon fonts, which no page uses and a browser refuses for local files
         text = page.read_text()
-        if (without := re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)) != text:
-            page.write_text(without)
+        mended = re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)
+        # what unfolds a part of the table of contents has an icon and no name
+        mended = mended.replace(
+            '<summary><span class="toctree-toggle', '<summary aria-label="Show its pages"><span class="toctree-toggle'
+        )
+        # entries of the bibliography are no items of a list to those who hear the page
+        mended = mended.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        if mended != text:
+            page.write_text(mended)
     config = yaml.safe_load((project.staged / "_config.yml").read_text())
     # Sphinx itself copies scripts and styles only when a page has changed
     for folder in config["sphinx"]["config"].get("html_static_path", []):
