@@ -79,8 +79,8 @@ class Method:
         Its colour in every chart.
     n : int
         The usual number of layers.
-    column : bool
-        Whether the tables have a column for it.
+    tabled : bool
+        Whether Tables 1 and 2 have a row for it.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class Method:
     short: str
     color: str
     n: int = 1
-    column: bool = True
+    tabled: bool = True
 
     def __call__(self, trace: Trace, n: int | None = None) -> Tensor:
         """Map of the last n layers (default: the usual number, or all there are): (B, H, W) float32 in [0, 1]."""
@@ -110,7 +110,7 @@ METHODS: dict[str, Method] = {
     "grad_cam_pp": Method(_grad_cam_pp, "Grad-CAM++", "GC++", "#009e73"),
     "grad_cam_pp_stable": Method(_grad_cam_pp_stable, "Grad-CAM++, closed form", "GC++ closed", "#cc79a7"),
     # equal to GAM where activations are >= 0
-    "layer_cam": Method(_layer_cam, "LayerCAM", "LayerCAM", "#56b4e9", column=False),
+    "layer_cam": Method(_layer_cam, "LayerCAM", "LayerCAM", "#56b4e9", tabled=False),
 }
 
 # Other ways from GAM's layers to one map, for claims that compare them. Each takes the raw maps (B, h, w) of n layers

@@ -155,13 +155,15 @@ def strata(results: pd.DataFrame, percentiles: Sequence[int]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        What has no true box is in no stratum.
+        What has no true box is in no stratum, and a test of a stratum whose images all lie in one fold is left out:
+        nothing would be held out to tune its threshold on.
     """
     area = results.groupby("sample")["object_area"].max().dropna()
     parts = [results]
     for percentile in percentiles if len(area) else ():
-        small = area.index[area <= np.percentile(area, percentile)]
-        parts.append(results[results["sample"].isin(small)].assign(percentile=percentile))
+        names = area.index[area <= np.percentile(area, percentile)]
+        small = results[results["sample"].isin(names)].assign(percentile=percentile)
+        parts.append(small[small.groupby(CELL)["fold"].transform("nunique") > 1])
     return pd.concat(parts, ignore_index=True)
 
 

@@ -93,7 +93,7 @@ def test_each_claim_unfolds_to_its_words_and_numbers():
     # GAM (2) - GAM (1), dot, Table 2: 62.4 - 59.2 and 61.3 - 57.3; mean 3.6
     assert lines[3] == [
         "C4.3 GAM (2) − GAM (1)\ndot, box IoU; scenes; primary, above 0\npaper +3.6",
-        "−7.0 [−8.0, −6.0]\nagainst; 48 maps, 16 clusters",
+        "−7.0\n[−8.0, −6.0]\nagainst; 48 maps, 16 clusters",
     ]
     assert c4.find("img")["alt"].startswith("C4: the primary differences")
     assert page.find(id="claim-c8").get_text().endswith("Not run: needs <boxes> & masks.")

@@ -21,7 +21,7 @@ from gamlib.methods import METHODS
 from gamlib.plots import title_of
 
 # those with a row of their own
-TABLE_METHODS = tuple(name for name, method in METHODS.items() if method.column)
+TABLE_METHODS = tuple(name for name, method in METHODS.items() if method.tabled)
 TABLE_DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
 TASK_TITLES = {"class": "class", "cosine": "cosine", "dot": "dot product"}
