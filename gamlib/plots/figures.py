@@ -99,7 +99,7 @@ class Picture:
             image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=3)
             image.save(buffer, format="png", optimize=True)
         else:
-            image.save(buffer, format="jpeg", quality=82, optimize=True)
+            image.save(buffer, format="jpeg", quality=76, optimize=True)
         return buffer.getvalue()
 
     def save(self, path: str | Path) -> None:

@@ -105,10 +105,12 @@ def grid(
     for name, labels, count in (("rows", rows, len(panels)), ("columns", columns, across)):
         if labels and len(labels) != count:
             raise ValueError(f"{name}: got {len(labels)} labels for {count} {name} of panels; give one each, or none")
-    side = min(2.1, (WIDTH - 0.7) / across)
+    # the scale stands beside a narrow grid; beside a wide one it would take a fifth panel's place
+    beside = across < 4
+    side = min(2.1, (WIDTH - 0.8 * beside) / across)
     titles = [[panel.title for panel in row if panel and panel.title] for row in panels]
     heights = [side + 0.2 * max((title.count("\n") + 1 for title in row), default=0) for row in titles]
-    figure = new_figure(sum(heights) + 0.28 * bool(columns), side * across + 0.8, note)
+    figure = new_figure(sum(heights) + 0.28 * bool(columns) + 0.35 * (not beside), side * across + 0.8 * beside, note)
     with mpl.rc_context(STYLE):
         fields = figure.subplots(len(panels), across, squeeze=False)
         for line, row in zip(fields, panels, strict=True):
@@ -120,7 +122,8 @@ def grid(
             title = field.get_title()
             field.set_title(f"{label}\n{title}" if title else label)
         if any(panel is not None and panel.saliency is not None for row in panels for panel in row):
-            _colour_bar(figure, fields, shrink=min(1, 2.4 / sum(heights)))
+            length = min(1, 2.4 / sum(heights)) if beside else 0.4
+            _colour_bar(figure, fields, "right" if beside else "bottom", length)
         figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
     return Picture(figure, "jpeg")
 
@@ -208,9 +211,10 @@ def scale_colors(count: int) -> np.ndarray:
     return _blend(np.full((count, 3), MID_GREY), np.linspace(0, 1, count))
 
 
-def _colour_bar(figure: Figure, fields: np.ndarray, shrink: float) -> None:
+def _colour_bar(figure: Figure, fields: np.ndarray, location: str, length: float) -> None:
     scale = ListedColormap(scale_colors(256))
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), scale), ax=fields, shrink=shrink, aspect=14, pad=0.015)
+    shades = ScalarMappable(Normalize(0, 1), scale)
+    bar = figure.colorbar(shades, ax=fields, location=location, shrink=length, aspect=14, pad=0.015)
     bar.set_ticks((0, 0.5, 1))
     bar.outline.set_visible(False)
 
