@@ -55,9 +55,9 @@ class Chooser:
         if self.slider:
             labels, label = escape(json.dumps(list(self.options))), escape(self.options[self.chosen])
             return (
-                f'<p><label><span>{name}</span> <input type="range" name="{position}" min="0" max="{len(self.options) - 1}" '
-                f'value="{self.chosen}" data-labels="{labels}" aria-valuetext="{label}"> <output>{label}</output>'
-                "</label></p>"
+                f'<p><label><span>{name}</span> <input type="range" name="{position}" min="0" '
+                f'max="{len(self.options) - 1}" value="{self.chosen}" data-labels="{labels}" '
+                f'aria-valuetext="{label}"> <output>{label}</output></label></p>'
             )
         buttons = "".join(
             f'<label><input type="radio" name="{position}" value="{value}"{" checked" * (value == self.chosen)}> '
