@@ -10,6 +10,8 @@ JOBS ?= 2
 OFFLINE ?=
 PYTEST ?= -n 2
 BIN := $(VENV)/bin
+# compiled once and kept in .venv: where this is set, each of some thirty processes would compile torch anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: book test bench results lock clean
 

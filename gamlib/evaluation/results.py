@@ -155,15 +155,13 @@ def strata(results: pd.DataFrame, percentiles: Sequence[int]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        What has no true box is in no stratum, and a test of a stratum whose images all lie in one fold is left out:
-        nothing would be held out to tune its threshold on.
+        What has no true box is in no stratum.
     """
     area = results.groupby("sample")["object_area"].max().dropna()
     parts = [results]
     for percentile in percentiles if len(area) else ():
-        names = area.index[area <= np.percentile(area, percentile)]
-        small = results[results["sample"].isin(names)].assign(percentile=percentile)
-        parts.append(small[small.groupby(CELL)["fold"].transform("nunique") > 1])
+        small = area.index[area <= np.percentile(area, percentile)]
+        parts.append(results[results["sample"].isin(small)].assign(percentile=percentile))
     return pd.concat(parts, ignore_index=True)
 
 

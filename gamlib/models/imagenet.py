@@ -78,8 +78,7 @@ def densenet(name: str, weights: str | Path | None) -> Model:
 def split_densenet(net: nn.Module) -> None:
     """Give a torchvision DenseNet a last ReLU that is a module and not in place, so that a hook can read it.
 
-    torchvision applies it as a function, in place, on the output of norm5: nothing to hook, and what is read
-    at norm5 is overwritten.
+    torchvision applies it as a function to the output of norm5, so that there is nothing to hook.
     """
     net.relu = nn.ReLU(inplace=False)
 

@@ -185,6 +185,23 @@ def test_nothing_is_asked_for_before_the_button_and_nothing_of_the_network_after
 
 
 @once
+def test_a_photograph_may_be_dropped_on_its_place(live, folder):
+    page = live()
+    given = page.give(folder / "cat.png")["seen"][0]
+    held = page.page.evaluate_handle(
+        """(text) => {
+            const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), held = new DataTransfer();
+            held.items.add(new File([bytes], 'dropped.png', {type: 'image/png'}));
+            return held;
+        }""",
+        base64.b64encode((folder / "cat.png").read_bytes()).decode(),
+    )
+    page.page.locator(".slot").nth(1).dispatch_event("drop", {"dataTransfer": held})
+    page.page.get_by_text("dropped.png").first.wait_for()
+    assert page.report()["seen"] == [given, given]
+
+
+@once
 def test_a_large_score_loses_the_printed_map_alone(live, folder):
     page = live("#score=dot&n=1")
     report = page.give(folder / "left.png", folder / "right.png")

@@ -37,6 +37,19 @@ def test_the_open_profile_has_photographs_four_times_as_many():
     ]  # fmt: skip
 
 
+def test_a_test_in_one_fold_is_left_out_and_said_so():
+    pairs = {"dataset": "mine", "model": "net", "method": "gam", "n": 1, "label": "cat", "pair": "ab"}
+    rows = [
+        pairs | {"task": task, "percentile": percentile, "sample": sample, "fold": fold}
+        for task, percentile, folds in (("cosine", 100, (0, 1)), ("cosine", 10, (1, 1)), ("dot", 100, (0, 0, 0)))
+        for sample, fold in enumerate(folds)
+    ]
+    kept, alone = protocol._tunable(pd.DataFrame(rows + [row | {"method": "grad_cam"} for row in rows]))
+    assert set(zip(kept["task"], kept["percentile"], strict=True)) == {("cosine", 100)} and len(kept) == 4
+    why = "too few for two folds, so no threshold could be tuned on one and used on the other"
+    assert alone == {f"cosine, smallest 10%: {why}": 2, f"dot, all images: {why}": 3}
+
+
 def test_a_data_set_is_cut_label_by_label(monkeypatch):
     class Many(Dataset):
         name, classes = "many", {}

@@ -145,13 +145,11 @@ def test_peaks():
 
 def test_strata_are_the_images_with_the_smallest_objects():
     # areas .1 .2 .3 .4: their 25th percentile is .175, their 50th .25; image 3 has two labels, the larger one counts
-    results = rows("gam", 1, flat(0.5, 4), object_area=[0.1, 0.2, 0.3, 0.05], fold=[0, 1, 0, 1])
+    results = rows("gam", 1, flat(0.5, 4), object_area=[0.1, 0.2, 0.3, 0.05])
     results = join(results, results[3:].assign(label="other", object_area=0.4))
-    found = strata(results, (50,))
-    assert found["percentile"].tolist() == [100] * 5 + [50] * 2
-    assert found["sample"].tolist()[5:] == ["image 0", "image 1"]
-    # the smallest quarter is one image, for which no other is left to choose a threshold
-    assert len(strata(results, (25,))) == 5
+    found = strata(results, (25, 50))
+    assert found["percentile"].tolist() == [100] * 5 + [25] + [50] * 2
+    assert found["sample"].tolist()[5:] == ["image 0", "image 0", "image 1"]
     assert len(strata(results.assign(object_area=np.nan), (25,))) == 5
 
 

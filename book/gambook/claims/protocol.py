@@ -28,7 +28,7 @@ from gambook.claims.evaluations import (
 from gambook.claims.tables import STRATA
 from gamlib.evaluation import Settings, evaluate
 from gamlib.evaluation.plan import cached_model
-from gamlib.evaluation.results import KEY, REQUIRED, measures, strata
+from gamlib.evaluation.results import CELL, ITEM, KEY, REQUIRED, measures, strata
 from gamlib.metrics import FILLS
 from gamlib.models import Model
 
@@ -155,10 +155,12 @@ class Protocol:
                 frame = evaluate(one.model or self.model, data, settings, Path(out) / "shards", scheduler or map)
                 named = {"dataset": one.dataset, "model": one.model or self.model}
                 skipped += [named | entry for entry in frame.attrs["skipped"] if named | entry not in skipped]
-                dropped[one.dataset] = getattr(data, "dropped", {})
+                dropped[one.dataset] = dict(getattr(data, "dropped", {}))
                 own.append(frame)
             if own:
-                frames.append(strata(pd.concat(own, ignore_index=True), one.strata))
+                kept, alone = _tunable(strata(pd.concat(own, ignore_index=True), one.strata))
+                dropped[one.dataset] |= alone
+                frames.append(kept)
         results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
         curves = [column for column in results if column.startswith(("iou_", "mask_iou_"))]
         scored = pd.concat([measures(results).assign(part=part), results[curves]], axis=1)
@@ -178,6 +180,18 @@ class Protocol:
                 "chapter on data and weights"
             )
         return str(path)
+
+
+def _tunable(results: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The tests whose maps lie in two folds; of the others, why they are left out, and how many maps they have."""
+    folds = results.groupby(CELL)["fold"].transform("nunique")
+    alone = results[folds < 2].drop_duplicates(["percentile", "task", *ITEM])
+    reasons = {
+        f"{task}, {'all images' if percentile == 100 else f'smallest {percentile}%'}: too few for two folds, "
+        "so no threshold could be tuned on one and used on the other": len(maps)
+        for (percentile, task), maps in alone.groupby(["percentile", "task"])
+    }
+    return results[folds > 1], reasons
 
 
 def published(scored: pd.DataFrame) -> pd.DataFrame:

@@ -161,6 +161,8 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
 def kernel_environment() -> dict[str, str]:
     """Environment of kernels: one thread, memory kept, the user's modules importable, GAMLIB_DATA absolute."""
     environment = {**MEMORY, **os.environ, **THREADS, "PYTHONHASHSEED": "0"}
+    # what one kernel has compiled the next one need not
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     # a kernel runs in the notebook's folder; what the user typed is relative to theirs
     if environment.get("GAMLIB_DATA"):
         environment["GAMLIB_DATA"] = str(Path(environment["GAMLIB_DATA"]).expanduser().resolve())
