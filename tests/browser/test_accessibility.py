@@ -44,6 +44,17 @@ def test_axe_has_nothing_serious_to_say_in_either_mode(visit, axe, name):
 
 
 @desktop
+def test_axe_has_nothing_serious_to_say_of_maps_computed_in_the_page(visit, axe):
+    page = visit("book/live").page
+    page.get_by_role("button", name="Load the network").click()
+    page.locator(".gam-live.ready").wait_for(timeout=60_000)
+    page.get_by_role("button", name="cat as photograph A").click()
+    page.get_by_text("Computed here").wait_for(timeout=60_000)
+    page.evaluate(axe)
+    assert page.evaluate(SERIOUS, {}) == []
+
+
+@desktop
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_wider_than_the_column_on_the_screen_or_on_paper(visit, name):
     page = visit(name).page
