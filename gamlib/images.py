@@ -43,7 +43,7 @@ def open_image(path: str | Path) -> Image.Image:
     >>> open_image(files("sklearn.datasets.images") / "china.jpg").size
     (640, 427)
     """
-    given, path = path, Path(path)
+    given, path = path, Path(path).expanduser()
     if not path.is_file():
         fault = f"'{given}' is a folder" if path.is_dir() else f"there is no file '{given}'"
         raise FileNotFoundError(f"image: {fault}; give the path of a photograph ({FORMATS})")

@@ -18,7 +18,9 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
-CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".npz", ".pkl")
+# Files that a network may be made from.
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".npz", ".npy", ".pkl", ".onnx")
+SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg")
 PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
 
 
@@ -78,7 +80,7 @@ def imported_files(names: Iterable[str], roots: Sequence[Path]) -> dict[str, Pat
 
 
 def network_state(module: str) -> object:
-    """State of an own network: its modules by content, the checkpoints in its package by size and time."""
+    """State of an own network: its modules by content, checkpoints and settings in its package by size and time."""
     given = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), os.getcwd()]
     # a package installed in place is on the path, but not in a folder of this Python
     installed = (place for place in sys.path if not place.startswith((sys.prefix, sys.base_prefix)))
@@ -88,7 +90,8 @@ def network_state(module: str) -> object:
     file = files[module]
     above = module.count(".") - (file.name != "__init__.py")
     beside = file.parents[above].rglob("*") if above >= 0 else file.parent.glob("*")
-    return files_digest(files), {str(path): file_state(path) for path in sorted(beside) if path.suffix in CHECKPOINTS}
+    kinds = CHECKPOINTS + SETTINGS
+    return files_digest(files), {str(path): file_state(path) for path in sorted(beside) if path.suffix in kinds}
 
 
 def cell_state(name: str) -> dict[str, object]:

@@ -97,8 +97,12 @@ def test_folders_that_a_notebook_says_it_reads(book):
 
 
 @pytest.mark.parametrize(
-    "path", ["mine/net.py", "mine/parts/block.py", "mine/__init__.py", "helpers.py", "mine/weights/best.pth"]
-)
+    "path",
+    [
+        "mine/net.py", "mine/parts/block.py", "mine/__init__.py", "helpers.py",
+        "mine/weights/best.pth", "mine/weights/first.npy", "mine/config.json",
+    ],
+)  # fmt: skip
 def test_an_own_network_counts_with_what_it_imports_and_its_checkpoints(book, path):
     assert due_after(book, path, model="mine.net:make") == ["01_maps"]
 
