@@ -15,13 +15,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ("tests/book/", "tests/browser/")
+# Long, and in need of nothing but the finished pages: they run last, in whatever process is free by then.
+PAGES = "tests/browser/test_accessibility.py"
 
 
 class ByFile(LoadScopeScheduling):
-    """Tests of a file run in one process, for what they share; all that need the built book are as one file."""
+    """Tests of a file run in one process, for what they share; those that need the built book are as one file."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "book" if nodeid.startswith(BOOK) else nodeid.partition("::")[0]
+        return "book" if _order(nodeid) == 0 else nodeid.partition("::")[0]
 
 
 # xdist's own groups rely on a private name of pytest that is gone
@@ -33,7 +35,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The book takes longest, so it begins."""
-    items.sort(key=lambda item: not item.nodeid.startswith(BOOK))
+    items.sort(key=lambda item: _order(item.nodeid))
+
+
+def _order(nodeid: str) -> int:
+    return 2 if nodeid.startswith(PAGES) else 0 if nodeid.startswith(BOOK) else 1
 
 
 @pytest.fixture(scope="session")
