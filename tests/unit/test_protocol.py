@@ -37,6 +37,11 @@ def test_the_open_profile_has_photographs_four_times_as_many():
     ]  # fmt: skip
 
 
+def test_too_few_images_are_refused_by_their_own_name():
+    with pytest.raises(ValueError, match="n_images: got -3; a pair takes two, give 2 or more"):
+        Protocol("embedded", "net", n_images=-3)
+
+
 def test_a_test_in_one_fold_is_left_out_and_said_so():
     pairs = {"dataset": "mine", "model": "net", "method": "gam", "n": 1, "label": "cat", "pair": "ab"}
     rows = [

@@ -76,6 +76,8 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.profile not in KNOWN_PROFILES:
             raise ValueError(f"profile: unknown '{self.profile}'; accepted: {', '.join(KNOWN_PROFILES)}")
+        if self.n_images < 2:
+            raise ValueError(f"n_images: got {self.n_images}; a pair takes two, give 2 or more")
 
     def evaluations(self) -> list[Evaluation]:
         """In the order of the tables."""
