@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from gamlib.models.checks import LAYOUTS
 from gamlib.models.model import Model, evaluation
 
-# Sides of an activation in another ratio than the input's, beyond rounding, are no height and width.
-_SQUEEZED = 1.25
+# By how many pixels rounding and borders without padding may move the sides of an activation off the input's ratio.
+_ROUNDED = 2
 
 
 def layer_names(model: Model, layers: int | Sequence[str] | None) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tenso
             raise ValueError(
                 f"features: '{name}' runs under torch.no_grad or torch.inference_mode; let features run without"
             )
-        _check(name, output, model.layout.get(name), x)
+        _check(name, output, model.layout.get(name), x, parts[name])
         outputs[name] = output if output.requires_grad else output.detach().requires_grad_()
         # A copy goes on: an operation in place after this layer must not overwrite what is held.
         return outputs[name].clone()
@@ -101,7 +101,7 @@ def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tenso
         raise ValueError(f"layers: expected last first, {ordered}, got {given}; n = 1 is the network's last")
 
 
-def _check(name: str, output: Any, layout: str | None, x: Tensor) -> None:
+def _check(name: str, output: Any, layout: str | None, x: Tensor, module: nn.Module) -> None:
     """ValueError where a layer's output cannot be an activation of each image of the batch."""
     shape = tuple(output.shape) if isinstance(output, Tensor) else ()
     form, _, ahead = (layout or "BCHW").partition("+")
@@ -127,7 +127,12 @@ def _check(name: str, output: Any, layout: str | None, x: Tensor) -> None:
                 f"layers: '{name}' hands on {count} tokens, which fill no {x.shape[-2]} x {x.shape[-1]} image with "
                 f"{ahead or 0} of them ahead; give gamlib.Model layout={_guess(count, x)!r} or the like"
             )
-    elif layout is None and not _fits(shape[2], shape[3], x):
+    elif form == "BHWC" and not _fits(shape[1], shape[2], x):
+        raise ValueError(
+            f"layers: '{name}' hands on {shape}, which as BHWC is no activation of a {x.shape[-2]} x {x.shape[-1]} "
+            "input; name another layer"
+        )
+    elif layout is None and (not _fits(shape[2], shape[3], x) or _last_are_features(module, shape[3])):
         raise ValueError(
             f"layers: the output of '{name}' is no (B, C, h, w) activation of a {x.shape[-2]} x {x.shape[-1]} input "
             f'but {shape}; channels last? Then give gamlib.Model layout="BHWC"; right as it is? Then layout="BCHW"'
@@ -135,11 +140,17 @@ def _check(name: str, output: Any, layout: str | None, x: Tensor) -> None:
 
 
 def _fits(height: int, width: int, x: Tensor) -> bool:
-    """Whether an activation has the proportions of the input, up to rounding by a pixel."""
+    """Whether an activation has the proportions of the input, up to rounding."""
     down, across = x.shape[-2:]
-    return (height - 1) * across <= _SQUEEZED * (width + 1) * down and (width - 1) * down <= _SQUEEZED * (
-        height + 1
+    return (height - _ROUNDED) * across <= (width + _ROUNDED) * down and (width - _ROUNDED) * down <= (
+        height + _ROUNDED
     ) * across
+
+
+def _last_are_features(module: nn.Module, size: int) -> bool:
+    """Whether a layer inside works on a last axis of that size, as Linear and LayerNorm do: it may be the channels."""
+    linear = {part.out_features for part in module.modules() if isinstance(part, nn.Linear)}
+    return size in linear | {part.normalized_shape[-1] for part in module.modules() if isinstance(part, nn.LayerNorm)}
 
 
 def _grid(count: int, x: Tensor) -> tuple[int, int]:

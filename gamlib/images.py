@@ -9,6 +9,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF"
+# By Pillow's names; nothing else is tried, since to read PostScript is to run it.
+_READ = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 # Networks see a few hundred pixels a side; what a photograph has beyond this only costs memory.
 LONGEST_SIDE = 2048
 # Pillow refuses larger files, which may be small on disk and fill the memory when they are decoded.
@@ -51,7 +53,7 @@ def open_image(path: str | Path) -> Image.Image:
         # Pillow also warns at half its limit; below the limit the image is scaled down here
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=_READ) as image:
                 # a JPEG can be decoded at 1/2, 1/4 or 1/8; other formats ignore this
                 image.draft(None, (LONGEST_SIDE, LONGEST_SIDE))
                 image = upright(image)

@@ -207,6 +207,19 @@ def test_what_is_no_image_is_named_with_what_is_accepted(tmp_path):
         open_image(tmp_path / "a.jpg")
 
 
+@pytest.mark.parametrize("kind", ["eps", "ico", "ppm"])
+def test_formats_that_are_not_named_are_not_tried(tmp_path, kind):
+    Image.new("RGB", (32, 32)).save(tmp_path / f"a.{kind}")
+    with pytest.raises(ValueError, match=rf"a\.{kind}' cannot be read .*; accepted: JPEG, PNG, WebP, GIF, BMP, TIFF"):
+        open_image(tmp_path / f"a.{kind}")
+
+
+def test_of_several_pictures_of_a_camera_the_first(tmp_path):
+    red, blue = (Image.new("RGB", (8, 8), color) for color in ("red", "blue"))
+    red.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[blue])
+    assert open_image(tmp_path / "a.jpg").getpixel((4, 4))[0] > 250
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "tiff"])
 def test_a_file_cut_short_is_named(tmp_path, suffix):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

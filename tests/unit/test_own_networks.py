@@ -123,6 +123,45 @@ def test_sequence_first_and_what_a_wrong_layout_is_told(seeded):
         gamlib.trace_class(wrong, x, 1)
 
 
+class Turned(nn.Module):
+    """A convolution whose channels go last, and a linear layer on them."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolution, self.linear = nn.Conv2d(3, channels, 4, stride=4), nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.convolution(x).permute(0, 2, 3, 1))
+
+
+# of 64 pixels a side there are 16 positions a side: as many as there are channels, a few less, many less
+@pytest.mark.parametrize("channels", [16, 14, 13, 20, 4])
+def test_channels_last_are_not_taken_for_a_grid_of_nearly_their_number(channels):
+    torch.manual_seed(0)
+    net = nn.ModuleDict({"body": Turned(channels), "head": nn.Linear(channels, 2)})
+
+    def features(x: Tensor) -> Tensor:
+        return net["body"](x).mean(dim=(1, 2))
+
+    with pytest.raises(ValueError, match=r"'body' is no \(B, C, h, w\) activation .*layout=\"BHWC\""):
+        gamlib.trace_class(gamlib.Model(net, ["body"], features, net["head"], HALF), images(1))
+    trace = gamlib.trace_class(gamlib.Model(net, ["body"], features, net["head"], HALF, layout="BHWC"), images(1))
+    assert trace.layers[0].activation.shape == (1, channels, 16, 16)
+    # what has been called channels last is looked at, too
+    turned = gamlib.Model(net, ["body.convolution"], features, net["head"], HALF, layout="BHWC")
+    if channels == 4:
+        with pytest.raises(ValueError, match=r"hands on \(1, 4, 16, 16\), which as BHWC is no activation of a 64 x 64"):
+            gamlib.trace_class(turned, images(1))
+
+
+def test_a_convolution_may_have_as_many_channels_as_positions():
+    net = nn.Sequential(
+        nn.Conv2d(3, 16, 4, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2)
+    )
+    model = gamlib.Model(net, ["1"], net[:4], net[4], HALF)
+    assert gamlib.trace_class(model, images(1)).layers[0].activation.shape == (1, 16, 16, 16)
+
+
 @pytest.mark.parametrize("layout", ["BCWH", "BHWC+1", "BNC+", {"two": "NCHW"}])
 def test_an_unknown_layout(layout):
     with pytest.raises(ValueError, match="layout: unknown .*; accepted: BCHW, BHWC, BNC, NBC, BNC\\+1 and the like"):

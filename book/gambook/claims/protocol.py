@@ -160,9 +160,11 @@ class Protocol:
                 dropped[one.dataset] = dict(getattr(data, "dropped", {}))
                 own.append(frame)
             if own:
-                kept, alone = _tunable(strata(pd.concat(own, ignore_index=True), one.strata))
-                dropped[one.dataset] |= alone
-                frames.append(kept)
+                rows = strata(pd.concat(own, ignore_index=True), one.strata)
+                if part == "boxes":  # nothing is tuned for ADP and PIC
+                    rows, alone = _tunable(rows)
+                    dropped[one.dataset] |= alone
+                frames.append(rows)
         results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
         curves = [column for column in results if column.startswith(("iou_", "mask_iou_"))]
         scored = pd.concat([measures(results).assign(part=part), results[curves]], axis=1)
