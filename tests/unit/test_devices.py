@@ -15,8 +15,9 @@ def device(request):
     return request.param
 
 
-def test_maps_are_those_of_the_processor(device):
-    torch.manual_seed(0)
+def test_maps_are_those_of_the_processor(device, monkeypatch):
+    # NVIDIA's shortened float32 moves them by 0.003; without it rounding is left
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     found = {}
     for place in ("cpu", device):
         model = gamlib.load_model("efficientnet_lite0", device=place)
@@ -28,7 +29,7 @@ def test_maps_are_those_of_the_processor(device):
     for ours, theirs in zip(found[device], found["cpu"], strict=True):
         for key, maps in ours.items():
             assert maps.device.type == device
-            torch.testing.assert_close(maps.cpu(), theirs[key], atol=2e-3, rtol=0)
+            torch.testing.assert_close(maps.cpu(), theirs[key], atol=1e-3, rtol=0)
 
 
 def test_a_trace_in_double_precision(device):
