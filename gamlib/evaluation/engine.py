@@ -125,21 +125,26 @@ def _check_map(model_name: str, dataset: Dataset, mapper: Callable[..., Any] | s
 
 def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
     """The number of a shard and the content of its file, the same wherever and in whatever order it is computed."""
-    with _ONE_AT_A_TIME, one_thread():
+    with _ONE_AT_A_TIME, repeatable():
         model = plan.model()
         batch, skipped = load_shard(plan, model, index)
         return index, pack(measure(plan, model, batch, explain(plan, model, batch)) if batch.items else [], skipped)
 
 
 @contextlib.contextmanager
-def one_thread() -> Generator[None]:
-    """The order of a sum depends on the number of threads: one each, and `map` for more processors."""
-    before = torch.get_num_threads()
+def repeatable() -> Generator[None]:
+    """One thread, since the order of a sum depends on their number, and whole float32 in NVIDIA's convolutions.
+
+    For more processors there is `map`. In shortened float32 (TF32) the word of a claim moved.
+    """
+    threads, shortened = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = shortened
 
 
 def _mended(dataset: Dataset, skipped: Sequence[Skipped]) -> bool:

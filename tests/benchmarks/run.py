@@ -54,8 +54,9 @@ def main() -> None:
             print(f"{row.measure:<52} {row.what:<20} {row.value:8.3f} {row.unit}{limit}", flush=True)
     pd.DataFrame(records).round(4).to_csv(folder / "performance.csv", index=False)
     record = {
-        "commit": commit(ROOT), "processor": torch.cuda.get_device_name() if graphics else processor(), "processors": len(os.sched_getaffinity(0)),
-        "threads": 1, "rounds": options.rounds, "minutes": round((time.perf_counter() - started) / 60, 1),
+        "commit": commit(ROOT), "processor": torch.cuda.get_device_name() if graphics else processor(),
+        "processors": len(os.sched_getaffinity(0)), "threads": 1, "rounds": options.rounds,
+        "minutes": round((time.perf_counter() - started) / 60, 1),
         "system": platform.platform(), "versions": versions(),
     }  # fmt: skip
     (folder / "provenance.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import gamlib
+from gamlib.evaluation.engine import repeatable
 
 THERE = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 
@@ -39,3 +40,13 @@ def test_a_trace_in_double_precision(device):
     # Apple's processors have no float64 beside the CPU
     expected = "cpu" if device == "mps" else device
     assert {trace.score.device.type, trace.layers[0].gradient.device.type, trace.target.device.type} == {expected}
+
+
+def test_an_evaluation_computes_in_whole_float32_on_one_thread():
+    def state():
+        return torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+
+    before = state()
+    with repeatable():
+        assert state() == (1, False)
+    assert state() == before
