@@ -132,6 +132,11 @@ def _check(name: str, output: Any, layout: str | None, x: Tensor, module: nn.Mod
             f"layers: '{name}' hands on {shape}, which as BHWC is no activation of a {x.shape[-2]} x {x.shape[-1]} "
             "input; name another layer"
         )
+    elif layout is None and _weighs_tokens(output):
+        raise ValueError(
+            f"layers: '{name}' hands on {shape}, in which each row sums to 1: how much tokens weigh for each other, "
+            "which is no activation; name the block that it lies in"
+        )
     elif layout is None and (not _fits(shape[2], shape[3], x) or _last_are_features(module, shape[3])):
         raise ValueError(
             f"layers: the output of '{name}' is no (B, C, h, w) activation of a {x.shape[-2]} x {x.shape[-1]} input "
@@ -145,6 +150,12 @@ def _fits(height: int, width: int, x: Tensor) -> bool:
     return (height - _ROUNDED) * across <= (width + _ROUNDED) * down and (width - _ROUNDED) * down <= (
         height + _ROUNDED
     ) * across
+
+
+def _weighs_tokens(output: Tensor) -> bool:
+    """Whether it is an attention, (B, heads, N, N) after a softmax, which looks like a square activation."""
+    first = output[0, 0].detach().float()
+    return bool((first.min() >= 0) & ((first.sum(dim=-1) - 1).abs().max() < 1e-2))
 
 
 def _last_are_features(module: nn.Module, size: int) -> bool:
@@ -163,8 +174,8 @@ def _grid(count: int, x: Tensor) -> tuple[int, int]:
 
 
 def _guess(count: int, x: Tensor) -> str:
-    """The layout of that many tokens with the fewest ahead of the grid."""
-    ahead = next((n for n in range(count) if _grid(count - n, x) != (0, 0)), 1)
+    """The layout of that many tokens with the fewest ahead of the grid: one for a class, and up to eight registers."""
+    ahead = next((n for n in range(min(count, 10)) if _grid(count - n, x) != (0, 0)), 1)
     return f"BNC+{ahead}" if ahead else "BNC"
 
 

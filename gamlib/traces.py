@@ -116,6 +116,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
     >>> [round(score, 4) for score in by_pair.score.tolist()]
     [1.0, 1.0]
     """
+    _check_model(model)
     names = layer_names(model, layers)
     x = model.checked_input(x)
     # the sum is a tenth of the work of looking at every value
@@ -123,7 +124,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
         rows = [row for row, image in enumerate(x) if not bool(image.isfinite().all())]
         if rows:
             raise ValueError(f"x: images {rows} hold values that are not finite; leave them out")
-    if not isinstance(scores, Sequence) or not all(hasattr(score, "check") and callable(score) for score in scores):
+    if not isinstance(scores, Sequence) or not all(map(_is_score, scores)):
         raise TypeError("scores: give a list of scores, each with check and __call__ as gamlib.scores.Score has them")
     for score in scores:
         score.check(model, len(x))
@@ -196,9 +197,12 @@ def trace_pair(
     (Trace, Trace)
         Both hold the same scores.
     """
+    _check_model(model)
     score = SIMILARITIES.get(similarity) if isinstance(similarity, str) else similarity
-    if score is None:
-        raise ValueError(f"similarity: unknown '{similarity}'; accepted: {', '.join(SIMILARITIES)}")
+    if not isinstance(score, type) or not issubclass(score, PairScore):
+        raise ValueError(
+            f"similarity: unknown {similarity!r}; accepted: {', '.join(SIMILARITIES)}, or a subclass of PairScore"
+        )
     xa, xb = model.checked_input(xa), model.checked_input(xb)
     if len(xa) != len(xb):
         raise ValueError(f"pair: the sides have {len(xa)} and {len(xb)} images; give batches of the same size")
@@ -208,6 +212,18 @@ def trace_pair(
     pairs = [(row, len(xa) + row) for row in range(len(xa))]
     both = trace(model, torch.cat([xa, xb]), [score(pairs)], layers)[0]
     return both[: len(xa)], both[len(xa) :]
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"model: got a {type(model).__name__}; give a gamlib.Model, load_model(name) or "
+            "Model(module, layers, features, head, transform) around your network"
+        )
+
+
+def _is_score(score: object) -> bool:
+    return not isinstance(score, type) and hasattr(score, "check") and callable(score)
 
 
 def _gradients(total: Tensor, held: dict[str, Tensor], retain_graph: bool) -> list[Tensor]:

@@ -75,6 +75,14 @@ def evaluate(
     >>> settings = Settings(tasks="class", methods="gam", n=2)
     >>> frame = gamlib.evaluate("efficientnet_lite0", "photos", settings, out="results")  # doctest: +SKIP
     """
+    for name, given, kind, wanted in (
+        ("model_name", model_name, str, 'a name, or "package.module:factory" of a function that builds the network'),
+        ("dataset", dataset, Dataset | str, "a gamlib.data.Dataset or a name"),
+        ("settings", settings, Settings, "gamlib.evaluation.Settings"),
+        ("out", out, Path | str, "a folder"),
+    ):
+        if not isinstance(given, kind):
+            raise TypeError(f"{name}: got a {type(given).__name__}; give {wanted}")
     dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
     if not str(out):
         raise ValueError("out: got ''; name a folder for the results, or '.' for this one")
@@ -115,6 +123,8 @@ def _check_map(model_name: str, dataset: Dataset, mapper: Callable[..., Any] | s
         inner = inner.dataset
     own = [f"network '{model_name}'"] * model_name.startswith("__main__:")
     own += [f"data set '{dataset.name}'"] * (type(inner).__module__ == "__main__")
+    if not isinstance(mapper, str) and not callable(mapper):
+        raise TypeError(f"map: got a {type(mapper).__name__}; give the map of a pool or the address of a scheduler")
     here = mapper is builtins.map or isinstance(getattr(mapper, "__self__", None), ThreadPoolExecutor)
     if own and not here and not hasattr(sys.modules["__main__"], "__file__"):
         raise ValueError(
