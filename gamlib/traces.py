@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gamlib.capture import as_channels_first, captured, frozen, layer_names
+from gamlib.capture import captured, frozen, gradients, layer_names
+from gamlib.layouts import as_channels_first
 from gamlib.models.model import Model
 from gamlib.scores import SIMILARITIES, ClassScore, PairScore, Score
 
@@ -139,10 +139,10 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
             total, value, target = score(model, embedding)
             if value.shape != x.shape[:1]:
                 raise ValueError(f"score: {type(score).__name__} gave values {tuple(value.shape)}; give one an image")
-            gradients = _gradients(total, dict(zip(names, held, strict=True)), retain_graph=number < len(scores))
+            backward = gradients(total, dict(zip(names, held, strict=True)), retain_graph=number < len(scores))
             recorded = (
                 Layer(name, *(_full(as_channels_first(each, model.layout.get(name), x)) for each in (a.detach(), g)))
-                for name, a, g in zip(names, held, gradients, strict=True)
+                for name, a, g in zip(names, held, backward, strict=True)
             )
             if target is not None and logits is None:
                 logits = _full(model.forward_head(embedding.detach()))
@@ -224,21 +224,6 @@ def _check_model(model: object) -> None:
 
 def _is_score(score: object) -> bool:
     return not isinstance(score, type) and hasattr(score, "check") and callable(score)
-
-
-def _gradients(total: Tensor, held: dict[str, Tensor], retain_graph: bool) -> list[Tensor]:
-    """The gradient of a score at each layer; ValueError naming the first layer that none comes to."""
-    found: list[Any] = [None] * len(held)
-    if total.requires_grad:
-        found[:] = torch.autograd.grad(total, list(held.values()), retain_graph=retain_graph, allow_unused=True)
-    for name, gradient in zip(held, found, strict=True):
-        if gradient is None:
-            raise ValueError(
-                f"layers: no gradient of the score comes to '{name}'. Either it lies beside the way to the score, as "
-                "an auxiliary head does: name another layer; or features, head or score cut the graph (detach, data, "
-                "numpy, torch.no_grad): let them run without"
-            )
-    return found
 
 
 def _full(tensor: Tensor) -> Tensor:

@@ -9,11 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gamlib.layouts import LAYOUTS
 from gamlib.models.preprocess import Preprocess
-
-# How the output of a layer may lie in memory, as a permutation to (B, C, h, w) or (B, C, N): convolutions, stages that
-# keep channels last, and sequences of tokens.
-LAYOUTS = {"BCHW": (0, 1, 2, 3), "BHWC": (0, 3, 1, 2), "BNC": (0, 2, 1), "NBC": (1, 2, 0)}
 
 
 def check_listed(layers: Any) -> None:
