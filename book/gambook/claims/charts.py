@@ -52,23 +52,26 @@ def forest(rows: pd.DataFrame) -> Picture:
         Ledger rows that ran, of one claim.
     """
     rows = rows.assign(line=[_line_name(row) for row in rows.to_dict("records")])
-    measures = list(dict.fromkeys(rows["metric"].str.partition("_")[0]))
+    measures = [part for _, part in rows.groupby(rows["metric"].str.partition("_")[0], sort=False)]
     networks = list(dict.fromkeys(rows["model"]))
-    heights = [rows.loc[rows["metric"].str.startswith(name), "line"].nunique() for name in measures]
-    figure = new_figure(0.55 + sum(0.25 * max(height, 2) + 0.35 for height in heights))
+    heights = [max(part["line"].nunique(), 2) for part in measures]
+    figure = new_figure(0.55 + sum(0.25 * height + 0.35 for height in heights))
     with mpl.rc_context(FINE):
-        panels = figure.subplots(len(measures), 1, squeeze=False, height_ratios=[max(h, 2) for h in heights])[:, 0]
-        for axes, name in zip(panels, measures, strict=True):
-            _forest_panel(axes, rows[rows["metric"].str.startswith(name)], networks)
-        used = dict.fromkeys(rows["state"])
-        handles = [Line2D([], [], linestyle="", marker="o", color=STATE_COLORS[s], label=s) for s in used]
+        panels = figure.subplots(len(measures), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, part in zip(panels, measures, strict=True):
+            _forest_panel(axes, part, networks)
+        handles = [_key(state, color=STATE_COLORS[state]) for state in dict.fromkeys(rows["state"])]
         for model, mark in zip(networks, MARKS, strict=False):
-            name = network_name(model)
-            handles.append(Line2D([], [], linestyle="", marker=mark, color="black", fillstyle="none", label=name))
+            handles.append(_key(network_name(model), marker=mark, fillstyle="none"))
         if rows["paper_value"].notna().any():
-            handles.append(Line2D([], [], linestyle="", marker="d", color="black", label="the paper's"))
+            handles.append(_key("the paper's", marker="d"))
         figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8, handletextpad=0.2)
     return Picture(figure)
+
+
+def _key(label: str, marker: str = "o", color: str = "black", **look: Any) -> Line2D:
+    """A mark of a legend with its name."""
+    return Line2D([], [], linestyle="", marker=marker, color=color, label=label, **look)
 
 
 def _forest_panel(axes: Axes, rows: pd.DataFrame, networks: list[str]) -> None:
@@ -168,8 +171,8 @@ def specification_curve(curve: pd.DataFrame, note: str = "") -> Picture:
             grid = row.subplots(2, len(names), sharex="col", squeeze=False, height_ratios=(3, 1))
             for column, name in enumerate(names):
                 _curve_panel(grid[0, column], grid[1, column], curve[curve["claim"] == name])
-        handles = [Line2D([], [], linestyle="", marker="o", color=c, label=s) for s, c in STATE_COLORS.items()]
-        handles.append(Line2D([], [], linestyle="", color="black", marker="o", fillstyle="none", label="the paper's"))
+        handles = [_key(state, color=color) for state, color in STATE_COLORS.items()]
+        handles.append(_key("the paper's", fillstyle="none"))
         figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=9, handletextpad=0.2)
     return Picture(figure)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gambook.claims.differences import groups
 from gambook.claims.rule import AGAINST, CHANCE, FOR, NO_EFFECT, NOT_RUN, TOO_FEW, holm, word
 
 IMAGENET, OTHERS, SCENES, DIGITS = "ImageNet validation", "other photographs", "scenes", "digits"
@@ -35,7 +34,7 @@ def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     rows["same_as"] = first.where((first != rows["id"]) & (rows["alone"] != NOT_RUN), "")
     rows["state"] = rows["alone"]
     secondary = rows[(rows["role"] == "secondary") & (rows["alone"] != NOT_RUN) & (rows["same_as"] == "")]
-    for _, family in groups(secondary, ["profile", "claim", "dataset"]):
+    for _, family in secondary.groupby(["profile", "claim", "dataset"], sort=False):
         chance = family.index[holm(family["p"]) >= CHANCE]
         held = chance[rows.loc[chance, "alone"].isin([FOR, AGAINST])]
         rows.loc[held, "state"] = TOO_FEW
@@ -53,7 +52,7 @@ def claim_words(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     primary = rows[(rows["role"] == "primary") & (rows["same_as"] == "")]
-    for (claim, title), own in groups(primary, ["claim", "title"]):
+    for (claim, title), own in primary.groupby(["claim", "title"], sort=False):
         for kind in [kind for kind in DATA_KINDS if (own["kind"] == kind).any()] or [""]:
             ran = own[(own["kind"] == kind) & (own["state"] != NOT_RUN)]
             states = list(ran["state"])
