@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from gamlib.methods import METHODS
 from gamlib.plots import title_of
 
 VARIANT_TITLES = {
@@ -77,6 +78,24 @@ def difference_name(row: Mapping) -> str:
     return " − ".join(
         f"{VARIANT_TITLES.get(name) or title_of(name)}" + (f" ({n})" if int(n or 0) else "") for name, _, n in sides
     )
+
+
+def line_name(row: Mapping) -> str:
+    """Data, score and difference in one short line: "raccoons: class, ADP, both, GAM 2 − Grad-CAM 1, smallest 10%"."""
+    kind, _, masked = str(row["metric"]).partition("_")
+    measure = f"{kind.upper()}, {masked.partition('_')[2]}, " if kind in ("adp", "pic") else ""
+    sides = " − ".join(_short(side) for side in (row["a"], row["b"]) if side)
+    return f"{data_name(row['dataset'])}: {row['task']}, {measure}{sides}{stratum_name(row)}"
+
+
+def _short(side: str) -> str:
+    name, _, n = side.partition(":")
+    return f"{METHODS[name].short if name in METHODS else name.replace('_', ' ')} {n}".removesuffix(" 0")
+
+
+def stratum_name(row: Mapping) -> str:
+    """What follows the name of a difference on small objects: ", smallest 10%"; nothing for all."""
+    return f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else ""
 
 
 def signed(value: float) -> str:

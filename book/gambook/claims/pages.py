@@ -11,7 +11,7 @@ from IPython.display import HTML
 from markupsafe import Markup
 
 from gambook.claims.charts import forest
-from gambook.claims.notes import SUBSETS, data_name, difference_name, measure_name, network_name, signed
+from gambook.claims.notes import data_name, difference_name, measure_name, network_name, signed, stratum_name
 from gambook.claims.paper import statements
 from gambook.claims.rule import AGAINST, FAILS, FOR, HOLDS, MIXED, MOSTLY, NOT_RUN, word
 from gambook.claims.tables import page, rendered
@@ -124,11 +124,10 @@ def _numbers(own: pd.DataFrame) -> str:
         return f"<p>Not run: {escape('; '.join(dict.fromkeys(own['needs'])))}.</p>"
     texts: dict[str, dict[str, str]] = {}
     for row in ran.to_dict("records"):
-        stratum = f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else ""
         value = "" if pd.isna(row["paper_value"]) else f"\npaper {signed(row['paper_value'])}"
         same = f"\nthe same number as {row['same_as']}" if row["same_as"] else ""
         line = (
-            f"{row['id']} {difference_name(row)}\n{row['task']}, {measure_name(row['metric'])}{stratum}; "
+            f"{row['id']} {difference_name(row)}\n{row['task']}, {measure_name(row['metric'])}{stratum_name(row)}; "
             f"{data_name(row['dataset'])}; {row['role']}, {'below' if row['sign'] < 0 else 'above'} 0"
             f"{' by no more than the margin' if row['sign'] == 0 else ''}{value}{same}"
         )
