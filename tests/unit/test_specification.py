@@ -156,12 +156,12 @@ def runs(quick, tiny, tmp_path_factory):
         patch.setattr(module, "_judged", named)
         net = cached_model(name, "default", "cpu", 0).module
         hook = net[0].register_forward_hook(lambda _m, _i, output: batches.append(len(output)))
-        curve = specification("embedded", name, out, masked=8)
+        curve = specification("embedded", name, out)
         first = list(batches)
         batches.clear()
         with patch.context() as inner:
             inner.setattr(module, "_judged", lambda results, *_: results)
-            specification("embedded", name, out, masked=8)
+            specification("embedded", name, out)
         hook.remove()
         shown = {"methods": METHODS, "fill": ("black", "mean"), "model_name": name}
         frames = [tiny.run(tmp_path_factory.mktemp("evaluated"), dataset=one.load(0), **shown) for one in strata]
@@ -340,7 +340,7 @@ def made_boxes(plan):
                 yield from rows_of(plan, method, n, **ious, **Choice(how, order, join)._asdict())
 
 
-def made_masked(plan, limit):
+def made_masked(plan):
     for fill, after in (("black", {1: 0.25, 2: 0.6}), ("mean", {1: 0.6, 2: 0.25})):
         for n in (1, 2):
             yield from rows_of(plan, "gam", n, after=after[n], fill=fill, side="both", **Choice()._asdict())
@@ -362,16 +362,6 @@ def test_counts_over_a_table_counted_by_hand(quick, tiny, tmp_path, monkeypatch)
     })  # fmt: skip
 
 
-def test_the_seed_is_that_of_the_images(tiny, tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(Protocol, "evaluations", lambda given: asked.append(given) or [Stratum(tiny.Tiny(8))])
-    monkeypatch.setattr(module, "_localisation", made_boxes)
-    monkeypatch.setattr(module, "_masked", made_masked)
-    monkeypatch.setattr(module, "_judged", lambda results, profile, chosen: pd.DataFrame([chosen]))
-    specification("embedded", "tiny_evaluation:network", tmp_path, n_images=24, seed=3)
-    assert asked == [Protocol("embedded", "tiny_evaluation:network", 24, 3)]
-
-
 def test_a_share_of_pixels_ranks_them_whatever_their_values():
     # squared, a map keeps its order: the same pixels are kept, the same box is found
     saliency = torch.rand(12, 12, generator=torch.Generator().manual_seed(0)).numpy()
@@ -387,14 +377,14 @@ def test_a_share_of_pixels_ranks_them_whatever_their_values():
 
 
 def test_masked_scores_end_with_the_shard_that_reaches_the_limit(tiny):
-    plan = module._plan(Stratum(tiny.Tiny(40)), "tiny_evaluation:network", 0)
+    plan = module._plan(Stratum(tiny.Tiny(40)), "tiny_evaluation:network")
     whole = [sum(len(unit.images) for unit in shard) for shard in plan.shards]
-    for limit, shards in ((1, 1), (whole[0], 1), (whole[0] + 1, 2), (None, len(whole))):
+    for limit, shards in ((1, 1), (whole[0], 1), (whole[0] + 1, 2), (np.inf, len(whole))):
         assert sum(len(batch.items) for _, batch in module._batches(plan, limit)) == sum(whole[:shards])
 
 
 def test_parts_made_by_another_version_of_the_choices_are_made_anew(tiny, tmp_path, monkeypatch):
-    plan = module._plan(Stratum(tiny.Tiny(8)), "tiny_evaluation:network", 0)
+    plan = module._plan(Stratum(tiny.Tiny(8)), "tiny_evaluation:network")
     stored = [module._stored(tmp_path, plan, "boxes", rows) for rows in ([{"value": 1}], [{"value": 2}])]
     monkeypatch.setattr(module, "SOURCE", "another version")
     stored.append(module._stored(tmp_path, plan, "boxes", [{"value": 3}]))

@@ -53,6 +53,8 @@ from gamlib.metrics import FILLS
 from gamlib.models import Model
 from gamlib.traces import Trace
 
+# Scenes a stratum, a quarter of the photographs; and those of the first data set that are masked.
+IMAGES = 32
 CURVE_CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15", "C18", "F2")
 # What these claims compare. Where it is finite the printed Grad-CAM++ equals its closed form, so only that is drawn.
 STABLE = "grad_cam_pp_stable"
@@ -64,19 +66,15 @@ IOUS, BY_SHARE = grid_columns("iou", THRESHOLDS), grid_columns("share", SHARES)
 SOURCE = [Path(file).read_text() for file in (__file__, choices.__file__)]
 
 
-def specification(
-    profile: str, model_name: str, out: str | Path, n_images: int = 32, seed: int = 0, masked: int = 32
-) -> pd.DataFrame:
+def specification(profile: str, model_name: str, out: str | Path) -> pd.DataFrame:
     """Every signed difference of CURVE_CLAIMS under every choice, as ledger rows.
 
     Parameters
     ----------
-    profile, model_name, n_images, seed
+    profile, model_name : str
         As in `protocol.Protocol`.
     out : str or Path
         Folder of the finished parts; a rerun with the same sources computes only what is missing.
-    masked : int
-        Images of the first data set whose masked scores are taken.
 
     Returns
     -------
@@ -84,11 +82,10 @@ def specification(
         resize, order, join, cut, fill, side (the choices), and the columns of `ledger.ledger`; rows that did not run
         are left out.
     """
-    found = Protocol(profile, model_name, n_images, seed).evaluations()
+    found = Protocol(profile, model_name, IMAGES).evaluations()
     # scenes of one object; of photographs the first data set
-    single = [one for one in found if one.options.get("kind", "single") == "single"]
-    single = [one for one in single if one.options or one is single[0]]
-    plans = [_plan(one, model_name, seed) for one in single]
+    single = [one for one in found if one.options.get("kind") == "single"] or found[:1]
+    plans = [_plan(one, model_name) for one in single]
     boxes = [
         strata(_stored(Path(out), plan, "boxes", _localisation(plan)), one.strata)
         for one, plan in zip(single, plans, strict=True)
@@ -98,7 +95,7 @@ def specification(
         for cut in CUTS:
             named = dict(zip(Choice._fields, choice, strict=True)) | {"cut": cut}
             parts.append(_judged(_cut(cell, cut), profile, named))
-    shown = _stored(Path(out), plans[0], f"masked{masked}", _masked(plans[0], masked))
+    shown = _stored(Path(out), plans[0], "masked", _masked(plans[0]))
     keys = [*Choice._fields, "fill", "side"]
     for names, cell in groups(shown, keys):
         # the ledger knows the paper's variant by this name
@@ -115,8 +112,8 @@ def _cut(cell: pd.DataFrame, cut: str) -> pd.DataFrame:
     return cell.drop(columns=[*other, *BY_SHARE])
 
 
-def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
-    return make_plan(model_name, one.load(seed), Settings(one.tasks, COMPARED, TABLE_DEPTHS, FILLS, SIDES, seed))
+def _plan(one: Evaluation, model_name: str) -> Plan:
+    return make_plan(model_name, one.load(seed=0), Settings(one.tasks, COMPARED, TABLE_DEPTHS, FILLS, SIDES))
 
 
 def _stored(out: Path, plan: Plan, what: str, rows: Iterable[dict]) -> pd.DataFrame:
@@ -127,12 +124,12 @@ def _stored(out: Path, plan: Plan, what: str, rows: Iterable[dict]) -> pd.DataFr
     return pd.read_parquet(path)
 
 
-def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batch]]:
-    model = plan.model()
+def _batches(plan: Plan, limit: float = np.inf) -> Iterator[tuple[Model, Batch]]:
+    """Shards, until they have as many images."""
+    model, seen = plan.model(), 0
     with one_thread():
-        seen = 0
         for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name}", disable=None):
-            if limit is not None and seen >= limit:
+            if seen >= limit:
                 return
             batch, _ = load_shard(plan, model, index)
             seen += len(batch.items)
@@ -180,9 +177,9 @@ def _printed_is_finite(trace: Trace, n: int) -> Tensor:
     return torch.stack(maps).isfinite().all(dim=0).flatten(1).all(dim=1)
 
 
-def _masked(plan: Plan, limit: int) -> Iterator[dict]:
-    """Scores on explanation maps of the first `limit` images: one choice at a time leaves the paper's own."""
-    for model, batch in _batches(plan, limit):
+def _masked(plan: Plan) -> Iterator[dict]:
+    """Scores on explanation maps of the first IMAGES: one choice at a time leaves the paper's own."""
+    for model, batch in _batches(plan, IMAGES):
         for score in trace_batch(plan, model, batch):
             trace = score.trace
             maps = {
