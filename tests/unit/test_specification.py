@@ -11,7 +11,7 @@ import pytest
 import torch
 from gambook.claims import curve as module
 from gambook.claims import ledger as verdicts
-from gambook.claims.choices import CUTS, JOINS, ORDERS, RESIZES, SHARES, SINGLE_CHOICES, Choice, chosen_map
+from gambook.claims.choices import CUTS, JOINS, ONE_CHANGED, ORDERS, RESIZES, SHARES, Choice, chosen_map
 from gambook.claims.curve import BY_SHARE, specification
 from gambook.claims.ledger import ledger as judge
 from gambook.claims.paper import load_claims
@@ -82,11 +82,11 @@ def test_the_first_choice_is_gam_and_the_others_leave_it_in_one_thing():
                    (("last", 3), ("before", 5)))  # fmt: skip
     trace = gamlib.Trace(torch.zeros(1), layers, (12, 12))
     raw = gamlib.layer_maps(trace, "gam", 2)
-    maps = [chosen_map(raw, trace.size, choice) for choice in SINGLE_CHOICES]
+    maps = [chosen_map(raw, trace.size, choice) for choice in ONE_CHANGED]
     torch.testing.assert_close(maps[0], gamlib.gam(trace, n=2), rtol=0, atol=1e-6)
-    assert SINGLE_CHOICES[0] == ("bicubic", "after", "mean")
-    assert {sum(a != b for a, b in zip(SINGLE_CHOICES[0], choice, strict=True)) for choice in SINGLE_CHOICES[1:]} == {1}
-    assert len(set(SINGLE_CHOICES)) == 7
+    assert ONE_CHANGED[0] == ("bicubic", "after", "mean")
+    assert {sum(a != b for a, b in zip(ONE_CHANGED[0], choice, strict=True)) for choice in ONE_CHANGED[1:]} == {1}
+    assert len(set(ONE_CHANGED)) == 7
     assert all((a - b).abs().max() > 1e-3 for a, b in itertools.combinations(maps, 2))
 
 
@@ -212,7 +212,7 @@ def test_boxes_have_the_full_grid_and_masks_one_choice_at_a_time(runs):
     assert len(boxes) == 72 and set(boxes) == set(itertools.product(RESIZES, ORDERS, JOINS, CUTS))
     masked = [tuple(row) for row in made.loc[made["cut"].isna(), [*Choice._fields, "fill", "side"]].to_numpy()]
     others = [(*Choice(), "mean", "both"), (*Choice(), "black", "one"), (*Choice(), "mean", "one")]
-    assert len(masked) == 10 and set(masked) == {(*choice, "black", "both") for choice in SINGLE_CHOICES} | set(others)
+    assert len(masked) == 10 and set(masked) == {(*choice, "black", "both") for choice in ONE_CHANGED} | set(others)
     # a class has one image, so one side masked is no other choice
     found = runs.curve.dropna(subset="id")
     assert set(found.loc[found["side"] == "one", "task"]) == {"cosine", "dot"}
@@ -290,7 +290,7 @@ def test_an_overflow_in_an_earlier_layer_spoils_the_depth_that_needs_it():
         for name, a in (("last", 0.5), ("before", 55.0))
     ]
     trace = gamlib.Trace(torch.tensor([88.0]), tuple(layers), (1, 2))
-    assert [module._printed_is_finite(trace, n).tolist() for n in (1, 2)] == [[True], [False]]
+    assert [module._finite(gamlib.grad_cam_pp(trace, n)) for n in (1, 2)] == [[True], [False]]
 
 
 def test_the_printed_grad_cam_pp_is_the_closed_form_where_finite_and_lost_elsewhere():

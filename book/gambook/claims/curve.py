@@ -15,23 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from gambook.claims import choices
-from gambook.claims.choices import (
-    CUTS,
-    JOINS,
-    ORDERS,
-    RESIZES,
-    SHARES,
-    SINGLE_CHOICES,
-    Choice,
-    chosen_map,
-    combined,
-    draw,
-)
+from gambook.claims.choices import CUTS, JOINS, ONE_CHANGED, ORDERS, RESIZES, SHARES, Choice, chosen_map, combined, draw
 from gambook.claims.differences import groups
 from gambook.claims.evaluations import Evaluation
 from gambook.claims.ledger import ledger
@@ -47,11 +35,9 @@ from gamlib.evaluation.measure import masked_embeddings, row_key, scores_after
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import grid_columns, measures, strata
 from gamlib.evaluation.store import digest
-from gamlib.maps import min_max, resize
-from gamlib.methods import layer_maps
+from gamlib.methods import METHODS, layer_maps
 from gamlib.metrics import FILLS
 from gamlib.models import Model
-from gamlib.traces import Trace
 
 # Scenes a stratum, a quarter of the photographs; and those of the first data set that are masked.
 IMAGES = 32
@@ -90,17 +76,15 @@ def specification(profile: str, model_name: str, out: str | Path) -> pd.DataFram
         strata(_stored(Path(out), plan, "boxes", _localisation(plan)), one.strata)
         for one, plan in zip(single, plans, strict=True)
     ]
-    parts = []
-    for choice, cell in groups(_completed(pd.concat(boxes, ignore_index=True)), Choice._fields):
-        for cut in CUTS:
-            named = dict(zip(Choice._fields, choice, strict=True)) | {"cut": cut}
-            parts.append(_judged(_cut(cell, cut), profile, named))
-    shown = _stored(Path(out), plans[0], "masked", _masked(plans[0]))
+    parts = [
+        _judged(_cut(cell, cut), profile, Choice(*choice)._asdict() | {"cut": cut})
+        for choice, cell in groups(_completed(pd.concat(boxes, ignore_index=True)), Choice._fields)
+        for cut in CUTS
+    ]
+    # the ledger knows the paper's variant by this name
+    shown = _stored(Path(out), plans[0], "masked", _masked(plans[0])).rename(columns={"after": "after_black_both"})
     keys = [*Choice._fields, "fill", "side"]
-    for names, cell in groups(shown, keys):
-        # the ledger knows the paper's variant by this name
-        cell = cell.rename(columns={"after": "after_black_both"})
-        parts.append(_judged(cell, profile, dict(zip(keys, names, strict=True))))
+    parts += [_judged(cell, profile, dict(zip(keys, names, strict=True))) for names, cell in groups(shown, keys)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -143,7 +127,7 @@ def _localisation(plan: Plan) -> Iterator[dict]:
     for model, batch in _batches(plan):
         for score in trace_batch(plan, model, batch):
             trace = score.trace
-            finite = {n: _printed_is_finite(trace, n).tolist() for n in TABLE_DEPTHS}
+            finite = {n: _finite(METHODS["grad_cam_pp"](trace, n)) for n in TABLE_DEPTHS}
             for method, how, order in itertools.product(COMPARED, RESIZES, ORDERS):
                 layers = [draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(TABLE_DEPTHS))]
                 for n, join in joins:
@@ -172,9 +156,8 @@ def _completed(boxes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([boxes[boxes["n"] > 1], *joined], ignore_index=True)
 
 
-def _printed_is_finite(trace: Trace, n: int) -> Tensor:
-    maps = [min_max(resize(raw, trace.size)) for raw in layer_maps(trace, "grad_cam_pp", n)]
-    return torch.stack(maps).isfinite().all(dim=0).flatten(1).all(dim=1)
+def _finite(maps: Tensor) -> list[bool]:
+    return maps.isfinite().flatten(1).all(dim=1).tolist()
 
 
 def _masked(plan: Plan) -> Iterator[dict]:
@@ -186,19 +169,19 @@ def _masked(plan: Plan) -> Iterator[dict]:
                 (name, choice): chosen_map(raw, trace.size, choice)
                 for name in [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
                 for raw in [layer_maps(trace, *name)]
-                for choice in SINGLE_CHOICES
+                for choice in ONE_CHANGED
             }
             for fill in FILLS:
                 # another fill, and one side masked, are choices of their own: only the paper's maps take them
                 shown = maps if fill == FILLS[0] else {key: maps[key] for key in maps if key[1] == Choice()}
                 for (name, choice), masked in masked_embeddings(model, batch.x, shown, fill).items():
-                    finite = maps[name, choice].isfinite().flatten(1).all(dim=1)
+                    finite = _finite(maps[name, choice])
                     for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
                         after = scores_after(model, score, masked, side)
                         for row, label in _labelled(score):
                             yield (
                                 row_key(plan, batch, score, row, label, name)
-                                | {"finite": bool(finite[row]), "after": float(after[row])}
+                                | {"finite": finite[row], "after": float(after[row])}
                                 | choice._asdict() | {"fill": fill, "side": side}
                             )  # fmt: skip
 
