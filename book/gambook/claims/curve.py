@@ -40,7 +40,7 @@ from gamlib.metrics import FILLS
 from gamlib.models import Model
 
 # Scenes a stratum, a quarter of the photographs; and those of the first data set that are masked.
-IMAGES = 32
+CURVE_IMAGES = 32
 CURVE_CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15", "C18", "F2")
 # What these claims compare. Where it is finite the printed Grad-CAM++ equals its closed form, so only that is drawn.
 STABLE = "grad_cam_pp_stable"
@@ -68,7 +68,7 @@ def specification(profile: str, model_name: str, out: str | Path) -> pd.DataFram
         resize, order, join, cut, fill, side (the choices), and the columns of `ledger.ledger`; rows that did not run
         are left out.
     """
-    found = Protocol(profile, model_name, IMAGES).evaluations()
+    found = Protocol(profile, model_name, CURVE_IMAGES).evaluations()
     # scenes of one object; of photographs the first data set
     single = [one for one in found if one.options.get("kind") == "single"] or found[:1]
     plans = [_plan(one, model_name) for one in single]
@@ -161,8 +161,8 @@ def _finite(maps: Tensor) -> list[bool]:
 
 
 def _masked(plan: Plan) -> Iterator[dict]:
-    """Scores on explanation maps of the first IMAGES: one choice at a time leaves the paper's own."""
-    for model, batch in _batches(plan, IMAGES):
+    """Scores on explanation maps of the first CURVE_IMAGES: one choice at a time leaves the paper's own."""
+    for model, batch in _batches(plan, CURVE_IMAGES):
         for score in trace_batch(plan, model, batch):
             trace = score.trace
             maps = {
