@@ -40,13 +40,8 @@ HANGS = 25
 def forest(rows: pd.DataFrame) -> Picture:
     """Means with 95% intervals, one line a difference and data set, one mark a network.
 
-    The claimed side is shaded, a diamond is the paper's own value, the colour says for, against, no effect or too few.
-    Panels share no axis: measures have scales of their own.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Ledger rows that ran, of one claim.
+    rows: of a ledger, of one claim, that ran. The claimed side is shaded, a diamond is the paper's own value, the
+    colour says for, against, no effect or too few. Panels share no axis: measures have scales of their own.
     """
     rows = rows.assign(line=[line_name(row) for row in rows.to_dict("records")])
     measures = [part for _, part in rows.groupby(rows["metric"].str.partition("_")[0], sort=False)]

@@ -17,13 +17,7 @@ from gambook.claims.words import claim_words, corrected
 
 
 class Reference:
-    """The committed results of all profiles, as conditions ask for them.
-
-    Parameters
-    ----------
-    folder : str or Path
-        book/results.
-    """
+    """The committed results of all profiles in a folder, book/results, as conditions ask for them."""
 
     def __init__(self, folder: str | Path) -> None:
         ledgers = read_reference(folder, "ledger")

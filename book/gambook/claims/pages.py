@@ -39,12 +39,8 @@ def matrix(rows: pd.DataFrame, where: str = "") -> HTML:
     (mostly) hold, or fail. Half filled: some are firmly for and some firmly against. Hollow: none of these; the colour
     is that of the side on which more of the means lie.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of ledgers, `corrected` together.
-    where : str
-        Address of the page of `claim_blocks`, as seen from the page that shows the matrix; "" for the same page.
+    rows: of ledgers, `corrected` together. where: address of the page of `claim_blocks`, as seen from the page that
+    shows the matrix; "" for the same page.
     """
     ran = rows[(rows["role"] == "primary") & (rows["state"] != NOT_RUN) & (rows["same_as"] == "")]
     order = {kind: place for place, kind in enumerate(DATA_KINDS)}

@@ -29,8 +29,8 @@ def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows = rows.drop(columns=["same_as", "state"], errors="ignore").reset_index(drop=True)
     numbers = rows[["mean", "low", "high"]].astype(float).round(6).astype(str)
-    keys = [rows[name] for name in ("profile", "model", "dataset", "claim", "task", "subset", "metric")]
-    first = rows.groupby([*keys, *(numbers[name] for name in numbers)], dropna=False)["id"].transform("first")
+    keys = ["profile", "model", "dataset", "claim", "task", "subset", "metric", *numbers]
+    first = rows.assign(**numbers).groupby(keys, dropna=False)["id"].transform("first")
     rows["same_as"] = first.where((first != rows["id"]) & (rows["alone"] != NOT_RUN), "")
     rows["state"] = rows["alone"]
     secondary = rows[(rows["role"] == "secondary") & (rows["alone"] != NOT_RUN) & (rows["same_as"] == "")]

@@ -24,16 +24,9 @@ def notebook_digest(
 ) -> str:
     """SHA-256 over all that decides the outputs of a notebook, as hexadecimal text.
 
-    Parameters
-    ----------
-    notebook, folder
-        Content of the source and the folder that it runs in.
-    parameters
-        Those given to Papermill.
-    book
-        Folder that the package gambook lies in.
-    read
-        Digests of what every notebook reads, the library, and of what this one does.
+    notebook, folder: content of the source and the folder that it runs in. parameters: those given to Papermill.
+    book: folder that the package gambook lies in. read: digests of what every notebook reads, the library, and of what
+    this one does.
     """
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     names = {name for cell in cells for name in imports(cell) if f"{name}.".startswith("gambook.claims.")}

@@ -32,11 +32,7 @@ def typed(notebook: str, name: str, text: str, default: object) -> object:
 
     Where the notebook's default is text, so is the value, to the letter; None alone is None. Elsewhere it is the
     Python literal that was typed, or else the text. `layers` counts them, or names them with commas between.
-
-    Raises
-    ------
-    Refused
-        A number or truth value given as something else.
+    Raises Refused for a number or truth value given as something else.
 
     Examples
     --------
