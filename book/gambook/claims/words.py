@@ -35,9 +35,8 @@ def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     rows["state"] = rows["alone"]
     secondary = rows[(rows["role"] == "secondary") & (rows["alone"] != NOT_RUN) & (rows["same_as"] == "")]
     for _, family in secondary.groupby(["profile", "claim", "dataset"], sort=False):
-        chance = family.index[holm(family["p"]) >= CHANCE]
-        held = chance[rows.loc[chance, "alone"].isin([FOR, AGAINST])]
-        rows.loc[held, "state"] = TOO_FEW
+        chance = (holm(family["p"]) >= CHANCE) & family["alone"].isin([FOR, AGAINST])
+        rows.loc[family.index[chance], "state"] = TOO_FEW
     return rows
 
 
