@@ -25,8 +25,6 @@ TABLE_METHODS = tuple(name for name, method in METHODS.items() if method.tabled)
 TABLE_DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
 TASK_TITLES = {"class": "class", "cosine": "cosine", "dot": "dot product"}
-# The paper's networks whose numbers stand beside ours, one after the other.
-PAPERS = ("DenseNet", "ResNet")
 # What the paper's other rows need to be run.
 NEEDS = {
     "XRAY": "ChestX-ray8 (chest_root)",
@@ -114,13 +112,16 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
     side = pd.MultiIndex.from_tuples([(task, name) for task in tasks for name in (TASK_TITLES[task], *lines)])
     head = pd.MultiIndex.from_product([[STRATA[p] for p in strata], [f"n = {n}" for n in TABLE_DEPTHS]])
     texts, classes = (pd.DataFrame("", side, head, dtype=object) for _ in range(2))
+    # of its networks one after the other
+    theirs = printed[printed["dataset"] == "VRC"].groupby(["our_task", "area_percentile", "method", "n"])["value"]
+    beside = theirs.agg(lambda values: " / ".join(f"{value:g}" for value in values))
     classes.loc[[(task, TASK_TITLES[task]) for task in tasks]] = "score"
     for (task, percentile), found in cells[cells["percentile"].isin(strata)].groupby(["task", "percentile"]):
         ours = found[found["method"].isin(TABLE_METHODS) & found["n"].isin(TABLE_DEPTHS)]
         best = (better * ours["mean"]).max()
         for _, cell in ours.iterrows():
             at = (task, title_of(cell["method"])), (STRATA[percentile], f"n = {cell['n']}")
-            texts.loc[at] = _cell(cell, _printed(printed, cell))
+            texts.loc[at] = _cell(cell, beside.get((task, percentile, cell["method"], cell["n"]), ""))
             classes.loc[at] = "best" if round(better * cell["mean"] - best, 1) == 0 else ""
         fair = found[found["method"].isin(CONTROLS) & ((found["method"] != "all_ones") | (better > 0))]
         if len(fair):
@@ -143,16 +144,6 @@ def _cell(cell: pd.Series, beside: str) -> Markup:
         f'<span title="{interval}">{cell["mean"]:.1f}</span><br><small>{escape(beside)}</small>'
         f'<small class="interval">{interval}</small>{lost}'
     )
-
-
-def _printed(printed: pd.DataFrame, cell: pd.Series) -> str:
-    """The paper's numbers on VRC, by network where it has several."""
-    rows = printed[(printed["dataset"] == "VRC") & (printed["our_task"] == cell["task"])]
-    rows = rows[(rows["area_percentile"] == cell["percentile"]) & (rows["method"] == cell["method"])]
-    rows = rows[rows["n"] == cell["n"]]
-    if "model" in rows:
-        rows = rows.set_index("model").reindex([name for name in PAPERS if name in set(rows["model"])])
-    return " / ".join(f"{value:g}" for value in rows["value"])
 
 
 def download(frame: pd.DataFrame, name: str) -> str:
