@@ -24,13 +24,8 @@ class Reference:
         if not ledgers:
             raise FileNotFoundError(f"reference_dir: no */ledger.csv in '{folder}'; give the folder book/results")
         self.rows = corrected(pd.concat(ledgers.values(), ignore_index=True))
-        self.folder = folder
-        self.cells = self.tables("cells")
+        self.cells = pd.concat(read_reference(folder, "cells").values(), ignore_index=True)
         self.words = claim_words(self.rows).set_index(["claim", "kind"])["word"]
-
-    def tables(self, name: str) -> pd.DataFrame:
-        """A committed table of all profiles."""
-        return pd.concat(read_reference(self.folder, name).values(), ignore_index=True)
 
     def means(self, id: str, dataset: str | None = None, model: str | None = None) -> pd.Series:
         """The means of a difference that ran, one a data set and network; ValueError where there is none."""

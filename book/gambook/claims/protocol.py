@@ -23,11 +23,10 @@ from gamlib.models import Model
 
 KNOWN_PROFILES = ("embedded", "open", "paper")
 PARTS = ("boxes", "masking")
-# Partners of an image, so that no verdict hangs on one drawing.
-PARTNERS = 5
-# Photographs of a data set for each scene of a stratum: they vary more.
-PHOTOGRAPHS = 4
-# Methods whose IoU at every threshold is published.
+# Partners of an image, so that no verdict hangs on one drawing; photographs for each scene, since they vary more.
+PARTNERS, PHOTOGRAPHS = 5, 4
+# Columns of IoU at every threshold, and the methods for which they are published.
+CURVES = "^(mask_)?iou_"
 CURVED = ("gam", "grad_cam", "grad_cam_pp_stable")
 
 
@@ -155,8 +154,7 @@ class Protocol:
             for frame in own:
                 skipped += [named | entry for entry in frame.attrs["skipped"] if named | entry not in skipped]
         results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
-        curves = [column for column in results if column.startswith(("iou_", "mask_iou_"))]
-        scored = pd.concat([measures(results).assign(part=part), results[curves]], axis=1)
+        scored = pd.concat([measures(results).assign(part=part), results.filter(regex=CURVES)], axis=1)
         scored.attrs = {"skipped": skipped, "dropped": dropped}
         return scored
 
@@ -193,7 +191,7 @@ def published(scored: pd.DataFrame) -> pd.DataFrame:
     IoU curves, in whole percent, are kept for the maps of CURVED over all images, to tune a threshold anew.
     """
     kept = scored.drop(columns=["before", "finite", "target"], errors="ignore").sort_values([*KEY, "part"])
-    curves = [column for column in kept if column.startswith(("iou_", "mask_iou_"))]
+    curves = kept.filter(regex=CURVES).columns
     curved = kept["method"].isin(CURVED) & kept["n"].isin(MASKING[1]) & (kept["percentile"] == 100)
     kept[curves] = (100 * kept[curves]).round().astype("Int8").where(curved, pd.NA)
     values = kept.select_dtypes("floating").columns.drop("object_area", errors="ignore")
