@@ -75,9 +75,7 @@ def measure_name(metric: str) -> str:
 def difference_name(row: Mapping) -> str:
     """What is subtracted from what: "GAM (2) − Grad-CAM (1)"."""
     sides = [name.partition(":") for name in (row["a"], row["b"]) if name]
-    return " − ".join(
-        f"{VARIANT_TITLES.get(name) or title_of(name)}" + (f" ({n})" if int(n or 0) else "") for name, _, n in sides
-    )
+    return " − ".join(title_of(name, VARIANT_TITLES) + (f" ({n})" if int(n or 0) else "") for name, _, n in sides)
 
 
 def line_name(row: Mapping) -> str:
