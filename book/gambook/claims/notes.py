@@ -43,11 +43,9 @@ DATA_NAMES = {
     "imagenet_val": "ImageNet validation, own copy",
     "raccoon": "raccoons",
     "davis": "DAVIS",
-    "scenes": "scenes",
     "scenes_two": "scenes, two objects",
     "scenes_shared": "scenes, one shared",
     "photos": "photographs",
-    "digits": "digits",
     "mnist5k": "MNIST",
 }
 SHORT = {"efficientnet_lite0": "Lite0", "efficientnet_lite1": "Lite1", "efficientnet_lite2": "Lite2",
