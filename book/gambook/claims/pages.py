@@ -43,8 +43,8 @@ def matrix(rows: pd.DataFrame, where: str = "") -> HTML:
     shows the matrix; "" for the same page.
     """
     ran = rows[(rows["role"] == "primary") & (rows["state"] != NOT_RUN) & (rows["same_as"] == "")]
-    order = {kind: place for place, kind in enumerate(DATA_KINDS)}
-    places = ran[["kind", "dataset"]].drop_duplicates().sort_values("kind", key=lambda kind: kind.map(order))
+    places = ran[["kind", "dataset"]].drop_duplicates()
+    places = places.sort_values("kind", key=lambda kinds: kinds.map(DATA_KINDS.index))
     titles = dict(zip(rows["claim"], rows["title"], strict=True))
     dots = {
         place: Markup(" ").join(_dot(model, part) for model, part in own.groupby("model"))

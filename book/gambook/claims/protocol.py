@@ -137,9 +137,9 @@ class Protocol:
             own = []
             for methods, depths, fills in lists(one, part) if tasks and len(data) else ():
                 # a network of your own may have fewer layers
-                if depths := [n for n in depths if n <= len(network.layers)]:
+                if there := [n for n in depths if n <= len(network.layers)]:
                     settings = Settings(
-                        tasks, methods, depths, fills, seed=self.seed, weights=weights, device=self.device,
+                        tasks, methods, there, fills, seed=self.seed, weights=weights, device=self.device,
                         partners=PARTNERS if part == "boxes" else 1,
                     )  # fmt: skip
                     own.append(evaluate(model, data, settings, Path(out) / "shards", scheduler or map))
