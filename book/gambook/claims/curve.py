@@ -18,7 +18,6 @@ import pandas as pd
 from torch import Tensor
 from tqdm import tqdm
 
-from gambook.claims import choices
 from gambook.claims.choices import CUTS, JOINS, ONE_CHANGED, ORDERS, RESIZES, SHARES, Choice, chosen_map, combined, draw
 from gambook.claims.differences import groups
 from gambook.claims.evaluations import Evaluation
@@ -49,7 +48,7 @@ COMPARED = ("gam", "grad_cam", STABLE)
 RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
 IOUS, BY_SHARE = grid_columns("iou", THRESHOLDS), grid_columns("share", SHARES)
 # A plan's key does not know how maps are made and joined here.
-SOURCE = [Path(file).read_text() for file in (__file__, choices.__file__)]
+SOURCE = [Path(__file__).with_name(name).read_text() for name in ("curve.py", "choices.py")]
 
 
 def specification(profile: str, model_name: str, out: str | Path) -> pd.DataFrame:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gambook.publish import export as exporting
 from gambook.publish.digests import tree_digest
 from gambook.publish.export import export
 from gambook.publish.project import Project
@@ -36,8 +35,8 @@ EXAMPLES = ("cat", "coffee", "rocket")
 
 def live_files(project: Project) -> dict[str, bytes]:
     """Files of the page, name -> content, each below 4 MB; made once and kept in _build/live."""
-    makers = [Path(__file__), Path(exporting.__file__)]
-    sources = [project.root / "gamlib" / "models", project.root / "requirements.lock", *makers]
+    here = Path(__file__)
+    sources = [project.root / "gamlib/models", project.root / "requirements.lock", here, here.with_name("export.py")]
     state = "".join([PRECISION, *map(tree_digest, sources)])
     folder = project.build / "live" / hashlib.sha256(state.encode()).hexdigest()[:12]
     if not (folder / "book.js").exists():
