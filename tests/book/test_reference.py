@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from gambook.claims.evaluations import CURVED
 from gambook.claims.ledger import ledger
+from gambook.claims.protocol import CURVED
 from gambook.claims.words import claim_words
 from gambook.publish.project import Project
 from scipy import stats

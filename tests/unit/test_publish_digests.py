@@ -20,6 +20,7 @@ def book(project, write_notebook, monkeypatch):
         "book/gambook/claims/paper.py": "",
         "book/gambook/claims/curve.py": "",
         "book/gambook/claims/claims.csv": "id\n",
+        "book/gambook/claims/style.css": "",
         "book/gambook/exercises/grading.py": "",
         "mine/__init__.py": "",
         "mine/net.py": "from .parts import block\nimport helpers",
@@ -58,7 +59,7 @@ def test_the_library_and_the_lock_make_every_notebook_due(book, path):
     assert due_after(book, path) == EVERY
 
 
-@pytest.mark.parametrize("path", ["tables.py", "paper.py", "__init__.py", "claims.csv"])
+@pytest.mark.parametrize("path", ["tables.py", "paper.py", "__init__.py", "claims.csv", "style.css"])
 def test_claims_make_those_due_that_import_them_and_those_that_need_these(book, path):
     assert due_after(book, f"book/gambook/claims/{path}") == ["08_tables", "12_verdicts"]
 

@@ -84,14 +84,15 @@ def test_each_licence_lies_beside_its_weights():
 
 def test_they_are_made_once(project, monkeypatch):
     made = []
-    monkeypatch.setattr(live, "_networks", lambda precision: made.append(precision) or {"a.js": b"a"})
+    monkeypatch.setattr(live, "_networks", lambda: made.append(live.PRECISION) or {"a.js": b"a"})
     monkeypatch.setattr(live, "_book", lambda: b"book")
     for change in (None, None, "gamlib/models/model.py", "gamlib/methods.py", "requirements.lock"):
         if change:
             (project.root / change).parent.mkdir(exist_ok=True)
             (project.root / change).write_text("# changed")
         assert live_files(project) == {"a.js": b"a", "book.js": b"book"}
-    assert live_files(project, "float32") == {"a.js": b"a", "book.js": b"book"}
+    monkeypatch.setattr(live, "PRECISION", "float32")
+    assert live_files(project) == {"a.js": b"a", "book.js": b"book"}
     # methods are formulas of the page's own
     assert made == ["float16"] * 3 + ["float32"]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from gambook.claims import curve as module
 from gambook.claims import ledger as verdicts
-from gambook.claims.choices import CUTS, JOINS, ORDERS, RESIZES, SHARES, SINGLE_CHOICES, Choice, chosen_map
+from gambook.claims.choices import CUTS, JOINS, ONE_CHANGED, ORDERS, RESIZES, SHARES, Choice, chosen_map
 from gambook.claims.curve import BY_SHARE, specification
 from gambook.claims.ledger import ledger as judge
 from gambook.claims.paper import load_claims
@@ -82,11 +82,11 @@ def test_the_first_choice_is_gam_and_the_others_leave_it_in_one_thing():
                    (("last", 3), ("before", 5)))  # fmt: skip
     trace = gamlib.Trace(torch.zeros(1), layers, (12, 12))
     raw = gamlib.layer_maps(trace, "gam", 2)
-    maps = [chosen_map(raw, trace.size, choice) for choice in SINGLE_CHOICES]
+    maps = [chosen_map(raw, trace.size, choice) for choice in ONE_CHANGED]
     torch.testing.assert_close(maps[0], gamlib.gam(trace, n=2), rtol=0, atol=1e-6)
-    assert SINGLE_CHOICES[0] == ("bicubic", "after", "mean")
-    assert {sum(a != b for a, b in zip(SINGLE_CHOICES[0], choice, strict=True)) for choice in SINGLE_CHOICES[1:]} == {1}
-    assert len(set(SINGLE_CHOICES)) == 7
+    assert ONE_CHANGED[0] == ("bicubic", "after", "mean")
+    assert {sum(a != b for a, b in zip(ONE_CHANGED[0], choice, strict=True)) for choice in ONE_CHANGED[1:]} == {1}
+    assert len(set(ONE_CHANGED)) == 7
     assert all((a - b).abs().max() > 1e-3 for a, b in itertools.combinations(maps, 2))
 
 
@@ -156,12 +156,12 @@ def runs(quick, tiny, tmp_path_factory):
         patch.setattr(module, "_judged", named)
         net = cached_model(name, "default", "cpu", 0).module
         hook = net[0].register_forward_hook(lambda _m, _i, output: batches.append(len(output)))
-        curve = specification("embedded", name, out, masked=8)
+        curve = specification("embedded", name, out)
         first = list(batches)
         batches.clear()
         with patch.context() as inner:
             inner.setattr(module, "_judged", lambda results, *_: results)
-            specification("embedded", name, out, masked=8)
+            specification("embedded", name, out)
         hook.remove()
         shown = {"methods": METHODS, "fill": ("black", "mean"), "model_name": name}
         frames = [tiny.run(tmp_path_factory.mktemp("evaluated"), dataset=one.load(0), **shown) for one in strata]
@@ -212,7 +212,7 @@ def test_boxes_have_the_full_grid_and_masks_one_choice_at_a_time(runs):
     assert len(boxes) == 72 and set(boxes) == set(itertools.product(RESIZES, ORDERS, JOINS, CUTS))
     masked = [tuple(row) for row in made.loc[made["cut"].isna(), [*Choice._fields, "fill", "side"]].to_numpy()]
     others = [(*Choice(), "mean", "both"), (*Choice(), "black", "one"), (*Choice(), "mean", "one")]
-    assert len(masked) == 10 and set(masked) == {(*choice, "black", "both") for choice in SINGLE_CHOICES} | set(others)
+    assert len(masked) == 10 and set(masked) == {(*choice, "black", "both") for choice in ONE_CHANGED} | set(others)
     # a class has one image, so one side masked is no other choice
     found = runs.curve.dropna(subset="id")
     assert set(found.loc[found["side"] == "one", "task"]) == {"cosine", "dot"}
@@ -290,7 +290,7 @@ def test_an_overflow_in_an_earlier_layer_spoils_the_depth_that_needs_it():
         for name, a in (("last", 0.5), ("before", 55.0))
     ]
     trace = gamlib.Trace(torch.tensor([88.0]), tuple(layers), (1, 2))
-    assert [module._printed_is_finite(trace, n).tolist() for n in (1, 2)] == [[True], [False]]
+    assert [module._finite(gamlib.grad_cam_pp(trace, n)) for n in (1, 2)] == [[True], [False]]
 
 
 def test_the_printed_grad_cam_pp_is_the_closed_form_where_finite_and_lost_elsewhere():
@@ -340,7 +340,7 @@ def made_boxes(plan):
                 yield from rows_of(plan, method, n, **ious, **Choice(how, order, join)._asdict())
 
 
-def made_masked(plan, limit):
+def made_masked(plan):
     for fill, after in (("black", {1: 0.25, 2: 0.6}), ("mean", {1: 0.6, 2: 0.25})):
         for n in (1, 2):
             yield from rows_of(plan, "gam", n, after=after[n], fill=fill, side="both", **Choice()._asdict())
@@ -362,16 +362,6 @@ def test_counts_over_a_table_counted_by_hand(quick, tiny, tmp_path, monkeypatch)
     })  # fmt: skip
 
 
-def test_the_seed_is_that_of_the_images(tiny, tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(Protocol, "evaluations", lambda given: asked.append(given) or [Stratum(tiny.Tiny(8))])
-    monkeypatch.setattr(module, "_localisation", made_boxes)
-    monkeypatch.setattr(module, "_masked", made_masked)
-    monkeypatch.setattr(module, "_judged", lambda results, profile, chosen: pd.DataFrame([chosen]))
-    specification("embedded", "tiny_evaluation:network", tmp_path, n_images=24, seed=3)
-    assert asked == [Protocol("embedded", "tiny_evaluation:network", 24, 3)]
-
-
 def test_a_share_of_pixels_ranks_them_whatever_their_values():
     # squared, a map keeps its order: the same pixels are kept, the same box is found
     saliency = torch.rand(12, 12, generator=torch.Generator().manual_seed(0)).numpy()
@@ -387,14 +377,14 @@ def test_a_share_of_pixels_ranks_them_whatever_their_values():
 
 
 def test_masked_scores_end_with_the_shard_that_reaches_the_limit(tiny):
-    plan = module._plan(Stratum(tiny.Tiny(40)), "tiny_evaluation:network", 0)
+    plan = module._plan(Stratum(tiny.Tiny(40)), "tiny_evaluation:network")
     whole = [sum(len(unit.images) for unit in shard) for shard in plan.shards]
-    for limit, shards in ((1, 1), (whole[0], 1), (whole[0] + 1, 2), (None, len(whole))):
+    for limit, shards in ((1, 1), (whole[0], 1), (whole[0] + 1, 2), (np.inf, len(whole))):
         assert sum(len(batch.items) for _, batch in module._batches(plan, limit)) == sum(whole[:shards])
 
 
 def test_parts_made_by_another_version_of_the_choices_are_made_anew(tiny, tmp_path, monkeypatch):
-    plan = module._plan(Stratum(tiny.Tiny(8)), "tiny_evaluation:network", 0)
+    plan = module._plan(Stratum(tiny.Tiny(8)), "tiny_evaluation:network")
     stored = [module._stored(tmp_path, plan, "boxes", rows) for rows in ([{"value": 1}], [{"value": 2}])]
     monkeypatch.setattr(module, "SOURCE", "another version")
     stored.append(module._stored(tmp_path, plan, "boxes", [{"value": 3}]))

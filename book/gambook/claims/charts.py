@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -15,10 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gambook.claims.choices import CUTS, JOINS, ORDERS, RESIZES
-from gambook.claims.notes import SUBSETS, data_name, network_name
+from gambook.claims.notes import data_name, line_name, network_name
 from gambook.claims.rule import AGAINST, FOR, NO_EFFECT, TOO_FEW
 from gamlib.evaluation import SIDES
-from gamlib.methods import METHODS
 from gamlib.metrics import FILLS
 from gamlib.plots.figures import STYLE, Picture, new_figure
 
@@ -26,7 +24,6 @@ from gamlib.plots.figures import STYLE, Picture, new_figure
 STATE_COLORS = {FOR: "#009e73", AGAINST: "#d55e00", NO_EFFECT: "#0072b2", TOO_FEW: "#8a8a8a"}
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 FINE: dict[Any, Any] = STYLE | dict.fromkeys(["axes.labelsize", "xtick.labelsize", "ytick.labelsize"], 8.5)
-HOLLOW: dict[str, Any] = {"color": "none", "edgecolor": "black", "linewidth": 0.9, "zorder": 3}
 # The choices of a combination: what they are called, and what the paper chose.
 CHOICES = {
     "resize": ("enlarging", RESIZES[0]),
@@ -43,32 +40,30 @@ HANGS = 25
 def forest(rows: pd.DataFrame) -> Picture:
     """Means with 95% intervals, one line a difference and data set, one mark a network.
 
-    The claimed side is shaded, a diamond is the paper's own value, the colour says for, against, no effect or too few.
-    Panels share no axis: measures have scales of their own.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Ledger rows that ran, of one claim.
+    rows: of a ledger, of one claim, that ran. The claimed side is shaded, a diamond is the paper's own value, the
+    colour says for, against, no effect or too few. Panels share no axis: measures have scales of their own.
     """
-    rows = rows.assign(line=[_line_name(row) for row in rows.to_dict("records")])
-    measures = list(dict.fromkeys(rows["metric"].str.partition("_")[0]))
+    rows = rows.assign(line=[line_name(row) for row in rows.to_dict("records")])
+    measures = [part for _, part in rows.groupby(rows["metric"].str.partition("_")[0], sort=False)]
     networks = list(dict.fromkeys(rows["model"]))
-    heights = [rows.loc[rows["metric"].str.startswith(name), "line"].nunique() for name in measures]
-    figure = new_figure(0.55 + sum(0.25 * max(height, 2) + 0.35 for height in heights))
+    heights = [max(part["line"].nunique(), 2) for part in measures]
+    figure = new_figure(0.55 + sum(0.25 * height + 0.35 for height in heights))
     with mpl.rc_context(FINE):
-        panels = figure.subplots(len(measures), 1, squeeze=False, height_ratios=[max(h, 2) for h in heights])[:, 0]
-        for axes, name in zip(panels, measures, strict=True):
-            _forest_panel(axes, rows[rows["metric"].str.startswith(name)], networks)
-        used = dict.fromkeys(rows["state"])
-        handles = [Line2D([], [], linestyle="", marker="o", color=STATE_COLORS[s], label=s) for s in used]
+        panels = figure.subplots(len(measures), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, part in zip(panels, measures, strict=True):
+            _forest_panel(axes, part, networks)
+        handles = [_key(state, color=STATE_COLORS[state]) for state in dict.fromkeys(rows["state"])]
         for model, mark in zip(networks, MARKS, strict=False):
-            name = network_name(model)
-            handles.append(Line2D([], [], linestyle="", marker=mark, color="black", fillstyle="none", label=name))
+            handles.append(_key(network_name(model), marker=mark, fillstyle="none"))
         if rows["paper_value"].notna().any():
-            handles.append(Line2D([], [], linestyle="", marker="d", color="black", label="the paper's"))
+            handles.append(_key("the paper's", marker="d"))
         figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8, handletextpad=0.2)
     return Picture(figure)
+
+
+def _key(label: str, marker: str = "o", color: str = "black", **look: Any) -> Line2D:
+    """A mark of a legend with its name."""
+    return Line2D([], [], linestyle="", marker=marker, color=color, label=label, **look)
 
 
 def _forest_panel(axes: Axes, rows: pd.DataFrame, networks: list[str]) -> None:
@@ -95,19 +90,6 @@ def _forest_panel(axes: Axes, rows: pd.DataFrame, networks: list[str]) -> None:
     axes.set_xlabel("points")
 
 
-def _line_name(row: Mapping) -> str:
-    kind, _, masked = str(row["metric"]).partition("_")
-    measure = f"{kind.upper()}, {masked.partition('_')[2]}, " if kind in ("adp", "pic") else ""
-    stratum = f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else ""
-    sides = " − ".join(_short(side) for side in (row["a"], row["b"]) if side)
-    return f"{data_name(row['dataset'])}: {row['task']}, {measure}{sides}{stratum}"
-
-
-def _short(side: str) -> str:
-    name, _, n = side.partition(":")
-    return f"{METHODS[name].short if name in METHODS else name.replace('_', ' ')} {n}".removesuffix(" 0")
-
-
 def combinations(curve: pd.DataFrame) -> pd.DataFrame:
     """Primary rows of the specification curve, each combination once: one layer on both sides joins nothing.
 
@@ -128,15 +110,19 @@ def by_choice(curve: pd.DataFrame) -> pd.DataFrame:
     curve: from `combinations`. Cells: "for / against", in percent of the rows with that option; empty where the claim
     has no such row. Columns: choice, option, and one for each claim.
     """
+    shares = _shares(curve)
+    texts = shares[FOR].map("{:.0f} / ".format) + shares[AGAINST].map("{:.0f}".format)
+    table = texts.unstack(fill_value="", sort=False)[sorted(curve["claim"].unique(), key=_numbers)]
+    return table.rename_axis(columns=None).reset_index()
+
+
+def _shares(curve: pd.DataFrame) -> pd.DataFrame:
+    """By choice, option and claim, in whole percent: how many rows are firmly for, and how many against."""
     names = {"dataset": "data", "model": "network"} | {key: name for key, (name, _) in CHOICES.items() if key in curve}
     each = curve.rename(columns=names).melt(["claim", "state"], names.values(), "choice", "option").dropna()
     each["option"] = each["option"].map(lambda name: data_name(network_name(name)))
-    shares = each.groupby(["choice", "option", "claim"])["state"].agg(
-        lambda states: " / ".join(f"{100 * (states == state).mean():.0f}" for state in (FOR, AGAINST))
-    )
-    order = pd.MultiIndex.from_frame(each[["choice", "option"]].drop_duplicates())
-    table = shares.unstack(fill_value="").loc[order, sorted(curve["claim"].unique(), key=_numbers)]
-    return table.rename_axis(columns=None).reset_index()
+    firm = each.assign(**{state: 100 * (each["state"] == state) for state in (FOR, AGAINST)})
+    return firm.groupby(["choice", "option", "claim"], sort=False)[[FOR, AGAINST]].mean().round()
 
 
 def hanging(curve: pd.DataFrame) -> list[str]:
@@ -144,14 +130,9 @@ def hanging(curve: pd.DataFrame) -> list[str]:
 
     curve: from `combinations`.
     """
-    table = by_choice(curve)
-    found = []
-    for claim in table.columns[2:]:
-        cells = table.loc[table[claim] != "", ["choice", claim]]
-        shares = cells[claim].str.split(" / ", expand=True).astype(int).groupby(cells["choice"]).agg(["min", "max"])
-        if ((shares[0]["max"] > 50) & ((shares[1]["max"] >= HANGS) | (shares[0]["min"] < 50 - HANGS))).any():
-            found.append(str(claim))
-    return found
+    ends = _shares(curve).groupby(["choice", "claim"]).agg(["min", "max"])
+    hung = (ends[FOR, "max"] > 50) & ((ends[AGAINST, "max"] >= HANGS) | (ends[FOR, "min"] < 50 - HANGS))
+    return sorted(ends.index[hung].unique("claim"), key=_numbers)
 
 
 def specification_curve(curve: pd.DataFrame, note: str = "") -> Picture:
@@ -168,8 +149,8 @@ def specification_curve(curve: pd.DataFrame, note: str = "") -> Picture:
             grid = row.subplots(2, len(names), sharex="col", squeeze=False, height_ratios=(3, 1))
             for column, name in enumerate(names):
                 _curve_panel(grid[0, column], grid[1, column], curve[curve["claim"] == name])
-        handles = [Line2D([], [], linestyle="", marker="o", color=c, label=s) for s, c in STATE_COLORS.items()]
-        handles.append(Line2D([], [], linestyle="", color="black", marker="o", fillstyle="none", label="the paper's"))
+        handles = [_key(state, color=color) for state, color in STATE_COLORS.items()]
+        handles.append(_key("the paper's", fillstyle="none"))
         figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=9, handletextpad=0.2)
     return Picture(figure)
 
@@ -182,8 +163,8 @@ def _curve_panel(above: Axes, below: Axes, rows: pd.DataFrame) -> None:
     sns.scatterplot(
         rows, x="at", y="effect", hue="state", palette=STATE_COLORS, legend=False, ax=above, s=7, linewidth=0
     )
-    own = rows[rows["own"]]
-    sns.scatterplot(own, x="at", y="effect", ax=above, s=34, **HOLLOW)
+    ring: dict[str, Any] = {"color": "none", "edgecolor": "black", "linewidth": 0.9, "zorder": 3}
+    sns.scatterplot(rows[rows["own"]], x="at", y="effect", ax=above, s=34, **ring)
     sns.histplot(
         rows, x="slot", hue="state", hue_order=list(STATE_COLORS)[::-1], palette=STATE_COLORS, legend=False,
         multiple="fill", discrete=True, shrink=0.84, linewidth=0, alpha=1, ax=below,

@@ -27,7 +27,7 @@ class Choice(NamedTuple):
 
 
 # The paper's own choice, and every other that differs from it in one thing.
-SINGLE_CHOICES = (
+ONE_CHANGED = (
     Choice(),
     *(Choice(resize=name) for name in RESIZES[1:]),
     *(Choice(order=name) for name in ORDERS[1:]),

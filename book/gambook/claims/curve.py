@@ -15,23 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gambook.claims import choices
-from gambook.claims.choices import (
-    CUTS,
-    JOINS,
-    ORDERS,
-    RESIZES,
-    SHARES,
-    SINGLE_CHOICES,
-    Choice,
-    chosen_map,
-    combined,
-    draw,
-)
+from gambook.claims.choices import CUTS, JOINS, ONE_CHANGED, ORDERS, RESIZES, SHARES, Choice, chosen_map, combined, draw
 from gambook.claims.differences import groups
 from gambook.claims.evaluations import Evaluation
 from gambook.claims.ledger import ledger
@@ -47,12 +34,12 @@ from gamlib.evaluation.measure import masked_embeddings, row_key, scores_after
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import grid_columns, measures, strata
 from gamlib.evaluation.store import digest
-from gamlib.maps import min_max, resize
-from gamlib.methods import layer_maps
+from gamlib.methods import METHODS, layer_maps
 from gamlib.metrics import FILLS
 from gamlib.models import Model
-from gamlib.traces import Trace
 
+# Scenes a stratum, a quarter of the photographs; and those of the first data set that are masked.
+CURVE_IMAGES = 32
 CURVE_CLAIMS = ("C2", "C3", "C4", "C5", "C6", "C7", "C15", "C18", "F2")
 # What these claims compare. Where it is finite the printed Grad-CAM++ equals its closed form, so only that is drawn.
 STABLE = "grad_cam_pp_stable"
@@ -61,22 +48,18 @@ COMPARED = ("gam", "grad_cam", STABLE)
 RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
 IOUS, BY_SHARE = grid_columns("iou", THRESHOLDS), grid_columns("share", SHARES)
 # A plan's key does not know how maps are made and joined here.
-SOURCE = [Path(file).read_text() for file in (__file__, choices.__file__)]
+SOURCE = [Path(__file__).with_name(name).read_text() for name in ("curve.py", "choices.py")]
 
 
-def specification(
-    profile: str, model_name: str, out: str | Path, n_images: int = 32, seed: int = 0, masked: int = 32
-) -> pd.DataFrame:
+def specification(profile: str, model_name: str, out: str | Path) -> pd.DataFrame:
     """Every signed difference of CURVE_CLAIMS under every choice, as ledger rows.
 
     Parameters
     ----------
-    profile, model_name, n_images, seed
+    profile, model_name : str
         As in `protocol.Protocol`.
     out : str or Path
         Folder of the finished parts; a rerun with the same sources computes only what is missing.
-    masked : int
-        Images of the first data set whose masked scores are taken.
 
     Returns
     -------
@@ -84,26 +67,23 @@ def specification(
         resize, order, join, cut, fill, side (the choices), and the columns of `ledger.ledger`; rows that did not run
         are left out.
     """
-    found = Protocol(profile, model_name, n_images, seed).evaluations()
+    found = Protocol(profile, model_name, CURVE_IMAGES).evaluations()
     # scenes of one object; of photographs the first data set
-    single = [one for one in found if one.options.get("kind", "single") == "single"]
-    single = [one for one in single if one.options or one is single[0]]
-    plans = [_plan(one, model_name, seed) for one in single]
+    single = [one for one in found if one.options.get("kind") == "single"] or found[:1]
+    plans = [_plan(one, model_name) for one in single]
     boxes = [
         strata(_stored(Path(out), plan, "boxes", _localisation(plan)), one.strata)
         for one, plan in zip(single, plans, strict=True)
     ]
-    parts = []
-    for choice, cell in groups(_completed(pd.concat(boxes, ignore_index=True)), Choice._fields):
-        for cut in CUTS:
-            named = dict(zip(Choice._fields, choice, strict=True)) | {"cut": cut}
-            parts.append(_judged(_cut(cell, cut), profile, named))
-    shown = _stored(Path(out), plans[0], f"masked{masked}", _masked(plans[0], masked))
+    parts = [
+        _judged(_cut(cell, cut), profile, Choice(*choice)._asdict() | {"cut": cut})
+        for choice, cell in groups(_completed(pd.concat(boxes, ignore_index=True)), Choice._fields)
+        for cut in CUTS
+    ]
+    # the ledger knows the paper's variant by this name
+    shown = _stored(Path(out), plans[0], "masked", _masked(plans[0])).rename(columns={"after": "after_black_both"})
     keys = [*Choice._fields, "fill", "side"]
-    for names, cell in groups(shown, keys):
-        # the ledger knows the paper's variant by this name
-        cell = cell.rename(columns={"after": "after_black_both"})
-        parts.append(_judged(cell, profile, dict(zip(keys, names, strict=True))))
+    parts += [_judged(cell, profile, dict(zip(keys, names, strict=True))) for names, cell in groups(shown, keys)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -115,8 +95,8 @@ def _cut(cell: pd.DataFrame, cut: str) -> pd.DataFrame:
     return cell.drop(columns=[*other, *BY_SHARE])
 
 
-def _plan(one: Evaluation, model_name: str, seed: int) -> Plan:
-    return make_plan(model_name, one.load(seed), Settings(one.tasks, COMPARED, TABLE_DEPTHS, FILLS, SIDES, seed))
+def _plan(one: Evaluation, model_name: str) -> Plan:
+    return make_plan(model_name, one.load(seed=0), Settings(one.tasks, COMPARED, TABLE_DEPTHS, FILLS, SIDES))
 
 
 def _stored(out: Path, plan: Plan, what: str, rows: Iterable[dict]) -> pd.DataFrame:
@@ -127,12 +107,12 @@ def _stored(out: Path, plan: Plan, what: str, rows: Iterable[dict]) -> pd.DataFr
     return pd.read_parquet(path)
 
 
-def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batch]]:
-    model = plan.model()
+def _batches(plan: Plan, limit: float = np.inf) -> Iterator[tuple[Model, Batch]]:
+    """Shards, until they have as many images."""
+    model, seen = plan.model(), 0
     with repeatable():
-        seen = 0
         for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name}", disable=None):
-            if limit is not None and seen >= limit:
+            if seen >= limit:
                 return
             batch, _ = load_shard(plan, model, index)
             seen += len(batch.items)
@@ -146,7 +126,7 @@ def _localisation(plan: Plan) -> Iterator[dict]:
     for model, batch in _batches(plan):
         for score in trace_batch(plan, model, batch):
             trace = score.trace
-            finite = {n: _printed_is_finite(trace, n).tolist() for n in TABLE_DEPTHS}
+            finite = {n: _finite(METHODS["grad_cam_pp"](trace, n)) for n in TABLE_DEPTHS}
             for method, how, order in itertools.product(COMPARED, RESIZES, ORDERS):
                 layers = [draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(TABLE_DEPTHS))]
                 for n, join in joins:
@@ -175,33 +155,32 @@ def _completed(boxes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([boxes[boxes["n"] > 1], *joined], ignore_index=True)
 
 
-def _printed_is_finite(trace: Trace, n: int) -> Tensor:
-    maps = [min_max(resize(raw, trace.size)) for raw in layer_maps(trace, "grad_cam_pp", n)]
-    return torch.stack(maps).isfinite().all(dim=0).flatten(1).all(dim=1)
+def _finite(maps: Tensor) -> list[bool]:
+    return maps.isfinite().flatten(1).all(dim=1).tolist()
 
 
-def _masked(plan: Plan, limit: int) -> Iterator[dict]:
-    """Scores on explanation maps of the first `limit` images: one choice at a time leaves the paper's own."""
-    for model, batch in _batches(plan, limit):
+def _masked(plan: Plan) -> Iterator[dict]:
+    """Scores on explanation maps of the first CURVE_IMAGES: one choice at a time leaves the paper's own."""
+    for model, batch in _batches(plan, CURVE_IMAGES):
         for score in trace_batch(plan, model, batch):
             trace = score.trace
             maps = {
                 (name, choice): chosen_map(raw, trace.size, choice)
                 for name in [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
                 for raw in [layer_maps(trace, *name)]
-                for choice in SINGLE_CHOICES
+                for choice in ONE_CHANGED
             }
             for fill in FILLS:
                 # another fill, and one side masked, are choices of their own: only the paper's maps take them
                 shown = maps if fill == FILLS[0] else {key: maps[key] for key in maps if key[1] == Choice()}
                 for (name, choice), masked in masked_embeddings(model, batch.x, shown, fill).items():
-                    finite = maps[name, choice].isfinite().flatten(1).all(dim=1)
+                    finite = _finite(maps[name, choice])
                     for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
                         after = scores_after(model, score, masked, side)
                         for row, label in _labelled(score):
                             yield (
                                 row_key(plan, batch, score, row, label, name)
-                                | {"finite": bool(finite[row]), "after": float(after[row])}
+                                | {"finite": finite[row], "after": float(after[row])}
                                 | choice._asdict() | {"fill": fill, "side": side}
                             )  # fmt: skip
 

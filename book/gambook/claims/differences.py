@@ -86,6 +86,6 @@ def joined(cells: Cells, claim: Mapping, metric: str, percentile: int) -> pd.Dat
     """Columns a and b of a metric, one row an item that both methods have; no row where one was not run."""
     a, b = (cells.get((part_of(metric), percentile, claim["task"], claim[side])) for side in ("a", "b"))
     if a is None or b is None or metric not in a or a[metric].isna().all():
-        return pd.DataFrame(columns=["a", "b", "cluster", "object_area"])
+        return pd.DataFrame(columns=[*ITEM, "a", "b", "cluster", "object_area"]).set_index(ITEM)
     both = a.reindex(columns=[metric, "cluster", "object_area"]).rename(columns={metric: "a"})
     return both.join(b[metric].rename("b"), how="inner")

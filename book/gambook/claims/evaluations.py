@@ -22,14 +22,8 @@ BOXES = ((*TABLE_METHODS, "gam_layer", *CONTROLS), (1, 2))
 DEEPER = (("gam",), (3, 4))
 JOINED = (tuple(name for name in VARIANTS if name != "gam_layer"), (2,))
 MASKING = ((*TABLE_METHODS, *CONTROLS), (1, 2))
-# Methods whose IoU at every threshold is published.
-CURVED = ("gam", "grad_cam", "grad_cam_pp_stable")
-# Partners of an image, so that no verdict hangs on one drawing.
-PARTNERS = 5
 # Images that are masked, at most.
 MASKED = 400
-# Photographs of a data set for each scene of a stratum: they vary more.
-PHOTOGRAPHS = 4
 
 
 @dataclass(frozen=True)

@@ -17,26 +17,15 @@ from gambook.claims.words import claim_words, corrected
 
 
 class Reference:
-    """The committed results of all profiles, as conditions ask for them.
-
-    Parameters
-    ----------
-    folder : str or Path
-        book/results.
-    """
+    """The committed results of all profiles in a folder, book/results, as conditions ask for them."""
 
     def __init__(self, folder: str | Path) -> None:
         ledgers = read_reference(folder, "ledger")
         if not ledgers:
             raise FileNotFoundError(f"reference_dir: no */ledger.csv in '{folder}'; give the folder book/results")
         self.rows = corrected(pd.concat(ledgers.values(), ignore_index=True))
-        self.folder = folder
-        self.cells = self.tables("cells")
+        self.cells = pd.concat(read_reference(folder, "cells").values(), ignore_index=True)
         self.words = claim_words(self.rows).set_index(["claim", "kind"])["word"]
-
-    def tables(self, name: str) -> pd.DataFrame:
-        """A committed table of all profiles."""
-        return pd.concat(read_reference(self.folder, name).values(), ignore_index=True)
 
     def means(self, id: str, dataset: str | None = None, model: str | None = None) -> pd.Series:
         """The means of a difference that ran, one a data set and network; ValueError where there is none."""

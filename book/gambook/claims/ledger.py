@@ -15,7 +15,7 @@ C9 takes "box_iou" at the last stage of "cascading", C10 takes "spearman" of "la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
@@ -30,18 +30,13 @@ TWO_OBJECTS = ("scenes_two", "scenes_shared")
 # With which family of networks the others are compared (F3).
 OTHER_FAMILY = "squeezenet1_1"
 NEEDED_FOR = {
-    "box_iou": "true boxes",
-    "mass_box": "true boxes",
-    "peak_box": "true boxes",
-    "area": "true boxes",
-    "slope": "true boxes",
+    **dict.fromkeys(["box_iou", "mass_box", "peak_box", "area", "slope"], "true boxes"),
     "gain": "true boxes and strata of small objects",
     "family": f"true boxes, {OTHER_FAMILY} and another network",
     "mask_iou": "true masks",
-    "discrimination": "images of two objects with masks",
-    "peak_discrimination": "images of two objects with masks",
+    **dict.fromkeys(["discrimination", "peak_discrimination"], "images of two objects with masks"),
 }
-SANITY = {"C9": ("cascading", "box_iou"), "C10": ("labels", "spearman")}
+SANITY = {"C9": "cascading", "C10": "labels"}
 MEASURED = ["n", "excluded", "clusters", "mean", "low", "high", "p", "margin", "alone"]
 
 
@@ -78,13 +73,16 @@ def ledger(
     data = {} if scored is None else by_cell(scored)
     rows = []
     for claim in claims.to_dict("records"):
-        if claim["claim"] == "C1" or claim["claim"] in SANITY:
-            found = _table_rows(claim, gradients if claim["claim"] == "C1" else sanity)
+        if claim["claim"] == "C1":
+            found = _table_rows(claim, gradients, {"task": claim["task"]}, _exact)
+        elif claim["claim"] in SANITY:
+            asked = {"test": SANITY[claim["claim"]], "metric": claim["metric"]}
+            found = _table_rows(claim, sanity, asked, _fallen)
         elif claim["metric"] == "family":
             found = _family_rows(claim, data)
         else:
             found = _result_rows(claim, data or {"": {}})
-        rows += [{"profile": profile, **claim, **row} for row in found]
+        rows += [{"profile": profile, "needs": "", **claim, **row} for row in found]
     table = pd.DataFrame(rows, columns=["profile", "model", "dataset", *claims.columns, *MEASURED, "needs"])
     table.insert(3, "kind", table["dataset"].map(lambda name: KIND_OF.get(name, OTHERS if name else "")))
     return corrected(table)
@@ -92,46 +90,42 @@ def ledger(
 
 def _result_rows(claim: Mapping, data: dict[str, dict[str, Cells]]) -> Iterator[dict]:
     """Rows of one claim from the measures of maps."""
-    needs = _needs(claim)
     compare = gain if claim["metric"] == "gain" else difference
     for model, datasets in data.items():
         found = []
         for dataset, cells in datasets.items():
             if dataset in TWO_OBJECTS and not claim["metric"].endswith("discrimination"):
                 continue
-            row = compare(cells, claim)
-            if row:
-                found.append({"model": model, "dataset": dataset, "needs": "", **row})
+            if row := compare(cells, claim):
+                found.append({"model": model, "dataset": dataset, **row})
             elif claim["subset"] != "100" and {percentile for _, percentile, *_ in cells} == {100}:
-                found.append(_not_run(model, dataset, f"{dataset} has no small objects; {needs}"))
-        yield from found or [_not_run(model, "", needs)]
+                found.append(_not_run(claim, model, dataset))
+        yield from found or [_not_run(claim, model)]
 
 
-def _family_rows(claim: Mapping, data: dict[str, dict[str, Cells]]) -> Iterator[dict]:
+def _family_rows(claim: Mapping, data: dict[str, dict[str, Cells]]) -> list[dict]:
     """F3: a - b with one network minus the same with the other family, map by map."""
-    found = []
+    found, others = [], data.get(OTHER_FAMILY, {})
     for model, datasets in data.items():
-        for dataset, cells in datasets.items() if model != OTHER_FAMILY else ():
-            sides = [joined(part, claim, "box_iou", int(claim["subset"])).dropna(subset=["a", "b"])
-                     for part in (cells, data.get(OTHER_FAMILY, {}).get(dataset, {}))]  # fmt: skip
-            one, other = ((side["a"] - side["b"]).rename(name) for side, name in zip(sides, "ab", strict=True))
-            both = sides[0][["cluster"]].join([one, other], how="inner")
-            if len(both) and dataset not in TWO_OBJECTS:
-                row = judged(claim, mean_interval(both["a"] - both["b"], both["cluster"]), len(both))
-                found.append({"model": model, "dataset": dataset, "needs": "", **row})
-    yield from found or [_not_run("", "", _needs(claim))]
+        for dataset in datasets if model != OTHER_FAMILY else ():
+            own, other = (joined(part.get(dataset, {}), claim, "box_iou", int(claim["subset"]))
+                          for part in (datasets, others))  # fmt: skip
+            gain = (own["a"] - own["b"] - (other["a"] - other["b"]).reindex(own.index)).dropna()
+            if len(gain) and dataset not in TWO_OBJECTS:
+                row = judged(claim, mean_interval(gain, own["cluster"][gain.index]), len(gain))
+                found.append({"model": model, "dataset": dataset, **row})
+    return found or [_not_run(claim)]
 
 
-def _table_rows(claim: Mapping, table: pd.DataFrame | None) -> Iterator[dict]:
-    """Rows of one claim from gradients (C1) or sanity (C9, C10)."""
-    test, metric = SANITY.get(claim["claim"], ("", ""))
-    asked = {"test": test, "metric": metric} if test else {"task": claim["task"]}
+def _table_rows(claim: Mapping, table: pd.DataFrame | None, asked: Mapping, judge: Callable) -> list[dict]:
+    """Rows of one claim from what is asked of gradients (C1) or sanity (C9, C10)."""
     part = pd.DataFrame() if table is None else table[(table[list(asked)] == pd.Series(asked)).all(axis=1)]
     if part.empty:
-        yield _not_run("", "", _needs(claim))
-    for (model, dataset), rows in groups(part, ["model", "dataset"]) if len(part) else ():
-        row = _fallen(claim, rows) if test else _exact(claim, rows)
-        yield {"model": model, "dataset": dataset, "needs": "", **row}
+        return [_not_run(claim)]
+    return [
+        {"model": model, "dataset": dataset, **judge(claim, rows)}
+        for (model, dataset), rows in groups(part, ["model", "dataset"])
+    ]
 
 
 def _exact(claim: Mapping, rows: pd.DataFrame) -> dict:
@@ -149,14 +143,14 @@ def _fallen(claim: Mapping, rows: pd.DataFrame) -> dict:
     return judged(claim, mean_interval(100 * (last["baseline"] - last["value"]), last["cluster"]), len(last))
 
 
-def _not_run(model: str, dataset: str, needs: str) -> dict:
-    return {"model": model, "dataset": dataset, "alone": NOT_RUN, "needs": needs}
-
-
-def _needs(claim: Mapping) -> str:
+def _not_run(claim: Mapping, model: str = "", dataset: str = "") -> dict:
+    """A row that says what it needs; with a data set, one that lacks the claim's small objects."""
     if claim["claim"] == "C1":
-        return f"needs the last layer's gradients under {claim['task']} (gradients.csv)"
-    if claim["claim"] in SANITY:
-        return f"needs {SANITY[claim['claim']][1]} of the test '{SANITY[claim['claim']][0]}' (sanity.csv)"
-    what = NEEDED_FOR.get(claim["metric"], "masked scores" if claim["metric"][:3] in ("adp", "pic") else "maps")
-    return f"needs {what} for {claim['a']} and {claim['b']}, task {claim['task']}, percentile {claim['subset']}"
+        needs = f"needs the last layer's gradients under {claim['task']} (gradients.csv)"
+    elif claim["claim"] in SANITY:
+        needs = f"needs {claim['metric']} of the test '{SANITY[claim['claim']]}' (sanity.csv)"
+    else:
+        what = NEEDED_FOR.get(claim["metric"], "masked scores" if claim["metric"][:3] in ("adp", "pic") else "maps")
+        needs = f"needs {what} for {claim['a']} and {claim['b']}, task {claim['task']}, percentile {claim['subset']}"
+    lacks = f"{dataset} has no small objects; " if dataset else ""
+    return {"model": model, "dataset": dataset, "alone": NOT_RUN, "needs": lacks + needs}

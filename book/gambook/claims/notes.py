@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from gamlib.methods import METHODS
 from gamlib.plots import title_of
 
 VARIANT_TITLES = {
@@ -42,11 +43,9 @@ DATA_NAMES = {
     "imagenet_val": "ImageNet validation, own copy",
     "raccoon": "raccoons",
     "davis": "DAVIS",
-    "scenes": "scenes",
     "scenes_two": "scenes, two objects",
     "scenes_shared": "scenes, one shared",
     "photos": "photographs",
-    "digits": "digits",
     "mnist5k": "MNIST",
 }
 SHORT = {"efficientnet_lite0": "Lite0", "efficientnet_lite1": "Lite1", "efficientnet_lite2": "Lite2",
@@ -74,9 +73,25 @@ def measure_name(metric: str) -> str:
 def difference_name(row: Mapping) -> str:
     """What is subtracted from what: "GAM (2) − Grad-CAM (1)"."""
     sides = [name.partition(":") for name in (row["a"], row["b"]) if name]
-    return " − ".join(
-        f"{VARIANT_TITLES.get(name) or title_of(name)}" + (f" ({n})" if int(n or 0) else "") for name, _, n in sides
-    )
+    return " − ".join(title_of(name, VARIANT_TITLES) + (f" ({n})" if int(n or 0) else "") for name, _, n in sides)
+
+
+def line_name(row: Mapping) -> str:
+    """Data, score and difference in one short line: "raccoons: class, ADP, both, GAM 2 − Grad-CAM 1, smallest 10%"."""
+    kind, _, masked = str(row["metric"]).partition("_")
+    measure = f"{kind.upper()}, {masked.partition('_')[2]}, " if kind in ("adp", "pic") else ""
+    sides = " − ".join(_short(side) for side in (row["a"], row["b"]) if side)
+    return f"{data_name(row['dataset'])}: {row['task']}, {measure}{sides}{stratum_name(row)}"
+
+
+def _short(side: str) -> str:
+    name, _, n = side.partition(":")
+    return f"{METHODS[name].short if name in METHODS else name.replace('_', ' ')} {n}".removesuffix(" 0")
+
+
+def stratum_name(row: Mapping) -> str:
+    """What follows the name of a difference on small objects: ", smallest 10%"; nothing for all."""
+    return f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else ""
 
 
 def signed(value: float) -> str:

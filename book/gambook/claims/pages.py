@@ -11,7 +11,7 @@ from IPython.display import HTML
 from markupsafe import Markup
 
 from gambook.claims.charts import forest
-from gambook.claims.notes import SUBSETS, data_name, difference_name, measure_name, network_name, signed
+from gambook.claims.notes import data_name, difference_name, measure_name, network_name, signed, stratum_name
 from gambook.claims.paper import statements
 from gambook.claims.rule import AGAINST, FAILS, FOR, HOLDS, MIXED, MOSTLY, NOT_RUN, word
 from gambook.claims.tables import page, rendered
@@ -39,43 +39,38 @@ def matrix(rows: pd.DataFrame, where: str = "") -> HTML:
     (mostly) hold, or fail. Half filled: some are firmly for and some firmly against. Hollow: none of these; the colour
     is that of the side on which more of the means lie.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of ledgers, `corrected` together.
-    where : str
-        Address of the page of `claim_blocks`, as seen from the page that shows the matrix; "" for the same page.
+    rows: of ledgers, `corrected` together. where: address of the page of `claim_blocks`, as seen from the page that
+    shows the matrix; "" for the same page.
     """
     ran = rows[(rows["role"] == "primary") & (rows["state"] != NOT_RUN) & (rows["same_as"] == "")]
-    order = {kind: place for place, kind in enumerate(DATA_KINDS)}
-    places = ran[["kind", "dataset"]].drop_duplicates().sort_values("kind", key=lambda kind: kind.map(order))
+    places = ran[["kind", "dataset"]].drop_duplicates()
+    places = places.sort_values("kind", key=lambda kinds: kinds.map(DATA_KINDS.index))
     titles = dict(zip(rows["claim"], rows["title"], strict=True))
-    cells: dict[str, list[Markup]] = {data_name(dataset): [] for dataset in places["dataset"]}
-    for claim in titles:
-        for dataset in places["dataset"]:
-            own = ran[(ran["claim"] == claim) & (ran["dataset"] == dataset)]
-            dots = [_dot(model, part) for model, part in own.groupby("model", sort=True)]
-            cells[data_name(dataset)].append(Markup(" ").join(dots))
+    dots = {
+        place: Markup(" ").join(_dot(model, part) for model, part in own.groupby("model"))
+        for place, own in ran.groupby(["claim", "dataset"])
+    }
     link = Markup('<a href="{}#claim-{}">{}</a> {}')
     links = [link.format(where, claim.lower(), claim, title) for claim, title in titles.items()]
-    frame = pd.DataFrame(cells, index=pd.Index(links, dtype=object), dtype=object).rename_axis(columns="claim")
+    cells = [[dots.get((claim, dataset), "") for dataset in places["dataset"]] for claim in titles]
+    head = pd.Index(map(data_name, places["dataset"]), name="claim")
+    frame = pd.DataFrame(cells, pd.Index(links, dtype=object), head, dtype=object)
     return page(rendered(frame, kind="dots"))
 
 
 def _dot(model: str, own: pd.DataFrame) -> Markup:
     """One network's primary differences of a claim on a data set."""
-    found, toward = word(list(own["state"])), (own["sign"] * own["mean"]).gt(0).sum() * 2 >= len(own)
+    states = list(own["state"])
+    found, toward = word(states), (own["sign"] * own["mean"]).gt(0).sum() * 2 >= len(own)
     side = "for" if found in (HOLDS, MOSTLY) or (found != FAILS and toward) else "against"
     sign = "●" if found in (HOLDS, MOSTLY, FAILS) else "◐" if found == MIXED else "○"
-    counted = f"{network_name(model)}: {found}; {_count(own)}"
+    counted = (
+        f"{network_name(model)}: {found}; of {len(own)} differences {states.count(FOR)} firmly for, "
+        f"{states.count(AGAINST)} firmly against"
+    )
     return Markup('<span class="{}" title="{}" role="img" aria-label="{}">{}</span>').format(
         "mixed" if found == MIXED else side, counted, counted, sign
     )
-
-
-def _count(own: pd.DataFrame) -> str:
-    states = list(own["state"])
-    return f"of {len(own)} differences {states.count(FOR)} firmly for, {states.count(AGAINST)} firmly against"
 
 
 def claim_blocks(rows: pd.DataFrame) -> HTML:
@@ -87,15 +82,17 @@ def claim_blocks(rows: pd.DataFrame) -> HTML:
     blocks = []
     for claim, title in dict(zip(rows["claim"], rows["title"], strict=True)).items():
         own = rows[rows["claim"] == claim]
-        found = words[words["claim"] == claim]
-        counts = "".join(_counted(row) for row in found.to_dict("records"))
-        shown = "; ".join(f"{row.word} on {row.kind}" for row in found.itertuples() if row.word != NOT_RUN)
+        found = words[(words["claim"] == claim) & (words["word"] != NOT_RUN)]
+        counts = "".join(map(_counted, found.to_dict("records")))
+        shown = "; ".join(f"{row.word} on {row.kind}" for row in found.itertuples())
         said = escape(says.get(claim, ""))
         whose = "The paper" if claim.startswith("C") else "Ours"
         drawn = own[(own["role"] == "primary") & own["mean"].notna() & (own["same_as"] == "")]
+        alt = f"{claim}: the primary differences with their 95% intervals, as in the table below"
+        picture = "" if drawn.empty else forest(drawn).html(alt)
         blocks.append(
             f'<details class="gam-claim" id="claim-{claim.lower()}"><summary><b>{claim}</b> {escape(title)}: '
-            f"{escape(shown) or NOT_RUN}</summary><p>{whose}: {said}</p>{_picture(claim, drawn)}"
+            f"{escape(shown) or NOT_RUN}</summary><p>{whose}: {said}</p>{picture}"
             f"<ul>{counts}</ul>{_numbers(own)}</details>"
         )
     return page("".join(blocks) + OPEN_LINKED)
@@ -109,15 +106,7 @@ OPEN_LINKED = """<script>(() => {
 })();</script>"""
 
 
-def _picture(claim: str, drawn: pd.DataFrame) -> str:
-    if drawn.empty:
-        return ""
-    return forest(drawn).html(f"{claim}: the primary differences with their 95% intervals, as in the table below")
-
-
 def _counted(row: Mapping) -> str:
-    if row["word"] == NOT_RUN:
-        return ""
     return (
         f"<li><b>{escape(row['kind'])}: {row['word']}</b>; points that way {row['that_way']} of {row['differences']}, "
         f"firmly {row['firm_for']}, firmly against {row['firm_against']}, no effect {row['no_effect']}</li>"
@@ -131,11 +120,10 @@ def _numbers(own: pd.DataFrame) -> str:
         return f"<p>Not run: {escape('; '.join(dict.fromkeys(own['needs'])))}.</p>"
     texts: dict[str, dict[str, str]] = {}
     for row in ran.to_dict("records"):
-        stratum = f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else ""
         value = "" if pd.isna(row["paper_value"]) else f"\npaper {signed(row['paper_value'])}"
         same = f"\nthe same number as {row['same_as']}" if row["same_as"] else ""
         line = (
-            f"{row['id']} {difference_name(row)}\n{row['task']}, {measure_name(row['metric'])}{stratum}; "
+            f"{row['id']} {difference_name(row)}\n{row['task']}, {measure_name(row['metric'])}{stratum_name(row)}; "
             f"{data_name(row['dataset'])}; {row['role']}, {'below' if row['sign'] < 0 else 'above'} 0"
             f"{' by no more than the margin' if row['sign'] == 0 else ''}{value}{same}"
         )

@@ -14,18 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gambook.claims.evaluations import (
-    CURVED,
-    MASKING,
-    OWN_COPIES,
-    PARTNERS,
-    PHOTOGRAPHS,
-    SMALL_STRATA,
-    Evaluation,
-    lists,
-    possible_tasks,
-    to_mask,
-)
+from gambook.claims.evaluations import MASKING, OWN_COPIES, SMALL_STRATA, Evaluation, lists, possible_tasks, to_mask
 from gambook.claims.tables import STRATA
 from gamlib.evaluation import Settings, evaluate
 from gamlib.evaluation.plan import cached_model
@@ -35,6 +24,11 @@ from gamlib.models import Model
 
 KNOWN_PROFILES = ("embedded", "open", "paper")
 PARTS = ("boxes", "masking")
+# Partners of an image, so that no verdict hangs on one drawing; photographs for each scene, since they vary more.
+PARTNERS, PHOTOGRAPHS = 5, 4
+# Columns of IoU at every threshold, and the methods for which they are published.
+CURVES = "^(mask_)?iou_"
+CURVED = ("gam", "grad_cam", "grad_cam_pp_stable")
 
 
 @dataclass(frozen=True)
@@ -43,21 +37,17 @@ class Protocol:
 
     Parameters
     ----------
-    profile : str
-        "embedded", "open" or "paper"; ValueError for another.
+    profile : {"embedded", "open", "paper"}
     model : str
         As in `load_model`, for data sets that have no network of their own.
     n_images : int
-        Scenes a stratum (embedded); at most four times as many photographs a data set (open); the paper profile takes
-        all that it has.
+        Scenes a stratum (embedded); at most four times as many photographs a data set (open); paper takes all.
     seed, device
         As in `Settings`; the seed is that of the scenes, too.
     roots : mapping
-        Parameter of OWN_COPIES -> folder; a data set without one is left out. "weights_root" is the folder of the
-        reader's checkpoints.
+        Parameter of OWN_COPIES -> folder; without one its data set is left out. "weights_root": of own checkpoints.
     dataset, dataset_root : str
-        A data set of the reader's in place of the profile's: a name for `load_dataset`, and its folder where it has
-        one.
+        A data set of the reader's in place of the profile's: a name for `load_dataset`, and its folder, if any.
 
     Examples
     --------
@@ -142,34 +132,33 @@ class Protocol:
         ready = [(one, self._weights(one), one.load(self.seed)) for one in self.evaluations()]
         frames, skipped, dropped = [], [], {}
         for one, weights, data in ready:
-            network = self.network(one)
+            model, network = one.model or self.model, self.network(one)
             tasks = possible_tasks(one, data, network)
             data = data if part == "boxes" else to_mask(one, data, self.seed)
             own = []
-            for methods, depths, fills in lists(one, part):
+            for methods, depths, fills in lists(one, part) if tasks and len(data) else ():
                 # a network of your own may have fewer layers
-                depths = [n for n in depths if n <= len(network.layers)]
-                if not tasks or not depths or not len(data):
-                    continue
-                settings = Settings(
-                    tasks, methods, depths, fills, seed=self.seed, weights=weights, device=self.device,
-                    partners=PARTNERS if part == "boxes" else 1,
-                )  # fmt: skip
-                frame = evaluate(one.model or self.model, data, settings, Path(out) / "shards", scheduler or map)
-                named = {"dataset": one.dataset, "model": one.model or self.model}
+                if there := [n for n in depths if n <= len(network.layers)]:
+                    settings = Settings(
+                        tasks, methods, there, fills, seed=self.seed, weights=weights, device=self.device,
+                        partners=PARTNERS if part == "boxes" else 1,
+                    )  # fmt: skip
+                    own.append(evaluate(model, data, settings, Path(out) / "shards", scheduler or map))
+            if not own:
+                continue
+            rows = strata(pd.concat(own, ignore_index=True), one.strata)
+            dropped[one.dataset] = dict(getattr(data, "dropped", {}))
+            kept, alone = _tunable(rows)
+            if part == "boxes":
+                rows, dropped[one.dataset] = kept, dropped[one.dataset] | alone
+            else:  # ADP and PIC need no threshold
+                rows.loc[rows.index.difference(kept.index), rows.filter(regex=CURVES).columns] = np.nan
+            frames.append(rows)
+            named = {"dataset": one.dataset, "model": model}
+            for frame in own:
                 skipped += [named | entry for entry in frame.attrs["skipped"] if named | entry not in skipped]
-                dropped[one.dataset] = dict(getattr(data, "dropped", {}))
-                own.append(frame)
-            if own:
-                rows = strata(pd.concat(own, ignore_index=True), one.strata)
-                kept, alone = _tunable(rows)
-                if part == "boxes":
-                    rows, dropped[one.dataset] = kept, dropped[one.dataset] | alone
-                else:  # ADP and PIC need no threshold
-                    rows.loc[rows.index.difference(kept.index), _curves(rows)] = np.nan
-                frames.append(rows)
         results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
-        scored = pd.concat([measures(results).assign(part=part), results[_curves(results)]], axis=1)
+        scored = pd.concat([measures(results).assign(part=part), results.filter(regex=CURVES)], axis=1)
         scored.attrs = {"skipped": skipped, "dropped": dropped}
         return scored
 
@@ -186,10 +175,6 @@ class Protocol:
                 "chapter on data and weights"
             )
         return str(path)
-
-
-def _curves(results: pd.DataFrame) -> list[str]:
-    return [column for column in results if column.startswith(("iou_", "mask_iou_"))]
 
 
 def _tunable(results: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -210,7 +195,7 @@ def published(scored: pd.DataFrame) -> pd.DataFrame:
     IoU curves, in whole percent, are kept for the maps of CURVED over all images, to tune a threshold anew.
     """
     kept = scored.drop(columns=["before", "finite", "target"], errors="ignore").sort_values([*KEY, "part"])
-    curves = _curves(kept)
+    curves = kept.filter(regex=CURVES).columns
     curved = kept["method"].isin(CURVED) & kept["n"].isin(MASKING[1]) & (kept["percentile"] == 100)
     kept[curves] = (100 * kept[curves]).round().astype("Int8").where(curved, pd.NA)
     values = kept.select_dtypes("floating").columns.drop("object_area", errors="ignore")

@@ -15,7 +15,6 @@ from gamlib.statistics import Interval
 
 FOR, AGAINST, NO_EFFECT, TOO_FEW, NOT_RUN = "for", "against", "no effect", "too few data", "not run"
 HOLDS, MOSTLY, MIXED, FAILS, UNDECIDED = "holds", "mostly holds", "mixed", "fails", "undecided"
-WORDS = (HOLDS, MOSTLY, MIXED, FAILS, NO_EFFECT, UNDECIDED, NOT_RUN)
 
 # Fewer clusters than this leave a difference undecided.
 FEWEST = 5
@@ -63,9 +62,10 @@ def decide(interval: Interval, sign: int, margin: float) -> str:
     if sign == 0:
         beyond = interval.low > margin or interval.high < -margin
         return FOR if within else AGAINST if beyond else TOO_FEW
-    if min(sign * interval.low, sign * interval.high) > 0:
+    low, high = sorted([sign * interval.low, sign * interval.high])
+    if low > 0:
         return FOR
-    if max(sign * interval.low, sign * interval.high) < 0:
+    if high < 0:
         return AGAINST
     return NO_EFFECT if within else TOO_FEW
 
@@ -77,11 +77,9 @@ def holm(p: ArrayLike) -> np.ndarray:
     [0.03, 0.06, 0.06]
     """
     p = np.asarray(p, float)
-    order = np.argsort(p, kind="stable")
-    corrected = np.empty(len(p))
+    order = p.argsort(kind="stable")
     # the smallest counts N times, the next N - 1 times, and none may be smaller than one before it
-    corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
-    return corrected
+    return np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)[order.argsort()]
 
 
 def word(states: Sequence[str]) -> str:
@@ -98,13 +96,12 @@ def word(states: Sequence[str]) -> str:
     ran = [state for state in states if state != NOT_RUN]
     if not ran:
         return NOT_RUN
-    count = {state: ran.count(state) for state in (FOR, AGAINST, NO_EFFECT)}
-    if count[FOR] and count[AGAINST]:
+    half = len(ran) / 2
+    firm_for, against, none = (ran.count(state) for state in (FOR, AGAINST, NO_EFFECT))
+    if firm_for and against:
         return MIXED
-    if count[FOR] == len(ran):
-        return HOLDS
-    for state, name in ((FOR, MOSTLY), (AGAINST, FAILS), (NO_EFFECT, NO_EFFECT)):
-        others = count[FOR] + count[AGAINST] if state == NO_EFFECT else 0
-        if 2 * count[state] > len(ran) and not others:
-            return name
-    return UNDECIDED
+    if firm_for > half:
+        return HOLDS if firm_for == len(ran) else MOSTLY
+    if against > half:
+        return FAILS
+    return NO_EFFECT if none > half and not firm_for and not against else UNDECIDED

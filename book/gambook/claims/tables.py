@@ -25,8 +25,6 @@ TABLE_METHODS = tuple(name for name, method in METHODS.items() if method.tabled)
 TABLE_DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
 TASK_TITLES = {"class": "class", "cosine": "cosine", "dot": "dot product"}
-# The paper's networks whose numbers stand beside ours, one after the other.
-PAPERS = ("DenseNet", "ResNet")
 # What the paper's other rows need to be run.
 NEEDS = {
     "XRAY": "ChestX-ray8 (chest_root)",
@@ -109,35 +107,29 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
         Title.
     """
     strata = [percentile for percentile in STRATA if (cells["percentile"] == percentile).any()]
-    columns = [(STRATA[percentile], f"n = {n}") for percentile in strata for n in TABLE_DEPTHS]
-    texts, classes, labels = [], [], []
-    for task in [task for task in TASK_TITLES if (cells["task"] == task).any()]:
-        of_task = cells[cells["task"] == task]
-        lines: dict[str, dict] = {title_of(method): {} for method in TABLE_METHODS} | {"best control": {}}
-        marks: dict[str, dict] = {name: {} for name in lines}
-        for percentile in strata:
-            found = of_task[of_task["percentile"] == percentile].set_index(["method", "n"])
-            if found.empty:
-                continue
-            ours = found[[m in TABLE_METHODS and n in TABLE_DEPTHS for m, n in found.index]]
-            best = (better * ours["mean"]).max()
-            for (method, n), cell in ours.iterrows():
-                place = (STRATA[percentile], f"n = {n}")
-                beside = _printed(printed, task, percentile, method, n)
-                lines[title_of(method)][place] = _cell(cell, beside)
-                marks[title_of(method)][place] = "best" if round(better * cell["mean"] - best, 1) == 0 else ""
-            fair = found[[m in CONTROLS and not (m == "all_ones" and better < 0) for m, _ in found.index]]
-            if len(fair):
-                name, _ = (better * fair["mean"]).idxmax()
-                place = (STRATA[percentile], f"n = {TABLE_DEPTHS[0]}")
-                lines["best control"][place] = _cell(fair.loc[(name, 0)], title_of(name))
-                marks["best control"][place] = "ahead" if better * fair["mean"].loc[(name, 0)] > best else ""
-        labels += [(task, TASK_TITLES[task]), *((task, name) for name in lines)]
-        texts += [[""] * len(columns), *([line.get(place, "") for place in columns] for line in lines.values())]
-        classes += [["score"] * len(columns), *([mark.get(place, "") for place in columns] for mark in marks.values())]
-    head, side = pd.MultiIndex.from_tuples(columns), pd.MultiIndex.from_tuples(labels)
-    frame, looks = (pd.DataFrame(rows, side, head, dtype=object) for rows in (texts, classes))
-    shown = rendered(frame, looks, caption, kind="compared")
+    tasks = [task for task in TASK_TITLES if (cells["task"] == task).any()]
+    lines = [*map(title_of, TABLE_METHODS), "best control"]
+    side = pd.MultiIndex.from_tuples([(task, name) for task in tasks for name in (TASK_TITLES[task], *lines)])
+    head = pd.MultiIndex.from_product([[STRATA[p] for p in strata], [f"n = {n}" for n in TABLE_DEPTHS]])
+    texts, classes = (pd.DataFrame("", side, head, dtype=object) for _ in range(2))
+    # of its networks one after the other
+    theirs = printed[printed["dataset"] == "VRC"].groupby(["our_task", "area_percentile", "method", "n"])["value"]
+    beside = theirs.agg(lambda values: " / ".join(f"{value:g}" for value in values))
+    classes.loc[[(task, TASK_TITLES[task]) for task in tasks]] = "score"
+    for (task, percentile), found in cells[cells["percentile"].isin(strata)].groupby(["task", "percentile"]):
+        ours = found[found["method"].isin(TABLE_METHODS) & found["n"].isin(TABLE_DEPTHS)]
+        best = (better * ours["mean"]).max()
+        for _, cell in ours.iterrows():
+            at = (task, title_of(cell["method"])), (STRATA[percentile], f"n = {cell['n']}")
+            texts.loc[at] = _cell(cell, beside.get((task, percentile, cell["method"], cell["n"]), ""))
+            classes.loc[at] = "best" if round(better * cell["mean"] - best, 1) == 0 else ""
+        fair = found[found["method"].isin(CONTROLS) & ((found["method"] != "all_ones") | (better > 0))]
+        if len(fair):
+            control = fair.loc[(better * fair["mean"]).idxmax()]
+            at = (task, "best control"), (STRATA[percentile], f"n = {TABLE_DEPTHS[0]}")
+            texts.loc[at] = _cell(control, title_of(control["method"]))
+            classes.loc[at] = "ahead" if better * control["mean"] > best else ""
+    shown = rendered(texts, classes, caption, kind="compared")
     return page(f"{SWITCH}{shown}{download(cells, caption)}")
 
 
@@ -152,15 +144,6 @@ def _cell(cell: pd.Series, beside: str) -> Markup:
         f'<span title="{interval}">{cell["mean"]:.1f}</span><br><small>{escape(beside)}</small>'
         f'<small class="interval">{interval}</small>{lost}'
     )
-
-
-def _printed(printed: pd.DataFrame, task: str, percentile: int, method: str, n: int) -> str:
-    """The paper's numbers on VRC, by network where it has several."""
-    rows = printed[(printed["dataset"] == "VRC") & (printed["our_task"] == task) & (printed["method"] == method)]
-    rows = rows[(rows["area_percentile"] == percentile) & (rows["n"] == n)]
-    if "model" in rows:
-        rows = rows.set_index("model").reindex([name for name in PAPERS if name in set(rows["model"])])
-    return " / ".join(f"{value:g}" for value in rows["value"])
 
 
 def download(frame: pd.DataFrame, name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gambook.claims.differences import groups
 from gambook.claims.rule import AGAINST, CHANCE, FOR, NO_EFFECT, NOT_RUN, TOO_FEW, holm, word
 
 IMAGENET, OTHERS, SCENES, DIGITS = "ImageNet validation", "other photographs", "scenes", "digits"
@@ -30,15 +29,14 @@ def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows = rows.drop(columns=["same_as", "state"], errors="ignore").reset_index(drop=True)
     numbers = rows[["mean", "low", "high"]].astype(float).round(6).astype(str)
-    keys = [rows[name] for name in ("profile", "model", "dataset", "claim", "task", "subset", "metric")]
-    first = rows.groupby([*keys, *(numbers[name] for name in numbers)], dropna=False)["id"].transform("first")
+    keys = ["profile", "model", "dataset", "claim", "task", "subset", "metric", *numbers]
+    first = rows.assign(**numbers).groupby(keys, dropna=False)["id"].transform("first")
     rows["same_as"] = first.where((first != rows["id"]) & (rows["alone"] != NOT_RUN), "")
     rows["state"] = rows["alone"]
     secondary = rows[(rows["role"] == "secondary") & (rows["alone"] != NOT_RUN) & (rows["same_as"] == "")]
-    for _, family in groups(secondary, ["profile", "claim", "dataset"]):
-        chance = family.index[holm(family["p"]) >= CHANCE]
-        held = chance[rows.loc[chance, "alone"].isin([FOR, AGAINST])]
-        rows.loc[held, "state"] = TOO_FEW
+    for _, family in secondary.groupby(["profile", "claim", "dataset"], sort=False):
+        chance = (holm(family["p"]) >= CHANCE) & family["alone"].isin([FOR, AGAINST])
+        rows.loc[family.index[chance], "state"] = TOO_FEW
     return rows
 
 
@@ -53,7 +51,7 @@ def claim_words(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     primary = rows[(rows["role"] == "primary") & (rows["same_as"] == "")]
-    for (claim, title), own in groups(primary, ["claim", "title"]):
+    for (claim, title), own in primary.groupby(["claim", "title"], sort=False):
         for kind in [kind for kind in DATA_KINDS if (own["kind"] == kind).any()] or [""]:
             ran = own[(own["kind"] == kind) & (own["state"] != NOT_RUN)]
             states = list(ran["state"])

@@ -21,7 +21,7 @@ class NameAndYear(BaseLabelStyle):
     """Jiang et al., 2021; with letters after the year where that names two."""
 
     def format_labels(self, sorted_entries: Sequence[Entry]) -> Iterator[str]:
-        labels = [label(entry) for entry in sorted_entries]
+        labels = [_label(entry) for entry in sorted_entries]
         total, met = Counter(labels), Counter()
         for each in labels:
             yield each + (ascii_lowercase[met[each]] if total[each] > 1 else "")
@@ -34,15 +34,8 @@ class ByName(Plain):
     default_label_style = NameAndYear
 
 
-def label(entry: Entry) -> str:
-    """First author's surname, both of two, "et al." for more; then the year.
-
-    Examples
-    --------
-    >>> from pybtex.database import Person
-    >>> label(Entry("book", {"year": "1993"}, {"author": [Person("Bradley Efron"), Person("Robert Tibshirani")]}))
-    'Efron and Tibshirani, 1993'
-    """
+def _label(entry: Entry) -> str:
+    """First author's surname, both of two, "et al." for more; then the year."""
     # pybtex sets both in its constructor, but declares them as None
     authors: Any = entry.persons
     fields: Any = entry.fields

@@ -16,7 +16,7 @@ from pathlib import Path
 from gamlib.sources import file_state, files_digest, imported_files, imports, network_state
 
 # Files that lie beside modules and that these read.
-_TABLES = (".csv", ".json", ".txt", ".yml")
+_BESIDE = (".csv", ".css")
 
 
 def notebook_digest(
@@ -24,24 +24,17 @@ def notebook_digest(
 ) -> str:
     """SHA-256 over all that decides the outputs of a notebook, as hexadecimal text.
 
-    Parameters
-    ----------
-    notebook, folder
-        Content of the source and the folder that it runs in.
-    parameters
-        Those given to Papermill.
-    book
-        Folder that the package gambook lies in.
-    read
-        Digests of what every notebook reads, the library, and of what this one does.
+    notebook, folder: content of the source and the folder that it runs in. parameters: those given to Papermill.
+    book: folder that the package gambook lies in. read: digests of what every notebook reads, the library, and of what
+    this one does.
     """
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     names = {name for cell in cells for name in imports(cell) if f"{name}.".startswith("gambook.claims.")}
     claims = imported_files(names, [book])
     beside = {path.name: path for module in claims.values() for path in module.parent.iterdir()}
-    tables = {name: path for name, path in beside.items() if path.suffix in _TABLES}
+    beside = {name: path for name, path in beside.items() if path.suffix in _BESIDE}
     named = {key: _named(key, value, folder) for key, value in parameters.items() if isinstance(value, str)}
-    whole = [cells, parameters, named, files_digest(claims | tables), sorted(read)]
+    whole = [cells, parameters, named, files_digest(claims | beside), sorted(read)]
     return hashlib.sha256(json.dumps(whole, default=str, sort_keys=True).encode()).hexdigest()
 
 

@@ -55,7 +55,7 @@ def export(model: Model) -> tuple[dict[str, Any], np.ndarray]:
     with torch.no_grad():
         program = torch.export.export(Whole(), (torch.zeros(1, 3, side, side),))
     reader = _Reader(program)
-    outputs = [reader.at[node] for node in reader.outputs]
+    embedding, logits = (reader.at[node] for node in reader.outputs)
     transform = model.transform
     description = {
         "name": model.name,
@@ -65,8 +65,8 @@ def export(model: Model) -> tuple[dict[str, Any], np.ndarray]:
         "filter": transform.resample.name.lower(),
         "categories": model.categories,
         "read": [reader.modules[f"module.{name}"] for name in model.layers],
-        "embedding": outputs[0],
-        "logits": outputs[1],
+        "embedding": embedding,
+        "logits": logits,
         "layers": reader.layers,
     }
     return description, np.concatenate([tensor.ravel() for tensor in reader.placed()])

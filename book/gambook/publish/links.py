@@ -37,10 +37,9 @@ def broken_links(folder: Path, pages: Iterable[str]) -> list[str]:
             if parts.scheme or parts.netloc:
                 continue
             target = here.parent / unquote(parts.path) if parts.path else here
+            place = unquote(parts.fragment)
             if not target.is_file():
                 broken.append(f"{page}: {link} (no such file)")
-            elif (
-                parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in places(target.resolve())
-            ):
+            elif place and target.suffix == ".html" and place not in places(target.resolve()):
                 broken.append(f"{page}: {link} (no such place on that page)")
     return broken

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gambook.publish import export as exporting
 from gambook.publish.digests import tree_digest
 from gambook.publish.export import export
 from gambook.publish.project import Project
@@ -34,43 +33,31 @@ PART = 2_990_000
 EXAMPLES = ("cat", "coffee", "rocket")
 
 
-def live_files(project: Project, precision: str = PRECISION) -> dict[str, bytes]:
-    """Files of the page by name, made once and kept in _build/live.
-
-    Parameters
-    ----------
-    project : Project
-    precision : {"float16", "float32"}
-        Of the weights.
-
-    Returns
-    -------
-    dict
-        Name -> content, each below 4 MB.
-    """
-    makers = [Path(__file__), Path(exporting.__file__)]
-    sources = [project.root / "gamlib" / "models", project.root / "requirements.lock", *makers]
-    state = "".join([precision, *map(tree_digest, sources)])
+def live_files(project: Project) -> dict[str, bytes]:
+    """Files of the page, name -> content, each below 4 MB; made once and kept in _build/live."""
+    here = Path(__file__)
+    sources = [project.root / "gamlib/models", project.root / "requirements.lock", here, here.with_name("export.py")]
+    state = "".join([PRECISION, *map(tree_digest, sources)])
     folder = project.build / "live" / hashlib.sha256(state.encode()).hexdigest()[:12]
     if not (folder / "book.js").exists():
         folder.mkdir(parents=True, exist_ok=True)
         # last: what has it is whole
-        for name, content in {**_networks(precision), "book.js": _book()}.items():
+        for name, content in {**_networks(), "book.js": _book()}.items():
             (folder / name).write_bytes(content)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def _networks(precision: str) -> dict[str, bytes]:
+def _networks() -> dict[str, bytes]:
     from gamlib.models import load_model
 
     files = {}
     for name, package in LIVE_NETWORKS.items():
-        files |= network_files(load_model(name), precision)
+        files |= network_files(load_model(name))
         files[f"{name}-LICENSE.txt"] = licence(package).encode()
     return files
 
 
-def network_files(model: Model, precision: str) -> dict[str, bytes]:
+def network_files(model: Model, precision: str = PRECISION) -> dict[str, bytes]:
     """NAME.js, which says what the network is, and NAME-0.js, NAME-1.js, ... with its weights, little-endian."""
     description, weights = export(model)
     data = weights.astype({"float16": "<f2", "float32": "<f4"}[precision]).tobytes()

@@ -12,28 +12,22 @@ from pathlib import Path
 
 from gambook.publish.project import Refused
 
-# npm package -> SHA-512 as npm states it, and the files of it that pages load
-_PACKAGES = {
-    "mathjax@3.2.2": (
-        "sha512-Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
-        ["es5/tex-svg.js"],
-    ),
-}
+# What draws formulas: an npm package, its SHA-512 as npm states it, and the file of it that pages load.
+_MATHJAX = "mathjax@3.2.2"
+_INTEGRITY = "sha512-Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw=="
+_SCRIPT = "es5/tex-svg.js"
 
 
 def vendor(folder: Path) -> list[Path]:
-    """Fetch the files that `folder` lacks from npm; paths of all of them.
+    """Fetch the scripts that `folder` lacks from npm; paths of all of them.
 
     Raises Refused when npm is not there, cannot fetch a package, or gives one with other content than pinned.
     """
-    files = []
-    for package, (integrity, members) in _PACKAGES.items():
-        # named by the pinned content: another version goes to another folder
-        own = folder / hashlib.sha256(integrity.encode()).hexdigest()[:12]
-        if not own.exists():
-            fetch_package(package, integrity, members, own)
-        files += [own / Path(member).name for member in members]
-    return files
+    # named by the package: another version goes to another folder
+    own = folder / _MATHJAX
+    if not own.exists():
+        fetch_package(_MATHJAX, _INTEGRITY, [_SCRIPT], own)
+    return [own / Path(_SCRIPT).name]
 
 
 def fetch_package(package: str, integrity: str, members: list[str], target: Path) -> None:

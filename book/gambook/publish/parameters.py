@@ -22,7 +22,7 @@ def defaults(notebook: Mapping) -> dict[str, object]:
             for node in ast.parse("".join(cell["source"])).body:
                 if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
                     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    value = _literal(ast.unparse(node.value), None)
+                    value = _literal(node.value, None)
                     found |= {target.id: value for target in targets if isinstance(target, ast.Name)}
     return found
 
@@ -32,11 +32,7 @@ def typed(notebook: str, name: str, text: str, default: object) -> object:
 
     Where the notebook's default is text, so is the value, to the letter; None alone is None. Elsewhere it is the
     Python literal that was typed, or else the text. `layers` counts them, or names them with commas between.
-
-    Raises
-    ------
-    Refused
-        A number or truth value given as something else.
+    Raises Refused for a number or truth value given as something else.
 
     Examples
     --------
@@ -56,9 +52,9 @@ def typed(notebook: str, name: str, text: str, default: object) -> object:
     return value
 
 
-def _literal(text: str, otherwise: object) -> object:
+def _literal(given: str | ast.expr, otherwise: object) -> object:
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(given)
     except (ValueError, SyntaxError):
         return otherwise
 

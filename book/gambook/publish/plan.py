@@ -59,19 +59,11 @@ def plan(
 ) -> list[Job]:
     """Jobs for the named notebooks and those whose results they read, each after what it needs.
 
-    Parameters
-    ----------
-    given
-        Parameters as the user typed them, over those of the profile.
-    whole
-        The names are a set (all notebooks, the book): one of them must have a given parameter, otherwise each.
-    place
-        Folder of _build/runs and _build/results for what is made; by default the profile's name.
-
-    Raises
-    ------
-    Refused
-        For a name that does not exist, a value of another type than the default's, or a place that is not there.
+    given: parameters as the user typed them, over those of the profile. whole: the names are a set (all notebooks, the
+    book), and one of them must have a given parameter, otherwise each. place: folder of _build/runs and _build/results
+    for what is made, by default the profile's name.
+    Raises Refused for a name that does not exist, a value of another type than the default's, or a place that is not
+    there.
     """
     values, given, place = project.profile(profile), given or {}, place or profile
     if given.get("profile", profile) != profile:

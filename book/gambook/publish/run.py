@@ -27,8 +27,8 @@ from gambook.publish.project import Project
 from gambook.publish.provenance import add_provenance, commit, versions
 
 # One thread for each notebook: sums are then added up in the same order whatever runs beside it.
-_LIBRARIES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
-THREADS = {**{f"{library}_NUM_THREADS": "1" for library in _LIBRARIES}, "VECLIB_MAXIMUM_THREADS": "1"}
+_LIMITS = ("OMP_NUM", "MKL_NUM", "OPENBLAS_NUM", "NUMEXPR_NUM", "VECLIB_MAXIMUM")
+THREADS = {f"{limit}_THREADS": "1" for limit in _LIMITS}
 # glibc gives each large tensor back to the system and asks for fresh pages at the next layer: a third of a forward's
 # time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -57,17 +57,8 @@ def run_jobs(project: Project, jobs: Sequence[Job], workers: int = 2, force: boo
     The order, the workers and whom a failure stops are doit's. What is current stands in the executed notebooks: doit
     writes its own memory when it ends, so that a killed run would have lost all that it had made.
 
-    Parameters
-    ----------
-    jobs
-        Each after what it needs.
-    force
-        Run the current ones, too.
-
-    Raises
-    ------
-    NotebooksFailed
-        With the reason for each, once all others are done.
+    jobs: each after what it needs. force: run the current ones, too. Raises NotebooksFailed with the reason for each,
+    once all others are done.
     """
     due = {job.name for job in jobs if force or not job.is_current()}
     click.echo(f"{_count(jobs)}: {len(jobs) - len(due)} unchanged, {len(due)} to run, {workers} at a time")

@@ -12,40 +12,13 @@ import re
 from functools import cache
 from html import escape
 from pathlib import Path
+from string import Template
 
 from markdown_it import MarkdownIt
 
 from gambook.publish.project import Project, check_names
 
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>
-body {{ margin: 0; font: 3vmin/1.4 system-ui, sans-serif; color: #222; background: #fff; }}
-section {{ box-sizing: border-box; min-height: 100vh; padding: 3vmin 5vmin; display: flex; flex-direction: column;
-  justify-content: center; gap: 2vmin; border-bottom: 1px solid #ccc; break-after: page; }}
-h1, h2, p, ul {{ margin: 0; }} ul {{ padding-left: 1em; }}
-p:has(img) {{ text-align: center; align-self: center; }}
-img {{ max-width: 100%; height: 60vh; object-fit: contain; }}
-@media (min-width: 700px), print {{
-  section:has(h2) {{ display: grid; grid-template: 2fr 3fr / 3fr 7fr; }}
-  h2 {{ align-self: end; }}
-  h2 ~ p:has(img) {{ grid-area: 1 / 2 / 3; }}
-  h2 ~ p img {{ height: 90vh; }} }}
-@media print {{ @page {{ size: 297mm 167mm; margin: 0; }} body {{ font-size: 5mm; }} img {{ height: 95mm; }}
-  section {{ height: 167mm; min-height: 0; border: 0; }} h2 ~ p img {{ height: 150mm; }} }}
-</style></head><body>
-{slides}
-<script>
-addEventListener("keydown", (event) => {{
-  const step = {{ ArrowRight: 1, ArrowDown: 1, PageDown: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1 }}[event.key];
-  if (!step) return;
-  event.preventDefault();
-  const slides = document.querySelectorAll("section");
-  const here = [...slides].findLastIndex((slide) => slide.offsetTop <= scrollY + 1);
-  slides[Math.min(Math.max(here + step, 0), slides.length - 1)].scrollIntoView();
-}});
-</script></body></html>
-"""
+PAGE = Template(Path(__file__).with_name("slides.html").read_text())
 
 
 def write_slides(project: Project, profile: str) -> Path:
@@ -85,5 +58,5 @@ def write_slides(project: Project, profile: str) -> Path:
     title = re.findall(r"<h1>(.*?)</h1>", page)[0]
     path = project.html / "slides.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(PAGE.format(title=title, slides=slides))
+    path.write_text(PAGE.substitute(title=title, slides=slides))
     return path
