@@ -15,6 +15,7 @@ FIRST = """
 profile = 'embedded'
 device = 'cpu'
 raccoon_root = ''
+reference_dir = '../book/results'
 seed = 0
 n_images = 60
 image_a = ''
@@ -93,6 +94,7 @@ def test_layers_are_counted_or_named(text, value):
         (["run", "-p", "device", "gpu"], "parameter device: unknown 'gpu'; accepted: cpu, cuda, cuda:1, mps"),
         (["run", "-p", "device", "cuda:99"], "parameter device: this machine offers PyTorch no 'cuda:99'; give cpu"),
         (["run", "-p", "raccoon_root", "nope"], "parameter raccoon_root: there is no folder 'nope'"),
+        (["run", "-p", "reference_dir", "nope"], "parameter reference_dir: there is no folder 'nope'"),
         (["run", "-p", "results_dir", ""], "'' is no folder that can be written to"),
         (["run", "-p", "results_dir", "01_first_look.ipynb/x"], "is no folder that can be written to"),
         (["run", "-p", "results_dir", "/proc/x"], "'/proc/x' is no folder that can be written to"),

@@ -26,7 +26,7 @@ def told(project, write_notebook):
     _, _, draw, glue = notebook["cells"]
     draw["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": {"image/png": "aGk=\n"}}]
     draw["metadata"]["mystnb"] = {"image": {"alt": 'a "cat" & a dog'}}
-    data = {"application/papermill.record/text/plain": repr("It's 3 < 4 {x}")}
+    data = {"application/papermill.record/text/plain": repr("It's 3 < 4 (C4, F3) {x}")}
     metadata = {"scrapbook": {"name": "finding"}}
     glue["outputs"] = [{"output_type": "display_data", "metadata": metadata, "data": data}]
     path = project.executed("embedded", "01_toy")

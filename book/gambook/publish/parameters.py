@@ -11,7 +11,7 @@ from gambook.publish.project import Refused
 
 # Parameters that name a file or folder of the user's. A kernel runs in the notebook's folder, the user types paths
 # relative to their own: an existing relative path is made absolute before the run.
-PATHS = ("image_a", "image_b", "root", "checkpoint", "weights", "results_dir")
+PATHS = ("image_a", "image_b", "root", "checkpoint", "weights", "results_dir", "reference_dir")
 
 
 def defaults(notebook: Mapping) -> dict[str, object]:
@@ -90,6 +90,6 @@ def check_places(values: Mapping[str, object], defaults: Mapping[str, object]) -
             there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
             if not value or not there.is_dir() or not os.access(there, os.W_OK) or there.is_relative_to("/proc"):
                 raise Refused(f"parameter results_dir: '{value}' is no folder that can be written to; name one that is")
-        elif (name == "root" or name.endswith("_root")) and value and value != defaults.get(name):
+        elif (name in ("root", "reference_dir") or name.endswith("_root")) and value and value != defaults.get(name):
             if not Path(str(value)).is_dir():
-                raise Refused(f"parameter {name}: there is no folder '{value}'; name the one that holds the data")
+                raise Refused(f"parameter {name}: there is no folder '{value}'; name the one that is meant")

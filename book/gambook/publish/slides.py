@@ -49,7 +49,8 @@ def write_slides(project: Project, profile: str) -> Path:
         named = {output.get("metadata", {}).get("scrapbook", {}).get("name"): output for output in outputs}
         check_names(f"text of {found[1]} in book/slides.md", [found[2]], filter(None, named))
         text = named[found[2]]["data"]["application/papermill.record/text/plain"]
-        return escape(str(ast.literal_eval("".join(text))))
+        # a slide does not explain the codes of claims
+        return escape(re.sub(r" \([CF]\d+(, [CF]\d+)*\)", "", str(ast.literal_eval("".join(text)))))
 
     page = MarkdownIt().render((project.root / "book" / "slides.md").read_text())
     page = re.sub(r'<img src="([^"#]+)#([^"]+)" alt="" />', picture, page)
