@@ -131,7 +131,7 @@ def test_each_foreseen_mistake_gets_its_own_hint(exercise, function, hint, wrong
 def written(source: str, name: str):
     """A function as a reader might write it."""
     names = {"torch": torch, "sanity": sanity, "papermill": papermill, "pd": pd, "gamlib": gamlib}
-    exec(source, names)
+    exec(f"{name} = {source}" if source.startswith("lambda") else source, names)
     return names[name]
 
 
@@ -160,22 +160,12 @@ def gradient_by_autograd(network, layer, x, target):
     handle.remove()
     return kept["a"].grad
 """, "leaves a .grad in the weights"),
-    ("ex01", "gradient_by_autograd", """
-def gradient_by_autograd(network, layer, x, target):
-    return network(x)[:, 9]
-""", "stops with IndexError"),
-    ("ex02", "gam_without", """
-def gam_without(a, g, relu_a, relu_g):
-    return (a * g).relu().sum(dim=1)
-""", "two negative factors count as evidence"),
+    ("ex01", "gradient_by_autograd", "lambda network, layer, x, target: network(x)[:, 9]", "stops with IndexError"),
     ("ex02", "gam_without", """
 def gam_without(a, g, relu_a, relu_g):
     a.relu() * g.relu()
 """, "returns None"),
-    ("ex03", "cosine_gradient", """
-def cosine_gradient(h, g):
-    return g / (h.norm() * g.norm())
-""", "differs from what is expected"),
+    ("ex03", "cosine_gradient", "lambda h, g: g / (h.norm() * g.norm())", "differs from what is expected"),
     ("ex03", "cosine_gradient", """
 def cosine_gradient(h, g):
     h = h.clone().requires_grad_()
@@ -197,102 +187,44 @@ def cosine_gradient(h, g):
 def grad_cam_map(a, g):
     return torch.einsum("bk,bkij->bij", g.mean((2, 3)), a)
 """, "your map is not clipped at zero: see Eq. 3"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return ((a >= 0) & (g >= 0)).flatten(1).all(dim=1)
-""", "what does pooling make of the gradient"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return ((a >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
-""", "which of its channels does GAM leave out, and Grad-CAM not?"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return ((g >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
-""", "compare what a ReLU on A does in Eq. 1"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return ((a >= 0) & (g > 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
-""", "both are 0, since G is 0"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return ((a >= 0) & (g >= 0) & (g == g[:, :1, :1, :1])).flatten(1).all(dim=1)
-""", "its channels differ from each other, is that a reason?"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return ((a > 0) & (g >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)
-""", "A is 0 at some pixels, as behind a ReLU"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return torch.ones(len(a), dtype=torch.bool)
-""", "begin with the counterexample: what do A and G have there?"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return torch.tensor([bool(((a >= 0) & (g >= 0)).all())] * len(a))
-""", "changes with the other images of its batch"),
-    ("ex04", "equal_for_sure", """
-def equal_for_sure(a, g):
-    return torch.zeros(len(a), dtype=torch.bool)
-""", "A is positive, and G the same positive number"),
-    ("ex04", "equal_for_sure", "def equal_for_sure(a, g):\n    return bool((a >= 0).all())", "one answer an image"),
-    ("ex04", "counterexample", """
-def counterexample():
-    return torch.tensor([[[[1.0, -1.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
-""", "A has negative entries"),
-    ("ex04", "counterexample", """
-def counterexample():
-    return torch.tensor([[[[1.0, 1.0]]]]), torch.tensor([[[[1.0, -1.0]]]])
-""", "G has negative entries"),
-    ("ex04", "counterexample", """
-def counterexample():
-    return torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[1.0, 1.0]]]])
-""", "both maps are equal here"),
-    ("ex04", "counterexample", """
-def counterexample():
-    return torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
-""", "only in scale or offset"),
-    ("ex04", "counterexample", """
-def counterexample():
-    return torch.full((1, 1, 1, 2), torch.nan), torch.ones(1, 1, 1, 2)
-""", "finite numbers"),
-    ("ex04", "counterexample", "def counterexample():\n    return torch.ones(1, 2)", "return two tensors"),
-    ("ex04", "counterexample", "def counterexample():\n    return torch.ones(2), torch.ones(2)", "same shape"),
-    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 88.72)", "there e^s itself ends"),
-    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 88.5)", "your limit a map is already lost"),
-    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 60.0)", "above your limit a map is still finite"),
-    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 709.8)", "float64 ends"),
-    ("ex05", "limit", "def limit(a, g):\n    return 88.0", "one score an image"),
-    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), 3.4e38)", "number of the map's size"),
-    ("ex05", "limit", "def limit(a, g):\n    return torch.full((2,), torch.nan)", "not a finite number"),
-    ("ex05", "limit", """
-def limit(a, g):
-    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).amax(dim=(1, 2))
-    return 88.72 + peak.log()
-""", "lost at a smaller score, not at a larger"),
-    ("ex05", "limit", """
-def limit(a, g):
-    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).amax(dim=(1, 2))
-    return 88.72 - peak
-""", "88.72 is a logarithm"),
-    ("ex05", "limit", """
-def limit(a, g):
-    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).amax(dim=(1, 2))
-    return 88.72 / peak
-""", "what is a division there"),
-    ("ex05", "limit", """
-def limit(a, g):
-    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).amax(dim=(1, 2))
-    return 88.72 - peak.log10()
-""", "the logarithm to the same base"),
-    ("ex05", "limit", """
-def limit(a, g):
-    peak = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).max()
-    return (88.72 - peak.log()).repeat(2)
-""", "all images have one limit"),
-    ("ex05", "limit", """
-def limit(a, g):
-    mean = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)).mean(dim=(1, 2))
-    return 88.72 - mean.log()
-""", "the mean of a map is still finite"),
+    ("ex04", "equal_for_sure", "lambda a, g: ((a >= 0) & (g >= 0)).flatten(1).all(dim=1)",
+     "what does pooling make of the gradient"),
+    ("ex04", "equal_for_sure", "lambda a, g: ((a >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)",
+     "which of its channels does GAM leave out, and Grad-CAM not?"),
+    ("ex04", "equal_for_sure", "lambda a, g: ((g >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)",
+     "compare what a ReLU on A does in Eq. 1"),
+    ("ex04", "equal_for_sure", "lambda a, g: ((a >= 0) & (g > 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)",
+     "both are 0, since G is 0"),
+    ("ex04", "equal_for_sure", "lambda a, g: ((a >= 0) & (g >= 0) & (g == g[:, :1, :1, :1])).flatten(1).all(dim=1)",
+     "its channels differ from each other, is that a reason?"),
+    ("ex04", "equal_for_sure", "lambda a, g: ((a > 0) & (g >= 0) & (g == g[:, :, :1, :1])).flatten(1).all(dim=1)",
+     "A is 0 at some pixels, as behind a ReLU"),
+    ("ex04", "equal_for_sure", "lambda a, g: torch.ones(len(a), dtype=torch.bool)",
+     "begin with the counterexample: what do A and G have there?"),
+    ("ex04", "equal_for_sure", "lambda a, g: torch.tensor([bool(((a >= 0) & (g >= 0)).all())] * len(a))",
+     "changes with the other images of its batch"),
+    ("ex04", "equal_for_sure", "lambda a, g: torch.zeros(len(a), dtype=torch.bool)",
+     "A is positive, and G the same positive number"),
+    ("ex04", "equal_for_sure", "lambda a, g: bool((a >= 0).all())", "one answer an image"),
+    ("ex04", "counterexample", "lambda: (torch.tensor([[[[1.0, -1.0]]]]), torch.tensor([[[[1.0, 0.0]]]]))",
+     "A has negative entries"),
+    ("ex04", "counterexample", "lambda: (torch.tensor([[[[1.0, 1.0]]]]), torch.tensor([[[[1.0, -1.0]]]]))",
+     "G has negative entries"),
+    ("ex04", "counterexample", "lambda: (torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[1.0, 1.0]]]]))",
+     "both maps are equal here"),
+    ("ex04", "counterexample", "lambda: (torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[1.0, 0.0]]]]))",
+     "only in scale or offset"),
+    ("ex04", "counterexample", "lambda: (torch.full((1, 1, 1, 2), torch.nan), torch.ones(1, 1, 1, 2))",
+     "finite numbers"),
+    ("ex04", "counterexample", "lambda: torch.ones(1, 2)", "return two tensors"),
+    ("ex04", "counterexample", "lambda: (torch.ones(2), torch.ones(2))", "same shape"),
+    ("ex05", "limit", "lambda a, g: torch.full((2,), 88.72)", "there e^s itself ends"),
+    ("ex05", "limit", "lambda a, g: torch.full((2,), 88.5)", "your limit a map is already lost"),
+    ("ex05", "limit", "lambda a, g: torch.full((2,), 60.0)", "above your limit a map is still finite"),
+    ("ex05", "limit", "lambda a, g: torch.full((2,), 709.8)", "float64 ends"),
+    ("ex05", "limit", "lambda a, g: 88.0", "one score an image"),
+    ("ex05", "limit", "lambda a, g: torch.full((2,), 3.4e38)", "number of the map's size"),
+    ("ex05", "limit", "lambda a, g: (torch.full((2,), torch.nan))", "not a finite number"),
     ("ex04", "equal_for_sure", """
 def equal_for_sure(a, g):
     one = (g.mean(dim=(2, 3), keepdim=True) * a).sum(dim=1).relu()
@@ -308,18 +240,10 @@ def closed_form(a, g):
 def closed_form(a, g):
     return torch.e * gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(len(a)))
 """, "right up to a factor"),
-    ("ex06", "average_drop", """
-def average_drop(before, after):
-    return 100 * sum(before - after) / sum(before)
-""", "differs from what is expected"),
-    ("ex06", "increase_in_confidence", """
-def increase_in_confidence(before, after):
-    return 100 * (after >= before).float().mean()
-""", "a tie counts as an increase"),
-    ("ex06", "increase_in_confidence", """
-def increase_in_confidence(before, after):
-    return 100 * (after > before).mean()
-""", "your function stops with NotImplementedError: mean(): could not infer output dtype"),
+    ("ex06", "average_drop", "lambda before, after: 100 * sum(before - after) / sum(before)",
+     "differs from what is expected"),
+    ("ex06", "increase_in_confidence", "lambda before, after: 100 * (after > before).mean()",
+     "your function stops with NotImplementedError: mean(): could not infer output dtype"),
     ("ex06", "average_drop", """
 def average_drop(before, after):
     return round(float(100 * ((before - after).clamp(min=0) / before).mean()), 1)
@@ -328,14 +252,8 @@ def average_drop(before, after):
 def average_drop(before, after):
     return round(float(100 * ((before - after).clamp(min=0) / before).mean()), 2)
 """, "is right but rounded: do not round it"),
-    ("ex06", "average_drop", """
-def average_drop(before, after):
-    return 50 * ((before - after).clamp(min=0) / before).sum()
-""", "this divides by 2, the number of images on paper"),
-    ("ex06", "increase_in_confidence", """
-def increase_in_confidence(before, after):
-    return 100 * (after > before).sum() / 2
-""", "this divides by 2, the number of images on paper"),
+    ("ex06", "increase_in_confidence", "lambda before, after: 100 * (after > before).sum() / 2",
+     "this divides by 2, the number of images on paper"),
     ("ex06", "increase_in_confidence", """
 def increase_in_confidence(before, after):
     return "50%"
@@ -352,9 +270,9 @@ def passes(method, model, x, names, seed):
     with sanity.redrawn(model.module, names, seed):
         return sanity.spearman(trained[0], method(model, x)[0]) < 0.5
 """, "noise passes"),
-    ("ex07", "passes", "def passes(method, model, x, names, seed):\n    return True", "edge filter that never looks"),
-    ("ex07", "passes", "def passes(method, model, x, names, seed):\n    return False", "GAM fails your check"),
-    ("ex07", "passes", "def passes(method, model, x, names, seed):\n    return x > 0", "one True or False"),
+    ("ex07", "passes", "lambda method, model, x, names, seed: True", "edge filter that never looks"),
+    ("ex07", "passes", "lambda method, model, x, names, seed: False", "GAM fails your check"),
+    ("ex07", "passes", "lambda method, model, x, names, seed: x > 0", "one True or False"),
     ("ex07", "passes", """
 def passes(method, model, x, names, seed):
     for name in names:
@@ -369,6 +287,14 @@ def test_typical_wrong_answers_get_a_hint(exercise, function, source, hint):
     record = check(exercise, defined(exercise, "solution"), **{function: written(source, function)})
     assert hint in hints(record)
     assert record.earned < record.points
+
+
+@pytest.mark.parametrize("hint", ex05_overflow.WRONG_LIMITS)
+def test_each_slip_at_the_limit_gets_its_hint(hint):
+    def limit(a, g):
+        return ex05_overflow.WRONG_LIMITS[hint](gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)))
+
+    assert hints(check("ex05", defined("ex05", "solution"), limit=limit)) == hint
 
 
 # Right answers in other forms than the solution's.
@@ -386,7 +312,7 @@ def equal_for_sure(a, g):
 def equal_for_sure(a, g):
     return ((g == g.mean(dim=(2, 3), keepdim=True)) & (g >= 0) & (a >= 0)).flatten(1).all(dim=1)
 """),
-    ("ex04", "counterexample", "def counterexample():\n    return [[[[[1, 1]]]], [[[[1, 0]]]]]"),
+    ("ex04", "counterexample", "lambda: [[[[[1, 1]]]], [[[[1, 0]]]]]"),
     ("ex05", "limit", """
 def limit(a, g):
     maps = gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2))
@@ -424,15 +350,15 @@ NEARLY_CONSTANT = {
 
 @pytest.mark.parametrize("constant", NEARLY_CONSTANT.values(), ids=list(NEARLY_CONSTANT))
 def test_a_gradient_that_is_constant_in_some_places_only_is_told_apart(constant):
-    source = f"def equal_for_sure(a, g):\n    return ((a >= 0) & (g >= 0) & ({constant})).flatten(1).all(dim=1)"
+    source = f"lambda a, g: ((a >= 0) & (g >= 0) & ({constant})).flatten(1).all(dim=1)"
     record = check("ex04", defined("ex04", "solution"), equal_for_sure=written(source, "equal_for_sure"))
     assert "what does pooling make of the gradient of its second channel?" in hints(record)
 
 
 def test_answers_that_do_not_look_at_the_images_are_told_apart():
     """The order of the images, and which of two methods comes first, are other ones with other seeds."""
-    fixed = "def equal_for_sure(a, g):\n    return torch.tensor(([True, False] * 5)[:len(a)])"
-    record = check("ex04", defined("ex04", "solution"), equal_for_sure=written(fixed, "equal_for_sure"))
+    fixed = torch.tensor([True, False] * 5)
+    record = check("ex04", defined("ex04", "solution"), equal_for_sure=lambda a, g: fixed[: len(a)])
     assert [part.earned for part in record.parts] == [2, 0, 2]
     orders = set()
     for seed in range(6):
