@@ -32,9 +32,6 @@ MOST_IMAGES = 64
 class Child:
     """The process of one submission, as our checks see it. limit: seconds that it has in all."""
 
-    # one check compares at a time: torch has one seed for all threads
-    turn = threading.Lock()
-
     def __init__(self, forks: Forks, limit: float) -> None:
         self.end, self._channel = "", forks.open()
         self._file = cast(BinaryIO, self._channel.makefile("rwb"))
@@ -70,8 +67,7 @@ class Child:
             "cells": [without_magics(cell) for cell in cells],
         }
         try:
-            with self.turn:
-                return [str(error) for error in self._ask(job)]
+            return [str(error) for error in self._ask(job)]
         except Miss:
             # each of its functions will say so
             return []
@@ -83,14 +79,10 @@ class Child:
         return theirs
 
     def _ask(self, message: Any) -> Any:
-        """Send a message and wait for the answer, while others compare; a Miss where the process has ended."""
+        """Send a message and wait for the answer; a Miss where the process has ended."""
         try:
-            self.turn.release()
-            try:
-                send(self._file, message)
-                return receive(self._file)
-            finally:
-                self.turn.acquire()
+            send(self._file, message)
+            return receive(self._file)
         except (EOFError, OSError):
             self.end = self.end or "error"
             stopped = f"stopped after {self._limit:g} s" if self.end == "timeout" else "the process has ended"

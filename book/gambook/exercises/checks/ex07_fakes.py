@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gambook.exercises.checks.answers import call, tensor
-from gambook.exercises.checks.scoring import Function, Miss, Parts, check
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check, seeded
 from gamlib.maps import min_max, resize
 from gamlib.methods import METHODS
 from gamlib.models import Model, Preprocess
@@ -67,8 +67,7 @@ def ex07(passes: Function, seed: int = 0) -> Parts:
 
 def _network(seed: int) -> tuple[Model, Tensor]:
     """Random weights stand for the trained ones: eight smooth images of 32 x 32, maps of 16 x 16."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1000 * seed + 8)
+    with seeded(1000 * seed + 8):
         trunk = [nn.Conv2d(3, 16, 5, padding=2), nn.ReLU(), nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.ReLU()]
         net = nn.Sequential(*trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10))
         x = 2 * resize(torch.rand(24, 8, 8), (32, 32)).unflatten(0, (8, 3)) - 1
