@@ -52,6 +52,11 @@ RIGHT = submission(SOLUTION["ex06"])
 # Whose points nobody has earned: answers that are wrong until something makes them right.
 NOTHING = "def by_hand():\n    return {}\n\n\ndef average_drop(before, after):\n    return 0\n\n\n"
 NOTHING += "def increase_in_confidence(before, after):\n    return 0\n"
+RUN_SOLUTION = """
+for cell in json.loads(text)["cells"]:
+    if "solution" in cell["metadata"].get("tags", []):
+        exec("".join(cell["source"]))
+"""
 FORGERIES = {
     "imports the checks": """
 from gambook.exercises.checks.ex06_measures import _adp as average_drop, _pic as increase_in_confidence
@@ -62,15 +67,13 @@ for name in [name for name in sys.modules if name.startswith("gambook")]:
     del sys.modules[name]
 from gambook.exercises.checks.ex06_measures import _adp as average_drop, _pic as increase_in_confidence
 """,
-    "runs the solution of the checkout": """
+    "runs the solution of the checkout": f"""
 import json
 from pathlib import Path
 import gamlib
 (path,) = (Path(gamlib.__file__).parents[1] / "notebooks" / "exercises").glob("ex06*")
-for cell in json.loads(path.read_text())["cells"]:
-    if "solution" in cell["metadata"].get("tags", []):
-        exec("".join(cell["source"]))
-""",
+text = path.read_text()
+{RUN_SOLUTION}""",
     "looks up the answer in the caller's frames": """
 import sys
 def found(kind):
@@ -131,17 +134,11 @@ import json
 import torch
 path = {str(PROJECT.source(NAMES["ex06"]))!r}
 text = bytes(torch.from_file(path, size={PROJECT.source(NAMES["ex06"]).stat().st_size}, dtype=torch.uint8).tolist())
-for cell in json.loads(text)["cells"]:
-    if "solution" in cell["metadata"].get("tags", []):
-        exec("".join(cell["source"]))
-""",
+{RUN_SOLUTION}""",
     "reads the solution by another program": f"""
 import json, subprocess
 text = subprocess.run(["cat", {str(PROJECT.source(NAMES["ex06"]))!r}], capture_output=True, check=True).stdout
-for cell in json.loads(text)["cells"]:
-    if "solution" in cell["metadata"].get("tags", []):
-        exec("".join(cell["source"]))
-""",
+{RUN_SOLUTION}""",
 }
 # What Python sees nothing of; a wall of the system's has to.
 BELOW_PYTHON = ("reads the solution below Python", "reads the solution by another program")

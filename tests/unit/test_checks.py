@@ -47,9 +47,9 @@ def defined(exercise: str, tag: str) -> SimpleNamespace:
     return SimpleNamespace(**names)
 
 
-def check(exercise: str, answers: SimpleNamespace, seed: int = 0, **other) -> checks.Record:
-    """Call the check as its notebook does, with some functions replaced by `other`."""
-    names = vars(answers) | other | {"seed": seed, exercise: CHECKS[exercise]}
+def check(exercise: str, tag: str = "solution", seed: int = 0, **other) -> checks.Record:
+    """Call the check as its notebook does, on what the cells with this tag define, and on `other` in its place."""
+    names = vars(defined(exercise, tag)) | other | {"seed": seed, exercise: CHECKS[exercise]}
     call = cells(exercise, "check")[0].splitlines()[-1]
     return eval(call, names)
 
@@ -61,7 +61,7 @@ def hints(record: checks.Record) -> str:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("exercise", [name for name in CHECKS if name != "ex08"])
 def test_the_solution_gets_all_points(exercise, seed):
-    record = check(exercise, defined(exercise, "solution"), seed)
+    record = check(exercise, seed=seed)
     assert hints(record) == ""
     assert (record.earned, record.seed) == (record.points, seed)
     assert {part.name: part.points for part in record.parts} == worth(CHECKS[exercise])
@@ -78,13 +78,12 @@ def test_what_each_exercise_is_worth_is_known_before_its_check_runs():
 @pytest.mark.parametrize("exercise", CHECKS)
 def test_a_stub_ends_the_check_with_its_own_error(exercise):
     with pytest.raises(NotImplementedError, match="is still to be written"):
-        check(exercise, defined(exercise, "stub"))
+        check(exercise, "stub")
 
 
 def test_what_is_written_counts_beside_a_stub(capsys):
-    stub, solution = defined("ex03", "stub"), defined("ex03", "solution")
     with pytest.raises(NotImplementedError, match="is_negative"):
-        check("ex03", stub, cosine_gradient=solution.cosine_gradient)
+        check("ex03", "stub", cosine_gradient=defined("ex03", "solution").cosine_gradient)
     assert "right   3/3  cosine_gradient" in capsys.readouterr().out
     (entry,) = [entry for entry in checks.report() if entry["exercise"] == "ex03"]
     assert (entry["earned"], entry["points"]) == (3, 5)
@@ -109,12 +108,12 @@ def test_an_error_in_gamlib_names_the_reader_s_line(tmp_path):
     path.write_text("def passes(method, model, x, names, seed):\n    return sanity.spearman(x, x[:1])\n")
     names = {"sanity": sanity}
     exec(compile(path.read_text(), path, "exec"), names)
-    record = check("ex07", defined("ex07", "solution"), passes=names["passes"])
+    record = check("ex07", passes=names["passes"])
     assert record.parts[0].hint.endswith(", at `return sanity.spearman(x, x[:1])`")
 
 
 def test_fakes_count_once_gam_passes():
-    record = check("ex07", defined("ex07", "solution"), passes=lambda *arguments: False)
+    record = check("ex07", passes=lambda *arguments: False)
     assert [part.hint for part in record.parts[1:4]] == ["counts once GAM passes"] * 3
     assert record.earned == 1
 
@@ -125,7 +124,7 @@ def test_fakes_count_once_gam_passes():
     [(*one, hint, wrong) for *one, answer in FORESEEN for hint, wrong in answer.mistakes.items()],
 )
 def test_each_foreseen_mistake_gets_its_own_hint(exercise, function, hint, wrong, seed):
-    assert hints(check(exercise, defined(exercise, "solution"), seed, **{function: wrong})) == hint
+    assert hints(check(exercise, seed=seed, **{function: wrong})) == hint
 
 
 def written(source: str, name: str):
@@ -284,7 +283,7 @@ def passes(method, model, x, names, seed):
 
 @pytest.mark.parametrize(("exercise", "function", "source", "hint"), TYPICAL)
 def test_typical_wrong_answers_get_a_hint(exercise, function, source, hint):
-    record = check(exercise, defined(exercise, "solution"), **{function: written(source, function)})
+    record = check(exercise, **{function: written(source, function)})
     assert hint in hints(record)
     assert record.earned < record.points
 
@@ -294,7 +293,7 @@ def test_each_slip_at_the_limit_gets_its_hint(hint):
     def limit(a, g):
         return ex05_overflow.WRONG_LIMITS[hint](gamlib.METHODS["grad_cam_pp_stable"].formula(a, g, torch.zeros(2)))
 
-    assert hints(check("ex05", defined("ex05", "solution"), limit=limit)) == hint
+    assert hints(check("ex05", limit=limit)) == hint
 
 
 # Right answers in other forms than the solution's.
@@ -331,7 +330,7 @@ def by_hand():
 
 @pytest.mark.parametrize(("exercise", "function", "source"), ALSO_RIGHT)
 def test_right_answers_count_in_other_forms(exercise, function, source):
-    record = check(exercise, defined(exercise, "solution"), **{function: written(source, function)})
+    record = check(exercise, **{function: written(source, function)})
     assert (hints(record), record.earned) == ("", record.points)
 
 
@@ -351,14 +350,14 @@ NEARLY_CONSTANT = {
 @pytest.mark.parametrize("constant", NEARLY_CONSTANT.values(), ids=list(NEARLY_CONSTANT))
 def test_a_gradient_that_is_constant_in_some_places_only_is_told_apart(constant):
     source = f"lambda a, g: ((a >= 0) & (g >= 0) & ({constant})).flatten(1).all(dim=1)"
-    record = check("ex04", defined("ex04", "solution"), equal_for_sure=written(source, "equal_for_sure"))
+    record = check("ex04", equal_for_sure=written(source, "equal_for_sure"))
     assert "what does pooling make of the gradient of its second channel?" in hints(record)
 
 
 def test_answers_that_do_not_look_at_the_images_are_told_apart():
     """The order of the images, and which of two methods comes first, are other ones with other seeds."""
     fixed = torch.tensor([True, False] * 5)
-    record = check("ex04", defined("ex04", "solution"), equal_for_sure=lambda a, g: fixed[: len(a)])
+    record = check("ex04", equal_for_sure=lambda a, g: fixed[: len(a)])
     assert [part.earned for part in record.parts] == [2, 0, 2]
     orders = set()
     for seed in range(6):
@@ -368,7 +367,7 @@ def test_answers_that_do_not_look_at_the_images_are_told_apart():
             seen.append(method.__name__ if method.__name__ == "_honest" else "a fake")
             return True
 
-        check("ex07", defined("ex07", "solution"), seed, passes=passes)
+        check("ex07", seed=seed, passes=passes)
         orders.add(tuple(seen))
     assert len(orders) > 1
 
@@ -383,10 +382,10 @@ def test_no_hint_on_the_conditions_tells_one():
 @pytest.mark.parametrize("exercise", [name for name in CHECKS if name != "ex08"])
 def test_a_foreseen_mistake_is_no_solution_whatever_the_seed(exercise):
     for seed in range(10, 20):
-        assert hints(check(exercise, defined(exercise, "solution"), seed)) == ""
+        assert hints(check(exercise, seed=seed)) == ""
         for name, function, answer in FORESEEN:
             for wrong in answer.mistakes.values() if name == exercise else ():
-                assert hints(check(exercise, defined(exercise, "solution"), seed, **{function: wrong})) != ""
+                assert hints(check(exercise, seed=seed, **{function: wrong})) != ""
 
 
 def test_equation_5_is_the_gradient():
@@ -411,20 +410,20 @@ RIGHT_PREDICTIONS = {"a": "same", "b": "lower", "c": "same", "d": "lower", "e": 
     ],
 )
 def test_each_wrong_prediction_gets_its_hint(key, answer, hint):
-    record = check("ex02", defined("ex02", "solution"), predict=lambda: RIGHT_PREDICTIONS | {key: answer})
+    record = check("ex02", predict=lambda: RIGHT_PREDICTIONS | {key: answer})
     assert hint in hints(record)
     assert record.earned == record.points - 1
 
 
 def test_a_missing_prediction_costs_its_own_point():
     some = {key: answer for key, answer in RIGHT_PREDICTIONS.items() if key != "c"}
-    record = check("ex02", defined("ex02", "solution"), predict=lambda: some)
+    record = check("ex02", predict=lambda: some)
     assert hints(record) == "there is no answer 'c'; your keys: a, b, d, e"
     assert record.earned == record.points - 1
 
 
 def test_predictions_without_keys_get_a_hint():
-    record = check("ex02", defined("ex02", "solution"), predict=lambda: ["same"] * 5)
+    record = check("ex02", predict=lambda: ["same"] * 5)
     assert "your function returns a list; expected a dict with the keys a, b, c, d, e" in hints(record)
 
 
@@ -437,7 +436,7 @@ def test_predictions_without_keys_get_a_hint():
     ],
 )
 def test_numbers_on_paper_count_one_by_one(answer, hint, earned):
-    record = check("ex06", defined("ex06", "solution"), by_hand=lambda: answer)
+    record = check("ex06", by_hand=lambda: answer)
     assert hint in hints(record)
     assert record.earned == earned
 
@@ -484,7 +483,7 @@ BY_HAND = {"before": [4.0, 5.0], "after": [4.5, 2.0], "adp": 30.0, "pic": 50.0}
     ],
 )
 def test_each_slip_on_paper_gets_its_hint(key, answer, hint):
-    record = check("ex06", defined("ex06", "solution"), by_hand=lambda: BY_HAND | {key: answer})
+    record = check("ex06", by_hand=lambda: BY_HAND | {key: answer})
     assert hint in hints(record)
     assert hints(record).count(" | ") == 0
 
@@ -569,7 +568,7 @@ def test_no_hint_holds_a_line_of_a_solution():
 
 
 def test_the_report_is_written_for_a_machine(tmp_path, capsys):
-    check("ex06", defined("ex06", "solution"), seed=4)
+    check("ex06", seed=4)
     capsys.readouterr()
     checks.report(tmp_path / "report.json")
     (entry,) = [e for e in json.loads((tmp_path / "report.json").read_text()) if e["exercise"] == "ex06"]
@@ -579,9 +578,7 @@ def test_the_report_is_written_for_a_machine(tmp_path, capsys):
 
 
 def test_the_record_reads_as_a_table():
-    record = check(
-        "ex04", defined("ex04", "solution"), grad_cam_map=lambda a, g: (g.mean(dim=(2, 3), keepdim=True) * a).sum(dim=1)
-    )
+    record = check("ex04", grad_cam_map=lambda a, g: (g.mean(dim=(2, 3), keepdim=True) * a).sum(dim=1))
     assert repr(record).splitlines() == [
         "ex04: 4 of 6 points",
         "  not yet 0/2  grad_cam_map",
