@@ -24,6 +24,7 @@ from gambook.exercises.checks import (
     ex06_measures,
     worth,
 )
+from gambook.exercises.editions import read_notebook, tags
 
 import gamlib
 from gamlib import sanity
@@ -32,10 +33,11 @@ from gamlib.metrics import average_drop, increase_in_confidence
 EXERCISES = Path(__file__).resolve().parents[2] / "notebooks" / "exercises"
 
 
-def cells(exercise: str, tag: str) -> list[str]:
+def cells(exercise: str, tag: str = "") -> list[str]:
+    """Code of the solved notebook: of the cells with this tag, or of all."""
     (path,) = EXERCISES.glob(f"{exercise}_*.ipynb")
-    found = json.loads(path.read_text())["cells"]
-    return ["".join(cell["source"]) for cell in found if tag in cell["metadata"].get("tags", [])]
+    code = [cell for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code"]
+    return [cell["source"] for cell in code if not tag or tag in tags(cell)]
 
 
 @functools.cache
@@ -489,18 +491,13 @@ def test_each_slip_on_paper_gets_its_hint(key, answer, hint):
 
 
 def test_the_check_has_the_tensors_of_the_exercise_and_the_numbers_on_paper_are_theirs():
-    setup = next(text for text in all_code("ex06") if "weights =" in text)
+    setup = next(text for text in cells("ex06") if "weights =" in text)
     images, maps, weights = written(setup + "\n\ndef tensors():\n    return images, maps, weights", "tensors")()
     for own, given in ((ex06_measures.PIXELS, images), (ex06_measures.MAPS, maps), (ex06_measures.WEIGHTS, weights)):
         assert torch.equal(own, given)
     before, after = ((weights * some).sum(dim=(1, 2)) for some in (images, images * maps))
     assert (before.tolist(), after.tolist()) == (BY_HAND["before"], BY_HAND["after"])
     assert (average_drop(before, after), increase_in_confidence(before, after)) == (BY_HAND["adp"], BY_HAND["pic"])
-
-
-def all_code(exercise: str) -> list[str]:
-    (path,) = EXERCISES.glob(f"{exercise}_*.ipynb")
-    return ["".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
 
 
 def fake_rerun(**options):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from torch import nn
 
 from gambook.exercises.checks import CHECKS
 from gambook.exercises.checks.scoring import Function, Miss
-from gambook.exercises.forks import Forks, hang_up
+from gambook.exercises.forks import Forks
 from gambook.exercises.plain import decode, decode_error, encode, encode_error, receive, send
 from gamlib.models import Model
 
@@ -45,9 +46,9 @@ class Child:
         self._timer.start()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, whether or not it has ended before."""
         self._timer.cancel()
-        hang_up(self._channel)
+        self._hang_up()
         # what was not read on the other side is nobody's loss
         with contextlib.suppress(OSError):
             self._file.close()
@@ -55,7 +56,11 @@ class Child:
 
     def _stop(self) -> None:
         self.end = self.end or "timeout"
-        hang_up(self._channel)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
 
     def run(self, cells: Sequence[str], exercise: str, rules: Mapping[str, bool]) -> list[str]:
         """Run cells; what stops each, or nothing. rules: which folders may be read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import subprocess
 import sys
@@ -59,9 +58,3 @@ class Forks:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-
-
-def hang_up(channel: socket.socket) -> None:
-    """End the process at the other end of a line, which may have ended before."""
-    with contextlib.suppress(OSError):
-        channel.shutdown(socket.SHUT_RDWR)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gambook.exercises.editions import exercise_of, tags
+from gambook.exercises.editions import exercise_of, read_notebook, tags
 from gambook.publish.project import Refused
 
 LARGEST_FILE = 64_000_000
@@ -111,18 +110,11 @@ def _read(path: Path, empty: Submission, stubs: Mapping[str, str]) -> Submission
 
 
 def _notebook(path: Path) -> dict[str, Any]:
-    """A notebook of any format as one of format 4, for Python, the source of each cell as one string."""
+    """A notebook for Python, the source of each cell as one string."""
     if path.stat().st_size > LARGEST_FILE:
         raise Refused(f"larger than {LARGEST_FILE // 10**6} MB: clear its outputs")
-    notebook = json.loads(path.read_bytes().decode("utf-8-sig"))
-    if notebook.get("nbformat", 4) < 4:
-        import nbformat
-
-        notebook = nbformat.convert(nbformat.from_dict(notebook), 4)
-    for cell in notebook["cells"]:
-        cell["source"] = "".join(cell["source"])
-    metadata = notebook["metadata"]
-    kernel, language = metadata.get("kernelspec", {}), metadata.get("language_info", {})
+    notebook = read_notebook(path)
+    kernel, language = (notebook["metadata"].get(key, {}) for key in ("kernelspec", "language_info"))
     languages = {one.lower() for one in (kernel.get("language"), language.get("name")) if one}
     if languages and "python" not in languages:
         raise Refused(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")
