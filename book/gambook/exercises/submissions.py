@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -59,13 +60,10 @@ def find_submissions(
             found.append(_read(path, Submission(shown(inside), *_student(inside, stems)), stubs))
     if not found:
         raise Refused(f"{folder} holds no notebook (*.ipynb)")
-    found.sort(key=lambda one: (one.student.lower(), *_whose(one), _natural(one.file)))
-    counted = itertools.groupby(found, key=_whose)
+    whose = operator.attrgetter("student", "exercise", "id")
+    found.sort(key=lambda one: (one.student.lower(), *whose(one), _natural(one.file)))
+    counted = itertools.groupby(found, key=whose)
     return [replace(one, attempt=n) for _, group in counted for n, one in enumerate(group, start=1)], skipped
-
-
-def _whose(one: Submission) -> tuple[str, str, str]:
-    return one.student, one.exercise, one.id
 
 
 def shown(path: Path) -> str:
