@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from gambook.exercises.checks import CHECKS, report
+from gambook.exercises.children import without_magics
 from gambook.exercises.editions import exercise_names, read_notebook, student_edition, tags, write_teacher
 from gambook.publish.cli import main
 from gambook.publish.project import Project
@@ -109,13 +110,8 @@ def to_the_check(notebook: dict) -> tuple[str, dict]:
         if "check" in tags(cell):
             break
         if cell["cell_type"] == "code":
-            exec(without_magics(cell), names)
+            exec(without_magics(cell["source"]), names)
     return cell["source"], names
-
-
-def without_magics(cell: dict) -> str:
-    """Code that plain Python runs; what the magics install is here."""
-    return cell["source"].replace("    %pip", "    pass #")
 
 
 @pytest.mark.parametrize("exercise", NAMES)

@@ -52,6 +52,11 @@ RIGHT = submission(SOLUTION["ex06"])
 # Whose points nobody has earned: answers that are wrong until something makes them right.
 NOTHING = "def by_hand():\n    return {}\n\n\ndef average_drop(before, after):\n    return 0\n\n\n"
 NOTHING += "def increase_in_confidence(before, after):\n    return 0\n"
+RUN_SOLUTION = """
+for cell in json.loads(text)["cells"]:
+    if "solution" in cell["metadata"].get("tags", []):
+        exec("".join(cell["source"]))
+"""
 FORGERIES = {
     "imports the checks": """
 from gambook.exercises.checks.ex06_measures import _adp as average_drop, _pic as increase_in_confidence
@@ -62,15 +67,13 @@ for name in [name for name in sys.modules if name.startswith("gambook")]:
     del sys.modules[name]
 from gambook.exercises.checks.ex06_measures import _adp as average_drop, _pic as increase_in_confidence
 """,
-    "runs the solution of the checkout": """
+    "runs the solution of the checkout": f"""
 import json
 from pathlib import Path
 import gamlib
 (path,) = (Path(gamlib.__file__).parents[1] / "notebooks" / "exercises").glob("ex06*")
-for cell in json.loads(path.read_text())["cells"]:
-    if "solution" in cell["metadata"].get("tags", []):
-        exec("".join(cell["source"]))
-""",
+text = path.read_text()
+{RUN_SOLUTION}""",
     "looks up the answer in the caller's frames": """
 import sys
 def found(kind):
@@ -131,17 +134,11 @@ import json
 import torch
 path = {str(PROJECT.source(NAMES["ex06"]))!r}
 text = bytes(torch.from_file(path, size={PROJECT.source(NAMES["ex06"]).stat().st_size}, dtype=torch.uint8).tolist())
-for cell in json.loads(text)["cells"]:
-    if "solution" in cell["metadata"].get("tags", []):
-        exec("".join(cell["source"]))
-""",
+{RUN_SOLUTION}""",
     "reads the solution by another program": f"""
 import json, subprocess
 text = subprocess.run(["cat", {str(PROJECT.source(NAMES["ex06"]))!r}], capture_output=True, check=True).stdout
-for cell in json.loads(text)["cells"]:
-    if "solution" in cell["metadata"].get("tags", []):
-        exec("".join(cell["source"]))
-""",
+{RUN_SOLUTION}""",
 }
 # What Python sees nothing of; a wall of the system's has to.
 BELOW_PYTHON = ("reads the solution below Python", "reads the solution by another program")
@@ -158,16 +155,6 @@ def with_error_below(notebook: dict) -> dict:
     error = {"output_type": "error", "ename": "NameError", "evalue": "name 'saliency' is not defined", "traceback": []}
     notebook["cells"][-1] = notebook["cells"][3] | {"outputs": [error], "source": "saliency"}
     return notebook
-
-
-def old(notebook: dict) -> dict:
-    """The notebook in format 3: code is called input, and cells lie in a worksheet."""
-    cells = [
-        cell | {"input": cell["source"], "language": "python"} if cell["cell_type"] == "code" else cell
-        for cell in notebook["cells"]
-    ]
-    cells = [{key: value for key, value in cell.items() if key != "execution_count"} for cell in cells]
-    return {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"cells": cells}]}
 
 
 R = {"name": "ir", "display_name": "R", "language": "R"}
@@ -239,7 +226,6 @@ CLASS: dict[str, tuple[dict, tuple[int, int, str, str]]] = {
         without(RIGHT, gamlib={"exercise": ["ex06"]}),
         (0, 0, "unreadable", "not one of the exercises: ['ex06']; accepted: "),
     ),
-    "old/three.ipynb": (old(RIGHT) | {"metadata": {"gamlib": {"exercise": "ex06"}}}, (8, 8, "graded", "")),
     "+1=2.ipynb": (RIGHT, (8, 8, "graded", "")),
     "Abgabe Gruppe 3.ipynb": (without(RIGHT), (8, 8, "graded", "")),
     **{
@@ -402,11 +388,6 @@ def test_the_wall_lets_through_what_the_longest_path_lends(tmp_path):
     command = [sys.executable, "-c", WALLED, str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == ["lent/b r", "lent/kept/own/d r", "own/e r", "own/e a"]
-
-
-def test_points_add_up():
-    assert {name: sum(worth(check).values()) for name, check in CHECKS.items()} == POINTS
-    assert POINTS == {"ex01": 5, "ex02": 7, "ex03": 5, "ex04": 6, "ex05": 7, "ex06": 8, "ex07": 7, "ex08": 6}
 
 
 STEMS = [Path(name).name for name in NAMES.values()]

@@ -37,7 +37,6 @@ def serve(control: socket.socket) -> None:
         for name in PRELOADED:
             importlib.import_module(name)
         sys.modules["torch"].set_num_threads(1)
-        control.sendall(folder.encode())
         try:
             while fds := socket.recv_fds(control, 1, 1)[1]:
                 if os.fork() == 0:

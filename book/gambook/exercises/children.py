@@ -6,11 +6,13 @@ Values cross as plain data; no object of a submission is ever made here, and no 
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import torch
@@ -18,7 +20,7 @@ from torch import nn
 
 from gambook.exercises.checks import CHECKS
 from gambook.exercises.checks.scoring import Function, Miss
-from gambook.exercises.forks import Forks, hang_up
+from gambook.exercises.forks import Forks
 from gambook.exercises.plain import decode, decode_error, encode, encode_error, receive, send
 from gamlib.models import Model
 
@@ -31,24 +33,22 @@ MOST_IMAGES = 64
 class Child:
     """The process of one submission, as our checks see it. limit: seconds that it has in all."""
 
-    # one check compares at a time: torch has one seed for all threads
-    turn = threading.Lock()
-
     def __init__(self, forks: Forks, limit: float) -> None:
-        self.end = ""
-        self._channel, self._folder = forks.open()
+        self.end, self._channel = "", forks.open()
         self._file = cast(BinaryIO, self._channel.makefile("rwb"))
+        try:
+            own = receive(self._file)
+        except (EOFError, OSError):
+            raise ConnectionError("the process for submissions has not started; its error is above") from None
         # files of a check lie where the process that removes all others removes them, too
-        self.place = tempfile.mkdtemp(dir=self._folder)
+        self._place = tempfile.mkdtemp(dir=Path(own).parent)
         self._limit, self._timer = limit, threading.Timer(limit, self._stop)
         self._timer.start()
 
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End the process, whether or not it has ended before."""
         self._timer.cancel()
-        hang_up(self._channel)
+        self._hang_up()
         # what was not read on the other side is nobody's loss
         with contextlib.suppress(OSError):
             self._file.close()
@@ -56,43 +56,44 @@ class Child:
 
     def _stop(self) -> None:
         self.end = self.end or "timeout"
-        hang_up(self._channel)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
 
     def run(self, cells: Sequence[str], exercise: str, rules: Mapping[str, bool]) -> list[str]:
         """Run cells; what stops each, or nothing. rules: which folders may be read."""
         job = {
-            "rules": {**rules, self._folder: False, self.place: True},
-            "place": self.place,
+            "rules": dict(rules),
+            "place": self._place,
             "checks": [*CHECKS, "report"],
             "answers": ANSWERS.get(exercise, ""),
             "cells": [without_magics(cell) for cell in cells],
         }
         try:
-            with self.turn:
-                return [str(error) for error in self._ask(job)]
+            return [str(error) for error in self._ask(job)]
         except Miss:
             # each of its functions will say so
             return []
 
     def function(self, name: str) -> Function:
-        """A function of the submission, called in its process."""
-        return _Theirs(self, name)
+        """A function of the submission, called in its process; its `place` is a folder for the files of a check."""
+        theirs = functools.partial(self._call, name)
+        vars(theirs)["place"] = self._place
+        return theirs
 
     def _ask(self, message: Any) -> Any:
-        """Send a message and wait for the answer, while others compare; a Miss where the process has ended."""
+        """Send a message and wait for the answer; a Miss where the process has ended."""
         try:
-            self.turn.release()
-            try:
-                send(self._file, message)
-                return receive(self._file)
-            finally:
-                self.turn.acquire()
+            send(self._file, message)
+            return receive(self._file)
         except (EOFError, OSError):
             self.end = self.end or "error"
             stopped = f"stopped after {self._limit:g} s" if self.end == "timeout" else "the process has ended"
             raise Miss(stopped) from None
 
-    def call(self, name: str, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    def _call(self, name: str, /, *arguments: Any, **options: Any) -> Any:
         """What a function of the submission returns or raises; what it has done to a network is done to ours."""
         model = next((one for one in arguments if isinstance(one, Model)), None)
         network = model.module if model else next((one for one in arguments if isinstance(one, nn.Sequential)), None)
@@ -117,22 +118,6 @@ class Child:
         if "raised" in reply:
             raise decode_error(*reply["raised"])
         return decode(reply["value"])
-
-
-@dataclass(frozen=True)
-class _Theirs:
-    """A function of a submission."""
-
-    child: Child
-    name: str
-
-    @property
-    def place(self) -> str:
-        """Folder for the files of a check."""
-        return self.child.place
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return self.child.call(self.name, arguments, options)
 
 
 def _handed_over(argument: Any, network: nn.Module | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def grade(folder: Path, time_limit: float, seed: int | None, jobs: int, out: Pat
     book = Gradebook(out or folder / "grades.csv")
     seed = secrets.randbelow(10**6) if seed is None else seed
     click.echo("\n".join([*(plain(f"skipped {line}") for line in skipped), f"seed {seed}"]), err=True)
-    with Forks() as forks:
+    with contextlib.closing(Forks()) as forks:
         # both this process and that of the submissions load torch, at the same time
         from gambook.exercises.grading import Grader
 

@@ -29,7 +29,8 @@ def exercise_names(project: Project) -> dict[str, str]:
 
 def read_notebook(path: Path) -> dict:
     """A notebook's JSON, the source of each cell as one string."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
+    # some editors begin a file with a mark
+    notebook = json.loads(path.read_text(encoding="utf-8-sig"))
     for cell in notebook["cells"]:
         cell["source"] = "".join(cell["source"])
     return notebook

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import subprocess
 import sys
@@ -17,30 +16,22 @@ ENVIRONMENT = {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "GA
 class Forks:
     """Starts at once, beside what else the caller has to load; starts again where something has ended it.
 
-    Ends with its `with` block, or when told so, and all submissions with it.
+    All submissions end with it when it is closed.
     """
 
     def __init__(self) -> None:
-        self._lock, self._open, self._closed = threading.Lock(), set[socket.socket](), False
+        self._lock, self._closed = threading.Lock(), False
         self._start()
-
-    def __enter__(self) -> Forks:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Hang up; nothing of any submission is left when this returns."""
         with self._lock:
             self._closed = True
-            for channel in self._open:
-                hang_up(channel)
         self._control.close()
         self._process.wait()
 
-    def open(self) -> tuple[socket.socket, str]:
-        """A line to a new submission's process, and the folder in which those of all submissions lie."""
+    def open(self) -> socket.socket:
+        """A line to a new submission's process."""
         with self._lock:
             if self._closed:
                 raise ConnectionError("the grading has ended")
@@ -51,14 +42,9 @@ class Forks:
                 except OSError:
                     self._start()
                     socket.send_fds(self._control, [b"1"], [theirs.fileno()])
-            self._folder = self._folder or self._control.recv(4096).decode()
-            if not self._folder:
-                raise ConnectionError("the process for submissions has not started; its error is above")
-            self._open.add(ours)
-            return ours, self._folder
+            return ours
 
     def _start(self) -> None:
-        self._folder = ""
         self._control, theirs = socket.socketpair()
         environment = {name: value for name, value in kernel_environment().items() if name in ENVIRONMENT}
         # macOS ends processes that fork once they have loaded what torch loads, unless it is told so
@@ -72,9 +58,3 @@ class Forks:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-
-
-def hang_up(channel: socket.socket) -> None:
-    """End the process at the other end of a line, which may have ended before."""
-    with contextlib.suppress(OSError):
-        channel.shutdown(socket.SHUT_RDWR)

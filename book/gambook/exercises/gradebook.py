@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from gambook.publish.project import Refused
 
 
-@dataclass(frozen=True)
-class Grade:
+class Grade(NamedTuple):
     """One row: what became of one submission. The last attempt of a student at an exercise counts."""
 
     student: str
@@ -59,19 +57,15 @@ class Gradebook:
         self._write()
 
     def _write(self) -> None:
+        rows = [[value if isinstance(value, int) else plain(value) for value in row] for row in self.rows]
         partial = self.path.with_name(f".{self.path.name}.partial")
         try:
             # the mark at the beginning tells spreadsheets that this is UTF-8
             with partial.open("w", encoding="utf-8-sig", newline="") as file:
-                csv.writer(file).writerows(self._table())
+                csv.writer(file).writerows([Grade._fields, *rows])
             os.replace(partial, self.path)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise Refused(
                 f"{self.path} cannot be written any more: {error.strerror}; it has the rows so far"
             ) from error
-
-    def _table(self) -> Iterable[Iterable[object]]:
-        yield [field.name for field in fields(Grade)]
-        for row in self.rows:
-            yield [value if isinstance(value, int) else plain(value) for value in astuple(row)]

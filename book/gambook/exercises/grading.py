@@ -6,6 +6,7 @@ runs in this process: values come as plain data, and the right ones never leave.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 import gambook
 import gamlib
 from gambook.exercises.checks import CHECKS, POINTS
-from gambook.exercises.checks.scoring import Part, assess
+from gambook.exercises.checks.scoring import assess
 from gambook.exercises.children import Child
 from gambook.exercises.forks import Forks
 from gambook.exercises.gradebook import Grade
@@ -67,10 +68,13 @@ class Grader:
 
     def _outcome(self, one: Submission, stub: str) -> tuple[int, str, list[str]]:
         """Points, status, and what is to be told."""
-        with Child(self.forks, self.limit) as child:
+        with contextlib.closing(Child(self.forks, self.limit)) as child:
             first = stub.replace("to be written", "to be written: nothing has this name")
             errors = child.run([first, *one.cells], one.exercise, self._rules())
-            parts = _check(child, one.exercise, self.seed)
+            check = inspect.unwrap(CHECKS[one.exercise])
+            theirs = [child.function(name) for name in list(inspect.signature(check).parameters)[:-1]]
+            # an answer that cannot even be compared costs its own points only
+            parts, _ = assess(check, theirs, self.seed, Exception)
         told = [error for error in errors if error and "is still to be written" not in error]
         status = child.end or ("error" if told else "error below" if one.late else "graded")
         if late := functions(one.below) & functions(stub):
@@ -78,8 +82,6 @@ class Grader:
         for hint in dict.fromkeys(part.hint for part in parts if part.hint):
             told.append(f"{', '.join(part.name for part in parts if part.hint == hint)}: {hint}")
         told += [f"below the check: {one.late}"] if one.late else []
-        if sum(part.points for part in parts) != POINTS[one.exercise]:
-            raise ValueError(f"{one.exercise} is worth {POINTS[one.exercise]}, and its check has other points")
         return sum(part.earned for part in parts), "refused" if any(map(REFUSED.search, told)) else status, told
 
     def _rules(self) -> dict[str, bool]:
@@ -87,11 +89,3 @@ class Grader:
         withheld = [*self.withheld, *map(Path, gambook.__path__)]
         lent = [Path(sys.prefix), data_folder(), *map(Path, gamlib.__path__)]
         return {str(path.resolve()): path in lent for path in [*withheld, *lent]}
-
-
-def _check(child: Child, exercise: str, seed: int) -> list[Part]:
-    """What the check finds; an answer that it cannot even compare costs its own points only."""
-    parts = inspect.unwrap(CHECKS[exercise])
-    names = list(inspect.signature(parts).parameters)[:-1]
-    with Child.turn:
-        return assess(parts, [child.function(name) for name in names], seed, Exception)[0]

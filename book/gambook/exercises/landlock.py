@@ -8,6 +8,7 @@ import os
 import struct
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF, PR_SET_NO_NEW_PRIVS = 444, 445, 446, 38
 EXECUTE, READ_FILE, READ_DIR = 1 << 0, 1 << 2, 1 << 3
@@ -42,14 +43,14 @@ def confine(rules: Mapping[str, bool], own: Sequence[str]) -> None:
 
     def walk(path: str) -> None:
         """A rule holds for all below its path, so that around what is withheld every neighbour has its own."""
-        if not any(rule != path and f"{rule}/".startswith(f"{path.rstrip('/')}/") for rule in rules):
-            return allow(path, READ_FILE)
+        if not any(Path(path) in Path(rule).parents for rule in rules):
+            allow(path, READ_FILE)
+            return
         with contextlib.suppress(PermissionError):
             for name in os.listdir(path):
                 inside = os.path.join(path, name)
                 if inside not in rules and not os.path.islink(inside):
                     walk(inside)
-        return None
 
     allow("/", READ_DIR | EXECUTE)
     for path in (path for path, allowed in rules.items() if allowed):

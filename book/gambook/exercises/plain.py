@@ -89,7 +89,6 @@ def decode_error(name: str, text: str, line: str) -> Exception:
     """An error of that name, of the built-in type where there is one; its `line` is that of the submission."""
     base = getattr(builtins, name, None)
     # some built-in errors want more than a text
-    known = (
-        isinstance(base, type) and issubclass(base, Exception) and not issubclass(base, UnicodeError | ExceptionGroup)
-    )
-    return type(name, (base if known else Exception,), {"line": line, "__str__": lambda self: str(text)})(text)
+    if not isinstance(base, type) or not issubclass(base, Exception) or issubclass(base, UnicodeError | ExceptionGroup):
+        base = Exception
+    return type(name, (base,), {"line": line, "__str__": lambda self: str(text)})(text)

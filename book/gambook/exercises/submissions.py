@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
+import operator
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gambook.exercises.editions import exercise_of, tags
+from gambook.exercises.editions import exercise_of, read_notebook, tags
 from gambook.publish.project import Refused
 
 LARGEST_FILE = 64_000_000
@@ -60,13 +60,10 @@ def find_submissions(
             found.append(_read(path, Submission(shown(inside), *_student(inside, stems)), stubs))
     if not found:
         raise Refused(f"{folder} holds no notebook (*.ipynb)")
-    found.sort(key=lambda one: (one.student.lower(), *_whose(one), _natural(one.file)))
-    counted = itertools.groupby(found, key=_whose)
+    whose = operator.attrgetter("student", "exercise", "id")
+    found.sort(key=lambda one: (one.student.lower(), *whose(one), _natural(one.file)))
+    counted = itertools.groupby(found, key=whose)
     return [replace(one, attempt=n) for _, group in counted for n, one in enumerate(group, start=1)], skipped
-
-
-def _whose(one: Submission) -> tuple[str, str, str]:
-    return one.student, one.exercise, one.id
 
 
 def shown(path: Path) -> str:
@@ -111,18 +108,11 @@ def _read(path: Path, empty: Submission, stubs: Mapping[str, str]) -> Submission
 
 
 def _notebook(path: Path) -> dict[str, Any]:
-    """A notebook of any format as one of format 4, for Python, the source of each cell as one string."""
+    """A notebook for Python, the source of each cell as one string."""
     if path.stat().st_size > LARGEST_FILE:
         raise Refused(f"larger than {LARGEST_FILE // 10**6} MB: clear its outputs")
-    notebook = json.loads(path.read_bytes().decode("utf-8-sig"))
-    if notebook.get("nbformat", 4) < 4:
-        import nbformat
-
-        notebook = nbformat.convert(nbformat.from_dict(notebook), 4)
-    for cell in notebook["cells"]:
-        cell["source"] = "".join(cell["source"])
-    metadata = notebook["metadata"]
-    kernel, language = metadata.get("kernelspec", {}), metadata.get("language_info", {})
+    notebook = read_notebook(path)
+    kernel, language = (notebook["metadata"].get(key, {}) for key in ("kernelspec", "language_info"))
     languages = {one.lower() for one in (kernel.get("language"), language.get("name")) if one}
     if languages and "python" not in languages:
         raise Refused(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gambook.exercises.checks.answers import Answer, call
-from gambook.exercises.checks.scoring import Function, Miss, Parts, check
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check, seeded
 
 
 @check
@@ -37,8 +37,7 @@ def ex01(gradient_by_hook: Function, gradient_by_autograd: Function, seed: int =
 
 def _network(seed: int) -> tuple[nn.Sequential, Tensor, int]:
     """Two convolutions, pooling and a linear layer; two images; a class that is the first choice for neither."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1000 * seed + 7)
+    with seeded(1000 * seed + 7):
         trunk = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2, padding=1), nn.ReLU()]
         network = nn.Sequential(*trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5)).eval()
         x = torch.randn(2, 3, 8, 8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 
 import torch
 from torch import Tensor
@@ -33,19 +33,16 @@ def ex02(gam_without: Function, predict: Function, seed: int = 0) -> Parts:
     a, g = torch.randn(2, 2, 5, 4, 4, generator=torch.Generator().manual_seed(1000 * seed + 2))
     cases = [(a, g, relu_a, relu_g) for relu_a in (True, False) for relu_g in (True, False)]
 
-    def prediction(key: str, right: str, hint: str) -> Callable[[], None]:
-        def test() -> None:
-            outcome = entry(predict, key, list(PREDICTIONS))
-            if outcome not in OUTCOMES:
-                raise Miss(f"{key}: got {outcome!r}; accepted: {', '.join(OUTCOMES)}")
-            if outcome != right:
-                raise Miss(hint)
-
-        return test
+    def predicts(key: str, right: str, hint: str) -> None:
+        outcome = entry(predict, key, list(PREDICTIONS))
+        if outcome not in OUTCOMES:
+            raise Miss(f"{key}: got {outcome!r}; accepted: {', '.join(OUTCOMES)}")
+        if outcome != right:
+            raise Miss(hint)
 
     yield "gam_without", 2, SWITCHED.test(gam_without, cases)
     for key, (right, hint) in PREDICTIONS.items():
-        yield f"prediction {key}", 1, prediction(key, right, hint)
+        yield f"prediction {key}", 1, functools.partial(predicts, key, right, hint)
 
 
 def _product(a: Tensor, g: Tensor, on_a: bool, on_g: bool) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 
 import torch
 from torch import Tensor, nn
 
 from gambook.exercises.checks.answers import call, tensor
-from gambook.exercises.checks.scoring import Function, Miss, Parts, check
+from gambook.exercises.checks.scoring import Function, Miss, Parts, check, seeded
 from gamlib.maps import min_max, resize
 from gamlib.methods import METHODS
 from gamlib.models import Model, Preprocess
@@ -29,22 +29,22 @@ def ex07(passes: Function, seed: int = 0) -> Parts:
             raise Miss(f"expected one True or False for the method, got shape {tuple(answer.shape)}")
         return bool(answer), all(map(torch.equal, before.values(), model.module.state_dict().values()))
 
-    def honest(hint: str) -> None:
+    def accepts_gam() -> None:
         if not judge(_honest)[0]:
+            raise Miss(
+                "GAM fails your check, though its maps do change with the weights: compare maps before and inside "
+                "`redrawn`"
+            )
+
+    def refuses(method: Function, hint: str) -> None:
+        # either comes first, so that counting the calls tells nothing
+        order = [_honest, method] if torch.rand(1, generator=coin) < 0.5 else [method, _honest]
+        passed = {one: judge(one)[0] for one in order}
+        # a check that refuses everything has not seen through anything
+        if not passed[_honest]:
+            raise Miss("counts once GAM passes")
+        if passed[method]:
             raise Miss(hint)
-
-    def refuses(method: Function, hint: str) -> Callable[[], None]:
-        def test() -> None:
-            # either comes first, so that counting the calls tells nothing
-            order = [_honest, method] if torch.rand(1, generator=coin) < 0.5 else [method, _honest]
-            passed = {one: judge(one)[0] for one in order}
-            # a check that refuses everything has not seen through anything
-            if not passed[_honest]:
-                raise Miss("counts once GAM passes")
-            if passed[method]:
-                raise Miss(hint)
-
-        return test
 
     def restores() -> None:
         if not judge(_honest)[1]:
@@ -52,44 +52,22 @@ def ex07(passes: Function, seed: int = 0) -> Parts:
                 "the network has other weights after your check; they are given back only where the `with` block ends"
             )
 
-    yield (
-        "GAM passes",
-        1,
-        lambda: honest(
-            "GAM fails your check, though its maps do change with the weights: compare maps before and inside `redrawn`"
-        ),
-    )
-    yield (
-        "edges of the image fail",
-        1,
-        refuses(
-            _edges,
-            "an edge filter that never looks at the network passes; are you comparing maps of one and the same image?",
-        ),
-    )
-    yield (
-        "edges with a trace of GAM fail",
-        2,
-        refuses(
-            lambda model, x: 0.99 * _edges(model, x) + 0.01 * _honest(model, x),
-            "a map that changes by a hundredth passes: ask how alike the maps are, not whether they are equal",
-        ),
-    )
-    yield (
-        "noise fails",
-        2,
-        refuses(
-            _noise(seed),
-            "noise passes, since no two of its maps are alike; call the method twice with the trained weights, too",
-        ),
-    )
+    yield "GAM passes", 1, accepts_gam
+    for name, points, method, hint in (
+        ("edges of the image fail", 1, _edges,
+         "an edge filter that never looks at the network passes; are you comparing maps of one and the same image?"),
+        ("edges with a trace of GAM fail", 2, _edges_and_a_trace,
+         "a map that changes by a hundredth passes: ask how alike the maps are, not whether they are equal"),
+        ("noise fails", 2, _noise(seed),
+         "noise passes, since no two of its maps are alike; call the method twice with the trained weights, too"),
+    ):  # fmt: skip
+        yield name, points, functools.partial(refuses, method, hint)
     yield "weights come back", 1, restores
 
 
 def _network(seed: int) -> tuple[Model, Tensor]:
     """Random weights stand for the trained ones: eight smooth images of 32 x 32, maps of 16 x 16."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1000 * seed + 8)
+    with seeded(1000 * seed + 8):
         trunk = [nn.Conv2d(3, 16, 5, padding=2), nn.ReLU(), nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.ReLU()]
         net = nn.Sequential(*trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 10))
         x = 2 * resize(torch.rand(24, 8, 8), (32, 32)).unflatten(0, (8, 3)) - 1
@@ -104,6 +82,10 @@ def _edges(model: Model, x: Tensor) -> Tensor:
     """How fast the grey image changes: (B, H, W) in [0, 1]. The network takes no part."""
     down, across = torch.gradient(model.pixels(x).mean(dim=1), dim=(1, 2))
     return min_max((down**2 + across**2).sqrt())
+
+
+def _edges_and_a_trace(model: Model, x: Tensor) -> Tensor:
+    return 0.99 * _edges(model, x) + 0.01 * _honest(model, x)
 
 
 def _noise(seed: int) -> Function:

@@ -20,29 +20,23 @@ with open(out, "w", newline="") as file:
 def ex08(rerun: Function, seed: int = 0) -> Parts:
     """Check rerun(notebook, folder, **parameters) -> the table that the notebook writes, on a notebook of two cells."""
     default = 100 + seed
-    # a grader says where
-    place = getattr(rerun, "place", None)
-    yield "rerun", 3, lambda: _on_a_notebook(place, default, lambda notebook: _reruns(rerun, notebook, default))
-    yield (
-        "unknown names are refused",
-        3,
-        lambda: _on_a_notebook(place, default, lambda notebook: _refuses(rerun, notebook)),
-    )
 
+    def on_a_notebook(test: Callable[[Path], None]) -> None:
+        """Test on a notebook whose seed is `default`, in a folder of its own."""
+        import nbformat  # no other exercise waits for it
 
-def _on_a_notebook(place: str | None, default: int, test: Callable[[Path], None]) -> None:
-    """Test on a notebook whose seed is `default`, in a folder of its own, in `place`."""
-    import nbformat  # no other exercise waits for it
+        parameters = nbformat.v4.new_code_cell(PARAMETERS.format(seed=default), metadata={"tags": ["parameters"]})
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        cells = [parameters, nbformat.v4.new_code_cell(WORK)]
+        # a grader says where
+        place = getattr(rerun, "place", None)
+        with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as folder:
+            notebook = Path(folder) / "table.ipynb"
+            nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), notebook)
+            test(notebook)
 
-    cells = [
-        nbformat.v4.new_code_cell(PARAMETERS.format(seed=default), metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(WORK),
-    ]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as folder:
-        notebook = Path(folder) / "table.ipynb"
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), notebook)
-        test(notebook)
+    yield "rerun", 3, lambda: on_a_notebook(lambda notebook: _reruns(rerun, notebook, default))
+    yield "unknown names are refused", 3, lambda: on_a_notebook(lambda notebook: _refuses(rerun, notebook))
 
 
 def _reruns(rerun: Function, notebook: Path, default: int) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import torch
+
+# Torch has one random state for all threads, and a grader runs several checks at a time.
+_turn = threading.Lock()
 # What a check asks for, one after the other: a name, points, and a test that raises Miss.
 Parts = Iterator[tuple[str, int, Callable[[], None]]]
 # A function of the reader's, or one that stands for it; what it takes and returns is the exercise's.
@@ -19,6 +25,14 @@ Function = Callable[..., Any]
 
 class Miss(Exception):
     """An answer that is not right yet; its text is the hint."""
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Generator[None]:
+    """Draw what is made inside, such as layers, by a seed; the random state is as before afterwards."""
+    with _turn, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 @dataclass(frozen=True)
