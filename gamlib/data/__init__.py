@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,7 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
         near = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise ValueError(f"data set: unknown name '{name}'; {hint}accepted: {', '.join(DATASETS)}")
-    module, _, attribute = DATASETS[name].partition(":")
-    factory = getattr(importlib.import_module(f"gamlib.data.{module}"), attribute)
+    factory = pkgutil.resolve_name(f"gamlib.data.{DATASETS[name]}")
     accepted = inspect.signature(factory).parameters
     if "root" in accepted:
         options["root"] = root

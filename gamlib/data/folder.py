@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from gamlib.boxes import Box
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clip_box, read_voc_xml
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_voc_xml
 from gamlib.data.masks import read_mask
 from gamlib.data.photos import tight_box
 
@@ -102,14 +101,13 @@ def _read_table(path: Path) -> pd.DataFrame:
             raise ValueError(f"'{path}': no column '{column}'{hint}; expected {', '.join(HEAD)}")
     if table.empty:
         raise ValueError(f"'{path}': nothing below its first line; expected one line a box")
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        for column in ("image", "label"):
-            if not row[column]:
-                raise ValueError(f"'{path}', line {number}: no {column}")
-        for column in CORNERS:
-            if not math.isfinite(pd.to_numeric(row[column], errors="coerce")):
-                raise ValueError(f"'{path}', line {number}: {column} is '{row[column]}', expected a number of pixels")
-    return table.assign(**{column: pd.to_numeric(table[column]) for column in CORNERS})
+    corners = table[[*CORNERS]].apply(pd.to_numeric, errors="coerce")
+    given = table[["image", "label"]].ne("").join(np.isfinite(corners))
+    if not given.all(axis=None):
+        row, place = np.argwhere(~given)[0]
+        what = f"{HEAD[place]} is '{table.at[row, HEAD[place]]}', expected a number of pixels"
+        raise ValueError(f"'{path}', line {row + 2}: {f'no {HEAD[place]}' if place < 2 else what}")
+    return table.assign(**corners)
 
 
 def _classes(table: pd.DataFrame, path: Path) -> dict[str, int | str]:
@@ -141,8 +139,7 @@ def _from_table(table: pd.DataFrame, path: Path) -> Iterator[ImageFile]:
 def _from_xml(beside: list[tuple[str, Path, Path]], dropped: Counter[str]) -> Iterator[ImageFile]:
     for name, path, image in beside:
         size, objects = read_voc_xml(path, first_pixel=1)
-        boxes = [(item.name, clip_box(item.box, size, dropped)) for item in objects]
-        yield ImageFile(name, image, size, tuple(Annotation(label, box) for label, box in boxes if box))
+        yield ImageFile(name, image, size, clipped(objects, size, dropped))
 
 
 def _from_masks(beside: list[tuple[str, Path, Path]], root: Path) -> Iterator[ImageFile]:

@@ -59,15 +59,14 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
 @cache
 def photograph(name: str) -> np.ndarray:
     """A photograph, (H, W, 3) uint8, or a texture, which may be grey, (H, W); read only once."""
-    pixels = np.ascontiguousarray(_READERS[name]() if name in _READERS else _packaged(name))
+    if name in _READERS:
+        pixels = np.ascontiguousarray(_READERS[name]())
+    else:
+        (row,) = (row for row in photo_table() if row["photo"] == name)
+        with Image.open(packaged(row["package"], row["file"], row["sha256"])) as file:
+            pixels = np.array(file.convert("RGB"))
     pixels.setflags(write=False)
     return pixels
-
-
-def _packaged(name: str) -> np.ndarray:
-    (row,) = (row for row in photo_table() if row["photo"] == name)
-    with Image.open(packaged(row["package"], row["file"], row["sha256"])) as file:
-        return np.asarray(file.convert("RGB"))
 
 
 def class_indices() -> dict[str, int | str | None]:
