@@ -12,8 +12,9 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
+from gamlib.plots.colors import ALPHA, COLORS, overlay
 from gamlib.plots.figures import FOUND_BOX, TRUE_BOX, Picture, new_figure
-from gamlib.plots.grids import ALPHA, COLORS, Panel, class_name, grid, overlay
+from gamlib.plots.grids import Panel, class_name, grid
 
 
 def first_field(picture: Picture):
