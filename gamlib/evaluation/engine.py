@@ -22,7 +22,7 @@ from gamlib.evaluation.measure import measure
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import KEY
 from gamlib.evaluation.settings import Settings
-from gamlib.evaluation.store import ShardFolder, Skipped, pack, unpack
+from gamlib.evaluation.store import ShardFolder
 
 # Threads of a worker share one network, and a trace hangs hooks on it.
 _ONE_AT_A_TIME = threading.Lock()
@@ -82,24 +82,23 @@ def evaluate(
     plan = make_plan(model_name, dataset, settings)
     folder = ShardFolder(out, plan.key)
     found = {index: folder.read(index) for index in range(len(plan.shards))}
-    parts = {index: part for index, part in found.items() if part and not _mended(plan.dataset, part[1])}
+    parts = {index: part for index, part in found.items() if part is not None and not _mended(plan.dataset, part)}
     missing = [index for index in found if index not in parts]
     # disable=None: a bar on a terminal, silence in notebooks and logs
     bar = tqdm(total=len(found), initial=len(parts), desc=plan.name, unit="shard", disable=None)
     with bar:
         for index, content in _computed(plan, missing, map):
-            folder.write(index, content)
-            parts[index] = unpack(content)
+            parts[index] = folder.write(index, content)
             bar.update()
-    skipped = [entry for index in sorted(parts) for entry in parts[index][1]]
-    folder.write_skipped(skipped)
-    if skipped and not any(len(rows) for rows, _ in parts.values()):
+    rows = [parts[index] for index in sorted(parts) if len(parts[index])]
+    skipped = [entry for index in sorted(parts) for entry in parts[index].attrs["skipped"]]
+    pd.DataFrame(skipped, columns=["sample", "reason"]).to_csv(folder.folder / "skipped.csv", index=False)
+    if skipped and not rows:
         first = skipped[0]
         raise ValueError(
             f"data set '{plan.name}': none of {len(skipped)} images can be read; the first is '{first['sample']}': "
             f"{first['reason']}"
         )
-    rows = [parts[index][0] for index in sorted(parts) if len(parts[index][0])]
     frame = pd.concat(rows or [pd.DataFrame(columns=KEY)], ignore_index=True)
     # all rows once more; the copy that sorting makes takes their place
     del parts, rows
@@ -128,7 +127,9 @@ def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
     with _ONE_AT_A_TIME, one_thread():
         model = plan.model()
         batch, skipped = load_shard(plan, model, index)
-        return index, pack(measure(plan, model, batch, explain(plan, model, batch)) if batch.items else [], skipped)
+        rows = pd.DataFrame(measure(plan, model, batch, explain(plan, model, batch)) if batch.items else [])
+        rows.attrs["skipped"] = skipped
+        return index, rows.to_parquet(index=False)
 
 
 @contextlib.contextmanager
@@ -142,9 +143,9 @@ def one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _mended(dataset: Dataset, skipped: Sequence[Skipped]) -> bool:
+def _mended(dataset: Dataset, shard: pd.DataFrame) -> bool:
     """Whether an image that could not be read now can."""
-    for entry in skipped:
+    for entry in shard.attrs["skipped"]:
         try:
             dataset.read(entry["index"])
             return True

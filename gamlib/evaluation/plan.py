@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 
-from gamlib.boxes import THRESHOLDS
 from gamlib.capture import layer_names
 from gamlib.data import Dataset
 from gamlib.data.classes import class_index
@@ -21,7 +20,6 @@ from gamlib.statistics import split
 
 # Images a shard. A shard is also one batch of the network: what a number is does not depend on who computes it.
 ROWS = 16
-FORMAT = 3
 
 
 class Unit(NamedTuple):
@@ -54,7 +52,7 @@ class Plan:
         """A digest of all that decides a row."""
         model = [self.model_name, self.model_digest, factory_digest(self.model_name)]
         what = [dataset_digest(self.dataset), self.classes, self.shards]
-        return digest([FORMAT, model, asdict(self.settings), what, THRESHOLDS, sources_digest()])
+        return digest([model, asdict(self.settings), what, sources_digest()])
 
     @property
     def name(self) -> str:

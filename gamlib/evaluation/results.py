@@ -91,10 +91,7 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
         For a missing column, a row given twice, or a cell without a second fold to tune on.
     """
     _check(results)
-    scored = results[REQUIRED].copy()
-    for column in ("target", "object_area"):
-        if column in results:
-            scored[column] = results[column]
+    scored = results.filter([*REQUIRED, "target", "object_area"]).copy()
     scored["nonfinite"] = 100.0 * ~results["finite"].astype(bool)
     for column in ("mass_box", "mass_mask", "mass_other", "peak_box", "peak_mask", "peak_other"):
         scored[column] = 100 * results[column].astype(float) if column in results else np.nan
@@ -108,7 +105,9 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
         scored[f"pic_{variant}"] = np.where(given, increases(results["before"], results[column]), np.nan)
     for prefix, name, chosen in (("iou", "box_iou", "threshold"), ("mask_iou", "mask_iou", "mask_threshold")):
         scored[name], scored[chosen] = _tuned(results, prefix)
-    scored["area"] = _area_at(results, scored["threshold"])
+    scored["area"] = np.nan
+    for t in thresholds(results, "area"):
+        scored.loc[scored["threshold"] == t, "area"] = 100 * results[f"area_{t:.2f}"]
     return scored
 
 
@@ -185,14 +184,6 @@ def _tuned(results: pd.DataFrame, prefix: str) -> tuple[pd.Series, pd.Series]:
         value[cell.index] = 100 * ious
         chosen[cell.index] = np.asarray(grid)[choice]
     return value, chosen
-
-
-def _area_at(results: pd.DataFrame, threshold: pd.Series) -> np.ndarray:
-    grid = thresholds(results, "area")
-    area = np.full(len(results), np.nan)
-    for t, column in zip(grid, grid_columns("area", grid), strict=True):
-        area = np.where(threshold == t, 100 * results[column], area)
-    return area
 
 
 def _check(results: pd.DataFrame) -> None:
