@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gamlib.boxes import Box
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_voc_xml
 from gamlib.data.masks import read_mask
 from gamlib.data.photos import tight_box
@@ -125,15 +124,13 @@ def _classes(table: pd.DataFrame, path: Path) -> dict[str, int | str]:
 
 def _from_table(table: pd.DataFrame, path: Path) -> Iterator[ImageFile]:
     for name, rows in table.groupby("image", sort=True):
-        image, found = path.parent / str(name), []
+        image = path.parent / str(name)
         size = _size(image)
-        for row in rows.to_dict("records"):
-            box: Box = (row["x_min"], row["y_min"], row["x_max"], row["y_max"])
-            inside = size is None or (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1])
-            if not inside:
+        boxes: list[Any] = list(zip(*(rows[column] for column in CORNERS), strict=True))
+        for box in boxes:
+            if size and not (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1]):
                 raise ValueError(f"'{path}': box {box} of '{name}' does not lie in its {size} pixels (width, height)")
-            found.append(Annotation(row["label"], box))
-        yield ImageFile(str(name), image, size, tuple(found))
+        yield ImageFile(str(name), image, size, tuple(map(Annotation, rows["label"], boxes)))
 
 
 def _from_xml(beside: list[tuple[str, Path, Path]], dropped: Counter[str]) -> Iterator[ImageFile]:

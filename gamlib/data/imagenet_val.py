@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_voc_xml, reading
-from gamlib.data.classes import imagenet_index, imagenet_indices
+from gamlib.data.classes import imagenet_indices
 
 IMAGES = ("val", "ILSVRC2012_img_val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val")
 XMLS = ("Annotations/CLS-LOC/val", "ILSVRC/Annotations/CLS-LOC/val", "ILSVRC2012_bbox_val_v3/val", "bbox/val")
@@ -34,7 +34,10 @@ class ImagenetVal(AnnotatedImages):
         wnids = {file: file.parent.name for file in images.glob("n*/ILSVRC2012_val_*.JPEG")}
         if not wnids:
             wnids = _devkit_labels(images, copy.find(*DEVKITS))
-        self.classes = {wnid: imagenet_index(wnid, images) for wnid in sorted(set(wnids.values()))}
+        labels = sorted(set(wnids.values()))
+        if unknown := set(labels) - imagenet_indices().keys():
+            raise ValueError(f"'{images}': '{min(unknown)}' is not one of the 1000 WordNet ids of ImageNet-1k")
+        self.classes = {wnid: imagenet_indices()[wnid] for wnid in labels}
         records, dropped = [], Counter[str]()
         for file, wnid in sorted(wnids.items(), key=lambda item: item[0].name):
             xml, size, boxed = xmls / f"{file.stem}.xml", None, ()

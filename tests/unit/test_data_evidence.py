@@ -87,17 +87,9 @@ def test_davis_frames_that_are_damaged_or_of_another_size(tmp_path, monkeypatch)
             data[index]
 
 
-@pytest.mark.parametrize(
-    ("pixels", "message"),
-    [
-        (np.full((4, 5), 255), r"it has \(5, 4\) pixels \(width, height\), its image \(6, 4\)"),
-        (np.full((4, 6), 128), r"expected black \(0\) and white \(255\) only"),
-        (np.zeros((4, 6)), "it is black; an object has at least one pixel"),
-    ],
-)
-def test_a_mask_that_is_none(tmp_path, pixels, message):
-    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "00001.png")
-    with pytest.raises(ValueError, match=f"mask '.*00001.png': {message}"):
+def test_a_mask_that_may_hold_black_and_white_only(tmp_path):
+    Image.new("L", (6, 4), 128).save(tmp_path / "00001.png")
+    with pytest.raises(ValueError, match=r"mask '.*00001.png': expected black \(0\) and white \(255\) only"):
         read_mask(tmp_path / "00001.png", (6, 4), binary=True)
 
 
