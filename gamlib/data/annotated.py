@@ -118,10 +118,10 @@ class OwnCopy:
 
     def find(self, *candidates: str) -> Path:
         """The first of the paths below root that is there."""
-        there = [self.root / candidate for candidate in candidates if (self.root / candidate).exists()]
-        if not there:
-            raise self.missing(" or ".join(candidates))
-        return there[0]
+        for path in map(self.root.joinpath, candidates):
+            if path.exists():
+                return path
+        raise self.missing(" or ".join(candidates))
 
     def missing(self, what: str) -> FileNotFoundError:
         return FileNotFoundError(

@@ -64,12 +64,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         known = {"tasks": TASKS, "methods": (*METHODS, *VARIANTS, *CONTROLS), "mask_side": SIDES}
-        if self.fill:
-            known["fill"] = FILLS
-        else:
-            _set(self, "fill", ())
         for argument, accepted in known.items():
             _set(self, argument, _known(argument, getattr(self, argument), accepted))
+        _set(self, "fill", _known("fill", self.fill, FILLS) if self.fill else ())
         _set(self, "n", _depths(self.n))
         if type(self.partners) is not int or self.partners < 1:
             raise ValueError(f"partners: got {self.partners!r}; give a whole number from 1")
