@@ -6,6 +6,7 @@ x1 = x0 + 1. A map is binarised with `>=`. A map with a non-finite value has nei
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -106,6 +107,9 @@ def box_iou(a: Box | None, b: Box | None) -> float:
     """
     if a is None or b is None:
         return 0.0
+    for box in (a, b):
+        if len(box) != 4 or not all(map(math.isfinite, box)):
+            raise ValueError(f"box: got {box}; give four numbers (x0, y0, x1, y1)")
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -131,7 +135,7 @@ def mask_iou(a: ArrayLike, b: ArrayLike) -> float:
         if mask.dtype.kind == "f" and not np.isin(mask, (0, 1)).all():
             raise ValueError("masks: got a map with values between 0 and 1; binarise it first, map >= threshold")
     a, b = a.astype(bool), b.astype(bool)
-    if a.shape != b.shape:
+    if a.shape != b.shape or a.ndim != 2:
         raise ValueError(f"masks: got {a.shape} and {b.shape}; expected one (H, W) shape for both")
     union = np.count_nonzero(a | b)
     return float(np.count_nonzero(a & b) / union) if union else 0.0

@@ -1,4 +1,4 @@
-"""Which layers are read, and what a forward leaves there, brought to one layout."""
+"""Which layers are read, and what a forward and a backward leave there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gamlib.models.checks import LAYOUTS
+from gamlib.layouts import check_activation
 from gamlib.models.model import Model, evaluation
-
-# By how many pixels rounding and borders without padding may move the sides of an activation off the input's ratio.
-_ROUNDED = 2
 
 
 def layer_names(model: Model, layers: int | Sequence[str] | None) -> tuple[str, ...]:
@@ -81,7 +78,7 @@ def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tenso
             raise ValueError(
                 f"features: '{name}' runs under torch.no_grad or torch.inference_mode; let features run without"
             )
-        _check(name, output, model.layout.get(name), x, parts[name])
+        check_activation(name, output, model.layout.get(name), x, parts[name])
         outputs[name] = output if output.requires_grad else output.detach().requires_grad_()
         # A copy goes on: an operation in place after this layer must not overwrite what is held.
         return outputs[name].clone()
@@ -101,78 +98,16 @@ def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tenso
         raise ValueError(f"layers: expected last first, {ordered}, got {given}; n = 1 is the network's last")
 
 
-def _check(name: str, output: Any, layout: str | None, x: Tensor, module: nn.Module) -> None:
-    """ValueError where a layer's output cannot be an activation of each image of the batch."""
-    shape = tuple(output.shape) if isinstance(output, Tensor) else ()
-    form, _, ahead = (layout or "BCHW").partition("+")
-    if len(shape) != len(LAYOUTS[form]):
-        hint = "name a convolutional layer"
-        if len(shape) == 3:
-            hint = (
-                f"tokens? Then give gamlib.Model layout={_guess(shape[1], x)!r}, with class and register tokens ahead"
-            )
-        elif len(shape) != 4 or layout:
-            hint = f"name a layer that hands on {form}"
-        got = shape or f"a {type(output).__name__}"
-        raise ValueError(f"layers: the output of '{name}' is no (B, C, h, w) activation but {got}; {hint}")
-    rows = shape[form.index("B")]
-    if rows != len(x):
-        raise ValueError(
-            f"layers: '{name}' saw {rows} rows for {len(x)} images; name a layer that sees each image once"
-        )
-    if form in ("BNC", "NBC"):
-        count = shape[form.index("N")]
-        if _grid(count - int(ahead or 0), x) == (0, 0):
+def gradients(total: Tensor, held: dict[str, Tensor], retain_graph: bool) -> list[Tensor]:
+    """The gradient of a score at each layer; ValueError naming the first layer that none comes to."""
+    found: list[Any] = [None] * len(held)
+    if total.requires_grad:
+        found[:] = torch.autograd.grad(total, list(held.values()), retain_graph=retain_graph, allow_unused=True)
+    for name, gradient in zip(held, found, strict=True):
+        if gradient is None:
             raise ValueError(
-                f"layers: '{name}' hands on {count} tokens, which fill no {x.shape[-2]} x {x.shape[-1]} image with "
-                f"{ahead or 0} of them ahead; give gamlib.Model layout={_guess(count, x)!r} or the like"
+                f"layers: no gradient of the score comes to '{name}'. Either it lies beside the way to the score, as "
+                "an auxiliary head does: name another layer; or features, head or score cut the graph (detach, data, "
+                "numpy, torch.no_grad): let them run without"
             )
-    elif form == "BHWC" and not _fits(shape[1], shape[2], x):
-        raise ValueError(
-            f"layers: '{name}' hands on {shape}, which as BHWC is no activation of a {x.shape[-2]} x {x.shape[-1]} "
-            "input; name another layer"
-        )
-    elif layout is None and (not _fits(shape[2], shape[3], x) or _last_are_features(module, shape[3])):
-        raise ValueError(
-            f"layers: the output of '{name}' is no (B, C, h, w) activation of a {x.shape[-2]} x {x.shape[-1]} input "
-            f'but {shape}; channels last? Then give gamlib.Model layout="BHWC"; right as it is? Then layout="BCHW"'
-        )
-
-
-def _fits(height: int, width: int, x: Tensor) -> bool:
-    """Whether an activation has the proportions of the input, up to rounding."""
-    down, across = x.shape[-2:]
-    return (height - _ROUNDED) * across <= (width + _ROUNDED) * down and (width - _ROUNDED) * down <= (
-        height + _ROUNDED
-    ) * across
-
-
-def _last_are_features(module: nn.Module, size: int) -> bool:
-    """Whether a layer inside works on a last axis of that size, as Linear and LayerNorm do: it may be the channels."""
-    linear = {part.out_features for part in module.modules() if isinstance(part, nn.Linear)}
-    return size in linear | {part.normalized_shape[-1] for part in module.modules() if isinstance(part, nn.LayerNorm)}
-
-
-def _grid(count: int, x: Tensor) -> tuple[int, int]:
-    """(h, w) with h w = count, of square patches of the input; (0, 0) where there is none."""
-    down, across = x.shape[-2:]
-    sides = [(h, count // h) for h in range(1, count + 1) if count % h == 0]
-    # the sides of one patch, down / h and across / w, are equal up to what is cut off or added at the border
-    apart, side = min(((abs(h * across - w * down), (h, w)) for h, w in sides), default=(max(down, across), (0, 0)))
-    return side if apart < max(down, across) else (0, 0)
-
-
-def _guess(count: int, x: Tensor) -> str:
-    """The layout of that many tokens with the fewest ahead of the grid."""
-    ahead = next((n for n in range(count) if _grid(count - n, x) != (0, 0)), 1)
-    return f"BNC+{ahead}" if ahead else "BNC"
-
-
-def as_channels_first(tensor: Tensor, layout: str | None, x: Tensor) -> Tensor:
-    """A layer's output, or a gradient at it, as (B, C, h, w)."""
-    form, _, ahead = (layout or "BCHW").partition("+")
-    tensor = tensor.permute(LAYOUTS[form])
-    if tensor.ndim == 4:
-        return tensor
-    tokens = tensor[..., int(ahead or 0) :]
-    return tokens.unflatten(-1, _grid(tokens.shape[-1], x))
+    return found

@@ -36,8 +36,8 @@ def open_image(path: str | Path) -> Image.Image:
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        For no file; for one that cannot be read or is too large. Both name it.
+    FileNotFoundError, TypeError, ValueError
+        For no path; for no file; for one that cannot be read or is too large. Both name it.
 
     Examples
     --------
@@ -45,6 +45,8 @@ def open_image(path: str | Path) -> Image.Image:
     >>> open_image(files("sklearn.datasets.images") / "china.jpg").size
     (640, 427)
     """
+    if not isinstance(path, str | Path):
+        raise TypeError(f"image: got a {type(path).__name__}; give the path of a photograph")
     given, path = path, Path(path).expanduser()
     if not path.is_file():
         fault = f"'{given}' is a folder" if path.is_dir() else f"there is no file '{given}'"

@@ -40,6 +40,8 @@ def resize(maps: Tensor, size: tuple[int, int], mode: str = "bicubic") -> Tensor
     """
     if mode not in RESIZE_MODES:
         raise ValueError(f"mode: unknown '{mode}'; accepted: {', '.join(RESIZE_MODES)}")
+    if isinstance(size, int):
+        raise TypeError(f"size: got {size}; give (H, W)")
     rows = _interpolation(maps.shape[-2], size[0], mode).to(maps)
     columns = _interpolation(maps.shape[-1], size[1], mode).to(maps)
     return rows @ maps @ columns.T
@@ -81,6 +83,8 @@ def aggregate(maps: Sequence[Tensor], how: str | Sequence[float] = "mean") -> Te
     >>> aggregate([torch.zeros(1, 1, 1), torch.ones(1, 1, 1)], how=(3, 1)).item()
     0.25
     """
+    if len({each.shape for each in maps}) != 1:
+        raise ValueError(f"maps: got {[tuple(each.shape) for each in maps]}; give one or more of the same size")
     if isinstance(how, str):
         if how not in AGGREGATES:
             raise ValueError(f"how: unknown '{how}'; accepted: {', '.join(AGGREGATES)}, or one weight a layer")

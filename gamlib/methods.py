@@ -99,6 +99,7 @@ class Method:
 
     def __call__(self, trace: Trace, n: int | None = None) -> Tensor:
         """Map of the last n layers (default: the usual number, or all there are): (B, H, W) float32 in [0, 1]."""
+        _check_depth(trace, 1)
         n = min(self.n, len(trace.layers)) if n is None else n
         _check_depth(trace, n)
         return aggregate(_drawn(self, trace, n))
@@ -154,15 +155,17 @@ def layer_maps(trace: Trace, method: str, n: int) -> list[Tensor]:
     return _raw(METHODS[method], trace, n)
 
 
-def saliency_maps(trace: Trace, methods: Sequence[str], depths: Sequence[int]) -> dict[tuple[str, int], Tensor]:
+def saliency_maps(
+    trace: Trace, methods: str | Sequence[str], depths: int | Sequence[int]
+) -> dict[tuple[str, int], Tensor]:
     """Maps of several methods and depths (Eq. 1 and 2); what they share is computed once.
 
     Parameters
     ----------
     trace : Trace
-    methods : sequence of str
+    methods : str or sequence of str
         Names in METHODS or VARIANTS.
-    depths : sequence of int
+    depths : int or sequence of int
         Numbers of layers n, counted from the last.
 
     Returns
@@ -182,6 +185,8 @@ def saliency_maps(trace: Trace, methods: Sequence[str], depths: Sequence[int]) -
     >>> [*saliency_maps(trace, ["gam", "grad_cam"], depths=[1, 2])]
     [('gam', 1), ('gam', 2), ('grad_cam', 1), ('grad_cam', 2)]
     """
+    methods = [methods] if isinstance(methods, str) else methods
+    depths = [depths] if isinstance(depths, int) else depths
     for method in methods:
         if method not in METHODS and method not in VARIANTS:
             raise ValueError(f"method: unknown '{method}'; accepted: {', '.join([*METHODS, *VARIANTS])}")
@@ -224,6 +229,9 @@ def _size(maps: Tensor) -> tuple[int, int]:
 
 
 def _check_depth(trace: Trace, n: int) -> None:
+    if not isinstance(trace, Trace):
+        hint = "; trace and trace_pair return several, take one of them" if isinstance(trace, list | tuple) else ""
+        raise TypeError(f"trace: got a {type(trace).__name__}, expected a gamlib.Trace{hint}")
     if not isinstance(n, int):
         raise TypeError(f"n: got a {type(n).__name__}; give how many layers, such as 2")
     if not 1 <= n <= len(trace.layers):

@@ -119,6 +119,7 @@ def explanation_map(model: Model, x: Tensor, saliency: Tensor, fill: str = "blac
     """
     if fill not in FILLS:
         raise ValueError(f"fill: unknown '{fill}'; accepted: {', '.join(FILLS)}")
+    saliency = torch.as_tensor(saliency)
     if saliency.shape != (x.shape[0], *x.shape[2:]):
         raise ValueError(
             f"saliency: got {tuple(saliency.shape)} for images {tuple(x.shape)}; expected one (H, W) map an image"

@@ -54,7 +54,7 @@ class ClassScore:
         if self.target is None:
             return
         target = self._indices(model)
-        if target.is_floating_point() or target.dtype == torch.bool:
+        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
             raise TypeError(f"target: expected class indices (integers), got {target.dtype}")
         if target.ndim > 1 or (target.ndim == 1 and len(target) != batch):
             raise ValueError(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gamlib.capture import as_channels_first, captured, frozen, layer_names
+from gamlib.capture import captured, frozen, gradients, layer_names
+from gamlib.layouts import as_channels_first
 from gamlib.models.model import Model
 from gamlib.scores import SIMILARITIES, ClassScore, PairScore, Score
 
@@ -116,6 +116,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
     >>> [round(score, 4) for score in by_pair.score.tolist()]
     [1.0, 1.0]
     """
+    _check_model(model)
     names = layer_names(model, layers)
     x = model.checked_input(x)
     # the sum is a tenth of the work of looking at every value
@@ -123,7 +124,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
         rows = [row for row, image in enumerate(x) if not bool(image.isfinite().all())]
         if rows:
             raise ValueError(f"x: images {rows} hold values that are not finite; leave them out")
-    if not isinstance(scores, Sequence) or not all(hasattr(score, "check") and callable(score) for score in scores):
+    if not isinstance(scores, Sequence) or not all(map(_is_score, scores)):
         raise TypeError("scores: give a list of scores, each with check and __call__ as gamlib.scores.Score has them")
     for score in scores:
         score.check(model, len(x))
@@ -138,10 +139,10 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
             total, value, target = score(model, embedding)
             if value.shape != x.shape[:1]:
                 raise ValueError(f"score: {type(score).__name__} gave values {tuple(value.shape)}; give one an image")
-            gradients = _gradients(total, dict(zip(names, held, strict=True)), retain_graph=number < len(scores))
+            backward = gradients(total, dict(zip(names, held, strict=True)), retain_graph=number < len(scores))
             recorded = (
                 Layer(name, *(_full(as_channels_first(each, model.layout.get(name), x)) for each in (a.detach(), g)))
-                for name, a, g in zip(names, held, gradients, strict=True)
+                for name, a, g in zip(names, held, backward, strict=True)
             )
             if target is not None and logits is None:
                 logits = _full(model.forward_head(embedding.detach()))
@@ -196,9 +197,12 @@ def trace_pair(
     (Trace, Trace)
         Both hold the same scores.
     """
+    _check_model(model)
     score = SIMILARITIES.get(similarity) if isinstance(similarity, str) else similarity
-    if score is None:
-        raise ValueError(f"similarity: unknown '{similarity}'; accepted: {', '.join(SIMILARITIES)}")
+    if not isinstance(score, type) or not issubclass(score, PairScore):
+        raise ValueError(
+            f"similarity: unknown {similarity!r}; accepted: {', '.join(SIMILARITIES)}, or a subclass of PairScore"
+        )
     xa, xb = model.checked_input(xa), model.checked_input(xb)
     if len(xa) != len(xb):
         raise ValueError(f"pair: the sides have {len(xa)} and {len(xb)} images; give batches of the same size")
@@ -210,19 +214,16 @@ def trace_pair(
     return both[: len(xa)], both[len(xa) :]
 
 
-def _gradients(total: Tensor, held: dict[str, Tensor], retain_graph: bool) -> list[Tensor]:
-    """The gradient of a score at each layer; ValueError naming the first layer that none comes to."""
-    found: list[Any] = [None] * len(held)
-    if total.requires_grad:
-        found[:] = torch.autograd.grad(total, list(held.values()), retain_graph=retain_graph, allow_unused=True)
-    for name, gradient in zip(held, found, strict=True):
-        if gradient is None:
-            raise ValueError(
-                f"layers: no gradient of the score comes to '{name}'. Either it lies beside the way to the score, as "
-                "an auxiliary head does: name another layer; or features, head or score cut the graph (detach, data, "
-                "numpy, torch.no_grad): let them run without"
-            )
-    return found
+def _check_model(model: object) -> None:
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"model: got a {type(model).__name__}; give a gamlib.Model, load_model(name) or "
+            "Model(module, layers, features, head, transform) around your network"
+        )
+
+
+def _is_score(score: object) -> bool:
+    return not isinstance(score, type) and hasattr(score, "check") and callable(score)
 
 
 def _full(tensor: Tensor) -> Tensor:

@@ -44,4 +44,7 @@ def class_index(name: int | str | None, categories: Sequence[str] | None) -> int
         meant = ", ".join(f"'{each}'" for each in near)
         hint = f"; did you mean {meant}?" if near else f"; it knows {', '.join(categories[:5])}, ..."
         raise ValueError(f"class '{name}' is not one of the model's {len(categories)} categories{hint}")
-    return list(categories).index(name)
+    found = [index for index, each in enumerate(categories) if each == name]
+    if len(found) > 1:
+        raise ValueError(f"class '{name}' is the name of classes {found} of the model; give one of these numbers")
+    return found[0]

@@ -75,6 +75,14 @@ def evaluate(
     >>> settings = Settings(tasks="class", methods="gam", n=2)
     >>> frame = gamlib.evaluate("efficientnet_lite0", "photos", settings, out="results")  # doctest: +SKIP
     """
+    for name, given, kind, wanted in (
+        ("model_name", model_name, str, 'a name, or "package.module:factory" of a function that builds the network'),
+        ("dataset", dataset, Dataset | str, "a gamlib.data.Dataset or a name"),
+        ("settings", settings, Settings, "gamlib.evaluation.Settings"),
+        ("out", out, Path | str, "a folder"),
+    ):
+        if not isinstance(given, kind):
+            raise TypeError(f"{name}: got a {type(given).__name__}; give {wanted}")
     dataset = load_dataset(dataset) if isinstance(dataset, str) else dataset
     if not str(out):
         raise ValueError("out: got ''; name a folder for the results, or '.' for this one")
@@ -114,6 +122,8 @@ def _check_map(model_name: str, dataset: Dataset, mapper: Callable[..., Any] | s
         inner = inner.dataset
     own = [f"network '{model_name}'"] * model_name.startswith("__main__:")
     own += [f"data set '{dataset.name}'"] * (type(inner).__module__ == "__main__")
+    if not isinstance(mapper, str) and not callable(mapper):
+        raise TypeError(f"map: got a {type(mapper).__name__}; give the map of a pool or the address of a scheduler")
     here = mapper is builtins.map or isinstance(getattr(mapper, "__self__", None), ThreadPoolExecutor)
     if own and not here and not hasattr(sys.modules["__main__"], "__file__"):
         raise ValueError(
@@ -124,7 +134,7 @@ def _check_map(model_name: str, dataset: Dataset, mapper: Callable[..., Any] | s
 
 def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
     """The number of a shard and the content of its file, the same wherever and in whatever order it is computed."""
-    with _ONE_AT_A_TIME, one_thread():
+    with _ONE_AT_A_TIME, repeatable():
         model = plan.model()
         batch, skipped = load_shard(plan, model, index)
         rows = pd.DataFrame(measure(plan, model, batch, explain(plan, model, batch)) if batch.items else [])
@@ -133,14 +143,19 @@ def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
 
 
 @contextlib.contextmanager
-def one_thread() -> Generator[None]:
-    """The order of a sum depends on the number of threads: one each, and `map` for more processors."""
-    before = torch.get_num_threads()
+def repeatable() -> Generator[None]:
+    """One thread, since the order of a sum depends on their number, and whole float32 in NVIDIA's convolutions.
+
+    For more processors there is `map`. In shortened float32 (TF32) the word of a claim moved.
+    """
+    threads, shortened = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = shortened
 
 
 def _mended(dataset: Dataset, shard: pd.DataFrame) -> bool:

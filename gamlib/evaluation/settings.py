@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gamlib.controls import CONTROLS
@@ -90,7 +90,7 @@ def _set(settings: Settings, name: str, value: object) -> None:
 
 
 def _known(argument: str, given: str | Sequence[str], accepted: Sequence[str]) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else tuple(given)
+    names = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
     wrong = [name for name in names if name not in accepted]
     if wrong or not names or len(set(names)) < len(names):
         what = f"unknown '{wrong[0]}'" if wrong else f"got {list(names)}, expected at least one, none twice"
@@ -99,7 +99,7 @@ def _known(argument: str, given: str | Sequence[str], accepted: Sequence[str]) -
 
 
 def _depths(n: int | Sequence[int]) -> tuple[int, ...]:
-    given = [n] if isinstance(n, int | float | str) else list(n)
+    given = [n] if isinstance(n, str) or not isinstance(n, Iterable) else list(n)
     depths = tuple(depth for depth in given if type(depth) is int)
     if not given or len(set(depths)) < len(given):
         raise ValueError(f"n: got {n!r}; give a depth such as 2, or several, none twice, such as (1, 2)")

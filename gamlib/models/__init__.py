@@ -103,7 +103,10 @@ def check_device(device: str) -> None:
 def _factory(name: str) -> Callable[..., Model]:
     module, _, function = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), function)
+        factory = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         where = "is its cell run, in this process?" if module == "__main__" else "is its folder on PYTHONPATH?"
         raise ValueError(f"model: '{name}' cannot be imported ({error}); {where}") from error
+    if not callable(factory):
+        raise TypeError(f"model: '{name}' is a {type(factory).__name__}; give a function that returns a gamlib.Model")
+    return factory

@@ -9,11 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gamlib.layouts import LAYOUTS
 from gamlib.models.preprocess import Preprocess
 
-# How the output of a layer may lie in memory, as a permutation to (B, C, h, w) or (B, C, N): convolutions, stages that
-# keep channels last, and sequences of tokens.
-LAYOUTS = {"BCHW": (0, 1, 2, 3), "BHWC": (0, 3, 1, 2), "BNC": (0, 2, 1), "NBC": (1, 2, 0)}
+
+def check_listed(layers: Any) -> None:
+    """TypeError or ValueError for what is no list of names."""
+    if not isinstance(layers, str | Sequence) or not all(isinstance(layer, str) for layer in layers):
+        raise TypeError(f"layers: got {layers!r}; give names in module.named_modules(), last first")
+    if not isinstance(layers, str) and len(set(layers)) < len(layers):
+        raise ValueError(f"layers: got {list(layers)}; name none twice")
 
 
 def check_layers(module: nn.Module, layers: Sequence[str], layout: Mapping[str, str | None]) -> None:
@@ -25,7 +30,7 @@ def check_layers(module: nn.Module, layers: Sequence[str], layout: Mapping[str, 
         if isinstance(known[layer], torch.jit.ScriptModule):
             raise ValueError(f"layers: '{layer}' is TorchScript, which no hook can read; give the Python network")
     for form in layout.values():
-        if form is not None and (form not in LAYOUTS and not re.fullmatch(r"(BNC|NBC)\+\d+", form)):
+        if form is not None and (form not in LAYOUTS and not re.fullmatch(r"(BNC|NBC)\+\d+", str(form))):
             raise ValueError(f"layout: unknown '{form}'; accepted: {', '.join(LAYOUTS)}, BNC+1 and the like")
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gamlib.models.checks import check_layers, check_parts, one_row_an_image
+from gamlib.models.checks import check_layers, check_listed, check_parts, one_row_an_image
 from gamlib.models.preprocess import Preprocess
 
 
@@ -72,6 +72,7 @@ class Model:
         multilabel: bool = False,
         layout: str | Mapping[str, str] | None = None,
     ) -> None:
+        check_listed(layers)
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
         self.layout = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(self.layers, layout)
         check_layers(module, self.layers, self.layout)
@@ -105,6 +106,8 @@ class Model:
 
     def batch(self, images: Sequence[Image.Image | str | Path]) -> Tensor:
         """Photographs or their paths as one input (B, C, H, W), normalised, on the network's device."""
+        if isinstance(images, Image.Image | str | Path) or len(images) == 0:
+            raise TypeError("images: give a list of photographs or their paths, at least one")
         return torch.stack([self.transform(image) for image in images]).to(self.device)
 
     def pixels(self, x: Tensor) -> Tensor:
@@ -117,8 +120,8 @@ class Model:
 
     def checked_input(self, x: Tensor) -> Tensor:
         """The input as the network wants it: its device, its precision; TypeError or ValueError for no (B, C, H, W)."""
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise TypeError("x: expected a float tensor (B, C, H, W); see model.transform")
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.layout != torch.strided or x.is_meta:
+            raise TypeError("x: expected a dense float tensor (B, C, H, W); see model.transform")
         channels = len(self.transform.mean)
         if x.ndim != 4 or x.shape[1] != channels or len(x) == 0:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,8 @@ class Preprocess:
     Raises
     ------
     TypeError, ValueError
-        For a size that is no (H, W), and means and deviations that are not as many, or a deviation of 0.
+        For a size that is no (H, W), for means and deviations that are not as many or not of pixels in [0, 1], and for
+        a crop of nothing.
 
     Examples
     --------
@@ -61,10 +63,16 @@ class Preprocess:
                 raise TypeError(f"{name}: got {given!r}; give {wanted}") from None
         if len(self.input_size) != 2 or min(self.input_size) < 1:
             raise ValueError(f"input_size: got {self.input_size}; give (H, W) in pixels, e.g. (224, 224)")
-        if len(self.mean) != len(self.std) or not self.mean or 0 in self.std:
+        finite = all(map(math.isfinite, (*self.mean, *self.std)))
+        if len(self.mean) != len(self.std) or not self.mean or not finite or min(self.std) <= 0:
             raise ValueError(
-                f"mean, std: got {self.mean} and {self.std}; give one number a channel each, and no deviation of 0"
+                f"mean, std: got {self.mean} and {self.std}; give one number a channel each, and deviations above 0"
             )
+        # other numbers of channels are no photographs, and their pixels may lie anywhere
+        if len(self.mean) in (1, 3) and not 0 <= min(self.mean) <= max(self.mean) <= 1:
+            raise ValueError(f"mean: got {self.mean}; pixels lie in [0, 1], so divide numbers for 0 to 255 by 255")
+        if not 0 < self.crop_fraction <= 1:
+            raise ValueError(f"crop_fraction: got {self.crop_fraction}; give a share of the shorter side in (0, 1]")
 
     def __call__(self, image: Image.Image | str | Path, crop: bool = False) -> Tensor:
         """Photograph, a PIL image or the path of one, to (C, H, W) float32, normalised.

@@ -27,11 +27,11 @@ NETWORKS = ("efficientnet_lite0", "squeezenet1_1", "densenet201", "resnet101")
 BATCH = 8
 
 
-def network(name: str) -> tuple[gamlib.Model, Tensor]:
+def network(name: str, device: str) -> tuple[gamlib.Model, Tensor]:
     """A network and a batch for it. Times do not depend on weights: those that are not packaged are random."""
     torch.manual_seed(0)
-    model = gamlib.load_model(name, weights=None)
-    return model, torch.randn(BATCH, 3, *model.input_size)
+    model = gamlib.load_model(name, weights=None, device=device)
+    return model, torch.randn(BATCH, 3, *model.input_size, device=device)
 
 
 def six_maps(model: gamlib.Model, x: Tensor) -> object:
@@ -151,6 +151,11 @@ def recorded() -> Iterator[list[int]]:
 def peak(run: Callable[[], object]) -> int:
     """Bytes of tensors held at once, at most, beyond those before; what is returned is held to the end."""
     run()
+    if torch.cuda.is_available():
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        kept = run()
+        return torch.cuda.max_memory_allocated() - before
     with recorded() as changes:
         kept = run()
     del kept
@@ -182,10 +187,10 @@ def parts(model: gamlib.Model, x: Tensor, name: str, forward: float, least: floa
         yield Row("parts", what, name, seconds / forward, seconds=seconds)
 
 
-def rows(rounds: int) -> Iterator[Row]:
+def rows(rounds: int, device: str = "cpu") -> Iterator[Row]:
     torch.set_num_threads(1)
     for name in NETWORKS:
-        model, x = network(name)
+        model, x = network(name, device)
         runs = plain(model, x) | {
             "forward + partial gradient": partial(by_hand, model, x),
             "six maps": partial(six_maps, model, x),
@@ -201,7 +206,7 @@ def rows(rounds: int) -> Iterator[Row]:
         extra, needed = memory(model, x)
         yield Row("memory", "extra peak / (layers + gradients + maps)", name, extra / needed, goal=1.5)
         del model, x, runs
-    model, x = network(NETWORKS[0])
+    model, x = network(NETWORKS[0], device)
     pair = x[:2].contiguous()
     runs = plain(model, pair) | {"24 maps of a pair": lambda: pair_maps(model, pair)}
     found = medians(runs, 3 * rounds)
@@ -209,7 +214,7 @@ def rows(rounds: int) -> Iterator[Row]:
     ours = found["24 maps of a pair"]
     yield Row("maps", "24 maps of a pair / forward of both", NETWORKS[0], ours / forward, goal=1.6, seconds=ours)
     for name in NETWORKS[:2]:
-        model, x = network(name)
+        model, x = network(name, device)
         for library, (run, ours, goal) in LIBRARIES.items():
             runs = {
                 "ours": partial(ours, model, x),

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
+import torch
+
 Runs = Mapping[str, Callable[[], object]]
 
 
@@ -39,7 +41,15 @@ def medians(runs: Runs, rounds: int) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            settle()
             start = time.perf_counter()
             run()
+            settle()
             times[name].append(time.perf_counter() - start)
     return {name: statistics.median(found) for name, found in times.items()}
+
+
+def settle() -> None:
+    """What a graphics processor was asked for is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

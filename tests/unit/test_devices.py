@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import gamlib
+from gamlib.evaluation.engine import repeatable
 
 THERE = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 
@@ -15,8 +16,9 @@ def device(request):
     return request.param
 
 
-def test_maps_are_those_of_the_processor(device):
-    torch.manual_seed(0)
+def test_maps_are_those_of_the_processor(device, monkeypatch):
+    # NVIDIA's shortened float32 moves them by 0.003; without it rounding is left
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     found = {}
     for place in ("cpu", device):
         model = gamlib.load_model("efficientnet_lite0", device=place)
@@ -28,7 +30,7 @@ def test_maps_are_those_of_the_processor(device):
     for ours, theirs in zip(found[device], found["cpu"], strict=True):
         for key, maps in ours.items():
             assert maps.device.type == device
-            torch.testing.assert_close(maps.cpu(), theirs[key], atol=2e-3, rtol=0)
+            torch.testing.assert_close(maps.cpu(), theirs[key], atol=1e-3, rtol=0)
 
 
 def test_a_trace_in_double_precision(device):
@@ -38,3 +40,13 @@ def test_a_trace_in_double_precision(device):
     # Apple's processors have no float64 beside the CPU
     expected = "cpu" if device == "mps" else device
     assert {trace.score.device.type, trace.layers[0].gradient.device.type, trace.target.device.type} == {expected}
+
+
+def test_an_evaluation_computes_in_whole_float32_on_one_thread():
+    def state():
+        return torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+
+    before = state()
+    with repeatable():
+        assert state() == (1, False)
+    assert state() == before

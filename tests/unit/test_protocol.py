@@ -55,6 +55,15 @@ def test_a_test_in_one_fold_is_left_out_and_said_so():
     assert alone == {f"cosine, smallest 10%: {why}": 2, f"dot, all images: {why}": 3}
 
 
+def test_adp_and_pic_need_no_second_fold(tmp_path, monkeypatch):
+    # both pairs of the photographs fall into one fold
+    monkeypatch.setattr(protocol, "lists", lambda one, part: [(("gam",), (1,), ("black",))])
+    found = Protocol("embedded", "squeezenet1_1", dataset="photos").run("masking", tmp_path)
+    jeeps = found[found["task"] == "cosine"]
+    assert len(jeeps) == 4 and jeeps["box_iou"].isna().all() and jeeps["adp_black_both"].notna().all()
+    assert found[(found["task"] == "class") & (found["percentile"] == 100)]["box_iou"].notna().all()
+
+
 def test_a_data_set_is_cut_label_by_label(monkeypatch):
     class Many(Dataset):
         name, classes = "many", {}

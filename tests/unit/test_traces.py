@@ -393,5 +393,5 @@ def test_input_of_the_wrong_shape(tiny, shape):
 
 @pytest.mark.parametrize("x", [torch.zeros(1, 3, 8, 8, dtype=torch.uint8), [[0.0]]])
 def test_input_that_is_no_float_tensor(tiny, x):
-    with pytest.raises(TypeError, match=r"x: expected a float tensor \(B, C, H, W\)"):
+    with pytest.raises(TypeError, match=r"x: expected a dense float tensor \(B, C, H, W\)"):
         gamlib.trace_class(tiny(), x)

@@ -42,7 +42,7 @@ from gambook.claims.tables import TABLE_DEPTHS
 from gamlib.boxes import THRESHOLDS, box_ious
 from gamlib.evaluation import SIDES, Settings, save
 from gamlib.evaluation.batch import Batch, Explained, load_shard, trace_batch
-from gamlib.evaluation.engine import one_thread
+from gamlib.evaluation.engine import repeatable
 from gamlib.evaluation.measure import masked_embeddings, row_key, scores_after
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import grid_columns, measures, strata
@@ -129,7 +129,7 @@ def _stored(out: Path, plan: Plan, what: str, rows: Iterable[dict]) -> pd.DataFr
 
 def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batch]]:
     model = plan.model()
-    with one_thread():
+    with repeatable():
         seen = 0
         for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name}", disable=None):
             if limit is not None and seen >= limit:

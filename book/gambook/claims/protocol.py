@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gambook.claims.evaluations import (
@@ -161,13 +162,14 @@ class Protocol:
                 own.append(frame)
             if own:
                 rows = strata(pd.concat(own, ignore_index=True), one.strata)
-                if part == "boxes":  # nothing is tuned for ADP and PIC
-                    rows, alone = _tunable(rows)
-                    dropped[one.dataset] |= alone
+                kept, alone = _tunable(rows)
+                if part == "boxes":
+                    rows, dropped[one.dataset] = kept, dropped[one.dataset] | alone
+                else:  # ADP and PIC need no threshold
+                    rows.loc[rows.index.difference(kept.index), _curves(rows)] = np.nan
                 frames.append(rows)
         results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
-        curves = [column for column in results if column.startswith(("iou_", "mask_iou_"))]
-        scored = pd.concat([measures(results).assign(part=part), results[curves]], axis=1)
+        scored = pd.concat([measures(results).assign(part=part), results[_curves(results)]], axis=1)
         scored.attrs = {"skipped": skipped, "dropped": dropped}
         return scored
 
@@ -184,6 +186,10 @@ class Protocol:
                 "chapter on data and weights"
             )
         return str(path)
+
+
+def _curves(results: pd.DataFrame) -> list[str]:
+    return [column for column in results if column.startswith(("iou_", "mask_iou_"))]
 
 
 def _tunable(results: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -204,7 +210,7 @@ def published(scored: pd.DataFrame) -> pd.DataFrame:
     IoU curves, in whole percent, are kept for the maps of CURVED over all images, to tune a threshold anew.
     """
     kept = scored.drop(columns=["before", "finite", "target"], errors="ignore").sort_values([*KEY, "part"])
-    curves = [column for column in kept if column.startswith(("iou_", "mask_iou_"))]
+    curves = _curves(kept)
     curved = kept["method"].isin(CURVED) & kept["n"].isin(MASKING[1]) & (kept["percentile"] == 100)
     kept[curves] = (100 * kept[curves]).round().astype("Int8").where(curved, pd.NA)
     values = kept.select_dtypes("floating").columns.drop("object_area", errors="ignore")
