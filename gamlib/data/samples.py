@@ -117,13 +117,11 @@ class Dataset(ABC):
     Attributes
     ----------
     name : str
-        The name by which `load_dataset` knows it.
+        What results call it: the name by which `load_dataset` knows it, and "scenes_two" and the like.
     classes : dict of str to int, str or None
         Label -> ImageNet-1k index, or a name in `Model.categories`, or None where no class fits.
     cluster : {"pair", "label"}
         What an interval counts once: the "pair", or all images of a "label" (a class, a video, a source object).
-    kind : str
-        Which of several sets of this name, as "two" of the scenes; "single" is not said in results.
     percentile : int, optional
         Stratum of object sizes (100, 25, 10) where it is so by construction, else an evaluation cuts it out.
     pairs : tuple of (int, int), optional
@@ -135,7 +133,6 @@ class Dataset(ABC):
     name: str
     classes: dict[str, int | str | None]
     cluster: str = "pair"
-    kind: str = "single"
     percentile: int | None = None
     pairs: tuple[tuple[int, int], ...] | None = None
     folds: tuple[int, ...] | None = None

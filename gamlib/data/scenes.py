@@ -66,7 +66,6 @@ class Scenes(Dataset):
     (((0, 1), (2, 3)), (384, 384), True)
     """
 
-    name = "scenes"
     cluster = "label"
 
     def __init__(self, kind: str = "single", n: int = 64, percentile: int = 100, seed: int = 0) -> None:
@@ -78,6 +77,7 @@ class Scenes(Dataset):
             raise ValueError(f"n = {n} scenes cannot be paired; give an even number of at least 2")
         if seed < 0:
             raise ValueError(f"seed = {seed} is not accepted; give a whole number of at least 0")
+        self.name = "scenes" if kind == "single" else f"scenes_{kind}"
         self.kind, self.percentile, self.seed = kind, percentile, seed
         self._bounds = area_bounds(kind, percentile)
         self.classes = {label: index for label, index in class_indices().items() if index is not None}

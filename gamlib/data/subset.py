@@ -30,7 +30,7 @@ class Subset(Dataset):
             raise ValueError(f"indices: expected different numbers from 0 to {len(dataset) - 1}, got {list(indices)}")
         self.dataset = dataset
         self.indices = tuple(indices)
-        for attribute in ("name", "classes", "cluster", "kind", "percentile"):
+        for attribute in ("name", "classes", "cluster", "percentile"):
             setattr(self, attribute, getattr(dataset, attribute))
         place = {index: position for position, index in enumerate(self.indices)}
         if dataset.pairs is not None:

@@ -54,12 +54,6 @@ class Plan:
         what = [dataset_digest(self.dataset), self.classes, self.shards]
         return digest([model, asdict(self.settings), what, sources_digest()])
 
-    @property
-    def name(self) -> str:
-        """The data set's name in the results: "scenes_two" and the like for images of two objects."""
-        kind = self.dataset.kind
-        return self.dataset.name if kind == "single" else f"{self.dataset.name}_{kind}"
-
     def model(self) -> Model:
         """The network; ValueError where its weights are others than when the plan was made."""
         model = _network(self.model_name, self.settings)

@@ -123,7 +123,7 @@ def dataset_digest(dataset: Dataset) -> str:
         inner = inner.dataset
     options = {name: value for name, value in vars(inner).items() if isinstance(value, (str, int, float, bool))}
     samples = [(i, inner.fingerprint(i)) for i in indices]
-    how = [dataset.cluster, dataset.kind, dataset.percentile, dataset.pairs, dataset.folds]
+    how = [dataset.cluster, dataset.percentile, dataset.pairs, dataset.folds]
     kind = type(inner)
     own = kind.__module__ == "__main__"
     source = cell_state(kind.__name__) if own else files_digest({"": Path(inspect.getfile(kind))})

@@ -131,7 +131,7 @@ def _batches(plan: Plan, limit: int | None = None) -> Iterator[tuple[Model, Batc
     model = plan.model()
     with repeatable():
         seen = 0
-        for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name}", disable=None):
+        for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.dataset.name}", disable=None):
             if limit is not None and seen >= limit:
                 return
             batch, _ = load_shard(plan, model, index)
