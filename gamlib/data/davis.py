@@ -23,11 +23,6 @@ class Davis(AnnotatedImages):
 
     The label is the video's name: pairs are two frames of one video, and the video is what is independent. Boxes are
     tight around masks.
-
-    Parameters
-    ----------
-    root : path, optional
-        Folder that holds, or will hold, davis; by default `data_folder()`.
     """
 
     name = "davis"

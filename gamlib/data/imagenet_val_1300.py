@@ -20,11 +20,6 @@ class ImagenetVal1300(AnnotatedImages):
 
     Boxes are given in pixels of the whole photograph, with both ends in the box, and are squeezed as it was; their
     table is derived from a list by NAVER (MIT licence). Labels are WordNet ids; every image has a box of its class.
-
-    Parameters
-    ----------
-    root : path, optional
-        Folder that holds, or will hold, imagenet-val-1300; by default `data_folder()`.
     """
 
     name = "imagenet_val_1300"

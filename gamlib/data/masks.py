@@ -9,18 +9,9 @@ from PIL import Image
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """A mask, (H, W) bool: True where its file is not black.
+    """A mask, (H, W) bool: True where its file is not black. `size`: width and height of the image that it belongs to.
 
-    Parameters
-    ----------
-    path : path
-    size : (int, int)
-        Width and height in pixels of the image that it belongs to.
-
-    Raises
-    ------
-    ValueError
-        For a file that cannot be read, has another size, or no object; names it.
+    ValueError for a file that cannot be read, has another size, or no object; names it.
     """
     try:
         with Image.open(path) as file:

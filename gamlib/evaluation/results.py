@@ -144,17 +144,8 @@ def cell_means(scored: pd.DataFrame, metric: str) -> pd.DataFrame:
 def strata(results: pd.DataFrame, percentiles: Sequence[int]) -> pd.DataFrame:
     """The results, and once more those of the images with the smallest objects, as strata of their own.
 
-    Parameters
-    ----------
-    results : DataFrame
-        From `evaluate`, percentile 100.
-    percentiles : sequence of int
-        An image belongs to a stratum where its largest object's area is at or below that percentile of all images'.
-
-    Returns
-    -------
-    DataFrame
-        What has no true box is in no stratum.
+    results: from `evaluate`, percentile 100. An image belongs to a stratum where its largest object's area is at or
+    below that percentile of all images'; what has no true box is in no stratum.
     """
     area = results.groupby("sample")["object_area"].max().dropna()
     parts = [results]
