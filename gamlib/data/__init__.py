@@ -49,10 +49,6 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
     **options
         Those of the data set, as split="val2014" for coco, masks=True for voc2012.
 
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
     ValueError, TypeError

@@ -103,9 +103,10 @@ def _read_table(path: Path) -> pd.DataFrame:
     corners = table[[*CORNERS]].apply(pd.to_numeric, errors="coerce")
     given = table[["image", "label"]].ne("").join(np.isfinite(corners))
     if not given.all(axis=None):
-        row, place = np.argwhere(~given)[0]
-        what = f"{HEAD[place]} is '{table.at[row, HEAD[place]]}', expected a number of pixels"
-        raise ValueError(f"'{path}', line {row + 2}: {f'no {HEAD[place]}' if place < 2 else what}")
+        row, place = np.argwhere(~given.to_numpy())[0]
+        column, value = HEAD[place], table.at[row, HEAD[place]]
+        fault = f"{column} is '{value}', expected a number of pixels" if column in CORNERS else f"no {column}"
+        raise ValueError(f"'{path}', line {row + 2}: {fault}")
     return table.assign(**corners)
 
 

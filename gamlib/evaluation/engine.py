@@ -93,8 +93,7 @@ def evaluate(
     parts = {index: part for index, part in found.items() if part is not None and not _mended(plan.dataset, part)}
     missing = [index for index in found if index not in parts]
     # disable=None: a bar on a terminal, silence in notebooks and logs
-    bar = tqdm(total=len(found), initial=len(parts), desc=dataset.name, unit="shard", disable=None)
-    with bar:
+    with tqdm(total=len(found), initial=len(parts), desc=dataset.name, unit="shard", disable=None) as bar:
         for index, content in spread(compute_shard, plan, missing, map) if missing else ():
             parts[index] = folder.write(index, content)
             bar.update()
@@ -102,10 +101,9 @@ def evaluate(
     skipped = [entry for index in sorted(parts) for entry in parts[index].attrs["skipped"]]
     pd.DataFrame(skipped, columns=["sample", "reason"]).to_csv(folder.folder / "skipped.csv", index=False)
     if skipped and not rows:
-        first = skipped[0]
         raise ValueError(
-            f"data set '{dataset.name}': none of {len(skipped)} images can be read; the first is '{first['sample']}': "
-            f"{first['reason']}"
+            f"data set '{dataset.name}': none of {len(skipped)} images can be read; the first is "
+            f"'{skipped[0]['sample']}': {skipped[0]['reason']}"
         )
     frame = pd.concat(rows or [pd.DataFrame(columns=KEY)], ignore_index=True)
     # all rows once more; the copy that sorting makes takes their place

@@ -81,10 +81,6 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
     results : DataFrame
         From `evaluate`.
 
-    Returns
-    -------
-    DataFrame
-
     Raises
     ------
     ValueError

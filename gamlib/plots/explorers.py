@@ -27,8 +27,7 @@ from gamlib.traces import Trace
 
 # Where 32 bits lose the map, both ends closely, and some of the wide range between.
 SCORES = (*range(-110, -20, 10), 0, 30, 60, 80, 84, *(85 + step / 2 for step in range(9)), 92, 100)
-SIDE = 224  # pixels of one picture: some 6 kB as WebP
-GAP = 6
+SIDE, GAP = 224, 6  # pixels of one picture, some 6 kB as WebP, and between two
 
 
 def explore_methods(
