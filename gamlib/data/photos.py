@@ -49,7 +49,7 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
     """Outlines by name: closed polygons, (N, 2) float arrays of x and y in pixels of the photograph.
 
     Pixel (column i, row j) covers [i, i + 1) x [j, j + 1). The first polygon is the border of the object,
-    the others are holes in it. Besides the seven photographs there is "cat_head": the part of the cat
+    the others are holes in it. Besides the photographs there is "cat_head": the part of the cat
     that scenes cut out, rounded where the photograph itself ends.
     """
     raw = json.loads((files("gamlib.data") / "outlines.json").read_text(encoding="utf-8"))
