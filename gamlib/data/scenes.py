@@ -107,7 +107,9 @@ class Scenes(Dataset):
 
     def plan(self, index: int) -> Scene:
         """Everything that decides scene `index`, without reading a photograph; IndexError past the end."""
-        couple, side = divmod(range(self._n)[index], 2)
+        if not 0 <= index < self._n:
+            raise IndexError(f"scene {index} does not exist; there are {self._n}, counted from 0")
+        couple, side = divmod(index, 2)
         if couple not in self._plans:
             self._plans[couple] = self._plan_couple(couple)
         return self._plans[couple][side]

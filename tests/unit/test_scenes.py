@@ -220,5 +220,5 @@ def test_bad_options(options, message):
 
 
 def test_index_past_the_end():
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="scene 4 does not exist; there are 4"):
         Scenes(n=4)[4]
