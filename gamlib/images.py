@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF"
 # By Pillow's names; nothing else is tried, since to read PostScript is to run it.
 _READ = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_PHOTOMETRIC = 262  # a TIFF's tag
 # Networks see a few hundred pixels a side; what a photograph has beyond this only costs memory.
 LONGEST_SIDE = 2048
 # Pillow refuses larger files, which may be small on disk and fill the memory when they are decoded.
@@ -22,7 +23,8 @@ def open_image(path: str | Path) -> Image.Image:
 
     The rotation that a camera notes in EXIF is applied. What is transparent becomes white. Greyscale, palette,
     CMYK and 16 bits a pixel become 8-bit RGB; 16-bit greyscale is stretched from its own darkest to its own brightest
-    pixel, since such files often hold 10 or 12 bits. Of an animation the first frame is taken.
+    pixel, since such files often hold 10 or 12 bits. Of an animation the first frame is taken. A colour profile is not
+    applied, as it is not where networks are trained.
 
     Parameters
     ----------
@@ -74,7 +76,10 @@ def open_image(path: str | Path) -> Image.Image:
 
 def upright(image: Image.Image) -> Image.Image:
     """RGB of an image that was opened with Pillow, as `open_image` has it but for the size."""
-    return _rgb(ImageOps.exif_transpose(image))
+    # of 16 bits Pillow does not look at which end is white
+    white_is_zero = image.mode.startswith("I") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+    rgb = _rgb(ImageOps.exif_transpose(image))
+    return ImageOps.invert(rgb) if white_is_zero else rgb
 
 
 def stored(image: Image.Image) -> Image.Image:

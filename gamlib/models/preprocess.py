@@ -78,7 +78,8 @@ class Preprocess:
         """Photograph, a PIL image or the path of one, to (C, H, W) float32, normalised.
 
         Either is read as by `open_image`: turned as the camera says, what is transparent becomes white, 16 bits are
-        stretched to 8. By default the whole image is squeezed to the input size, so maps and boxes cover all of it.
+        stretched to 8; a path's alone is scaled down first where it has more than 2048 pixels a side. By default the
+        whole image is squeezed to the input size, so maps and boxes cover all of it.
         crop=True resizes the shorter side and takes the centre, as ImageNet evaluations do.
         """
         if len(self.mean) not in (1, 3):

@@ -1,6 +1,7 @@
 """Odd image files: each is written here, and its pixels after reading are known."""
 
 import re
+import struct
 import warnings
 
 import numpy as np
@@ -122,6 +123,19 @@ def test_a_sample_s_pixels_are_not_turned_under_their_boxes(tmp_path):
         assert sample.image.size == (40, 20)
         x = gamlib.Preprocess((20, 40), (0.0,) * 3, (1.0,) * 3)(sample.image)
         assert x[:, 10, 0].tolist() == [1, 0, 0] and x[:, 10, 39].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_where_zero_is_white_the_image_is_no_negative(tmp_path, bits):
+    path = tmp_path / "scan.tiff"
+    Image.fromarray(np.array([[0, 100, 200]], f"uint{bits}")).save(path)
+    content = path.read_bytes()
+    # the entry of the tag in the file's directory: its number, a short, one of them, its value
+    black_is_zero, white_is_zero = (struct.pack("<HHIHxx", 262, 3, 1, value) for value in (1, 0))
+    assert content.count(black_is_zero) == 1
+    path.write_bytes(content.replace(black_is_zero, white_is_zero))
+    grey = np.asarray(gamlib.open_image(path))[0, :, 0].tolist()
+    assert grey == ([255, 155, 55] if bits == 8 else [255, 128, 0])
 
 
 def test_values_beyond_sixteen_bits_are_refused(tmp_path):
