@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 from gamlib.data.pairs import make_pairs, smallest_objects
-from gamlib.data.samples import BrokenImage, Dataset, Object, Sample, Subset
+from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
+from gamlib.data.subset import Subset
 
 __all__ = ["BrokenImage", "Dataset", "Object", "Sample", "Subset", "load_dataset", "make_pairs", "smallest_objects"]
 
@@ -48,10 +49,6 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
     **options
         Those of the data set, as split="val2014" for coco, masks=True for voc2012.
 
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
     ValueError, TypeError
@@ -70,8 +67,7 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
         near = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise ValueError(f"data set: unknown name '{name}'; {hint}accepted: {', '.join(DATASETS)}")
-    module, _, attribute = DATASETS[name].partition(":")
-    factory = getattr(importlib.import_module(f"gamlib.data.{module}"), attribute)
+    factory = pkgutil.resolve_name(f"gamlib.data.{DATASETS[name]}")
     accepted = inspect.signature(factory).parameters
     if "root" in accepted:
         options["root"] = root

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -24,6 +24,7 @@ class Annotation:
     label: str
     box: Box | None = None
     shape: Any = None
+    difficult: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,10 @@ class OwnCopy:
 
     def find(self, *candidates: str) -> Path:
         """The first of the paths below root that is there."""
-        there = [self.root / candidate for candidate in candidates if (self.root / candidate).exists()]
-        if not there:
-            raise self.missing(" or ".join(candidates))
-        return there[0]
+        for path in map(self.root.joinpath, candidates):
+            if path.exists():
+                return path
+        raise self.missing(" or ".join(candidates))
 
     def missing(self, what: str) -> FileNotFoundError:
         return FileNotFoundError(
@@ -140,32 +141,28 @@ def reading(path: Path) -> Generator[None, None, None]:
         raise ValueError(f"'{path}' is damaged or not as published ({fault}); unpack or fetch it anew") from error
 
 
-def clip_box(box: Box | None, size: tuple[int, int], dropped: Counter[str]) -> Box | None:
-    """The part of a half-open box inside an image of (width, height); None, and counted in `dropped`, without one.
+def clipped(annotations: Iterable[Annotation], size: tuple[int, int], dropped: Counter[str]) -> tuple[Annotation, ...]:
+    """The annotations with a box inside an image of (width, height), cut at its border; `dropped` counts the others.
 
-    >>> clip_box((-5, 10, 20, 30), (100, 20), Counter())
+    >>> clipped([Annotation("cat", (-5, 10, 20, 30))], (100, 20), Counter())[0].box
     (0, 10, 20, 20)
     """
-    if box is None:
-        dropped["object without a box"] += 1
-        return None
-    x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], size[0]), min(box[3], size[1])
-    # not so for a corner that is no number, either
-    if x0 < x1 and y0 < y1:
-        return x0, y0, x1, y1
-    dropped["box outside the image"] += 1
-    return None
+    kept = []
+    for annotation in annotations:
+        if annotation.box is None:
+            dropped["object without a box"] += 1
+            continue
+        x0, y0, x1, y1 = annotation.box
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, size[0]), min(y1, size[1])
+        # not so for a corner that is no number, either
+        if x0 < x1 and y0 < y1:
+            kept.append(replace(annotation, box=(x0, y0, x1, y1)))
+        else:
+            dropped["box outside the image"] += 1
+    return tuple(kept)
 
 
-class XmlObject(NamedTuple):
-    """An object of a VOC annotation; `box` is half-open and counts from 0."""
-
-    name: str
-    box: Box | None
-    difficult: bool
-
-
-def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], list[XmlObject]]:
+def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], list[Annotation]]:
     """(width, height) and the objects of an annotation of PASCAL VOC, ImageNet or labelImg.
 
     `first_pixel` is the number that the file's convention gives the first pixel; both ends of a box lie in it. Only
@@ -181,5 +178,5 @@ def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], list[Xm
                 x0, y0, x1, y1 = (float(corner) - first_pixel for corner in corners)
                 box = x0, y0, x1 + 1, y1 + 1
             difficult = bool(int(element.findtext("difficult", "0")))
-            objects.append(XmlObject(element.findtext("name", "").strip(), box, difficult))
+            objects.append(Annotation(element.findtext("name", "").strip(), box, difficult=difficult))
         return (int(root.findtext("size/width", "")), int(root.findtext("size/height", ""))), objects

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clip_box, reading
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, reading
 
 TABLE = "BBox_List_2017.csv"
 # the header has one name for four columns, "Bbox [x,y,w,h]", and is cut at its commas, too
@@ -45,10 +45,8 @@ class ChestXray8(AnnotatedImages):
         files = {p.name: p for pattern in ("images/*.png", "images_*/images/*.png") for p in copy.root.glob(pattern)}
         records, dropped = [], Counter[str]()
         for image, rows in table.groupby("Image Index"):
-            annotations = []
-            for _, label, x, y, width, height in rows.itertuples(index=False):
-                box = clip_box((x, y, x + width, y + height), RADIOGRAPH, dropped)
-                annotations += [Annotation(label, box)] if box else []
+            findings = rows[_COLUMNS[1:]].itertuples(index=False)
+            boxed = [Annotation(label, (x, y, x + width, y + height)) for label, x, y, width, height in findings]
             file = files.get(image, copy.root / "images" / image)
-            records.append(ImageFile(file.stem, file, RADIOGRAPH, tuple(annotations)))
+            records.append(ImageFile(file.stem, file, RADIOGRAPH, clipped(boxed, RADIOGRAPH, dropped)))
         super().__init__(records, dropped)

@@ -17,13 +17,6 @@ def imagenet_indices() -> dict[str, int]:
     return {wnid: index for index, wnid in enumerate(ImageNetInfo("imagenet-1k").label_names())}
 
 
-def imagenet_index(wnid: str, source: object) -> int:
-    """Class index of a WordNet id; ValueError naming `source` for an id that is not in ImageNet-1k."""
-    if wnid not in imagenet_indices():
-        raise ValueError(f"'{source}': '{wnid}' is not one of the 1000 WordNet ids of ImageNet-1k, e.g. n02123045")
-    return imagenet_indices()[wnid]
-
-
 def class_index(name: int | str | None, categories: Sequence[str] | None) -> int | None:
     """Index of a class that `Dataset.classes` names, among the outputs of a model.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clip_box, reading
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, reading
 
 
 class Coco(AnnotatedImages):
@@ -51,12 +51,10 @@ class Coco(AnnotatedImages):
                         dropped["crowd"] += 1
                         continue
                     x, y, width, height = one.get("bbox") or [0] * 4
-                    box = clip_box((x, y, x + width, y + height) if one.get("bbox") else None, size, dropped)
-                    if box:
-                        found.append(Annotation(names[one["category_id"]], box, one))
-                records.append(
-                    ImageFile(Path(image["file_name"]).stem, images / image["file_name"], size, tuple(found))
-                )
+                    box = (x, y, x + width, y + height) if one.get("bbox") else None
+                    found.append(Annotation(names[one["category_id"]], box, one))
+                file = images / image["file_name"]
+                records.append(ImageFile(file.stem, file, size, clipped(found, size, dropped)))
         self.classes = {name: name for name in names.values()}
         super().__init__(sorted(records, key=lambda record: record.id), dropped)
 

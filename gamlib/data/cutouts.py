@@ -1,4 +1,4 @@
-"""What scenes are composed of: objects cut out of the photographs, and colour backgrounds that hold none of them."""
+"""What scenes are composed of: objects cut out of the photographs, before colour backgrounds that hold none of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
-from gamlib.data.photos import outline_mask, outlines, photograph, tight_box
+from gamlib.data.photos import outline_mask, outlines, photograph
 
+SCENE_SIDE = 384  # pixels along each side of a scene
 # Subpixels along each side of a pixel when an outline is drawn: alpha has 64 steps.
 SUBPIXELS = 8
 
@@ -41,25 +42,20 @@ class Cutout:
         """The outline in scene coordinates, border first, then holes; (N, 2) arrays of x and y."""
         return [polygon @ self.linear().T + self.shift for polygon in outlines()[outline_name(self.photo)]]
 
-    def alpha(self, size: int) -> np.ndarray:
-        """(size, size) uint8 coverage of each pixel, 255 = inside. Reads no photograph."""
-        fine = Image.new("L", (size * SUBPIXELS, size * SUBPIXELS))
+    def alpha(self) -> np.ndarray:
+        """(384, 384) uint8 coverage of each pixel, 255 = inside. Reads no photograph."""
+        fine = Image.new("L", (SCENE_SIDE * SUBPIXELS, SCENE_SIDE * SUBPIXELS))
         draw = ImageDraw.Draw(fine)
         for number, polygon in enumerate(self.polygons()):
             draw.polygon([tuple(point) for point in polygon * SUBPIXELS - 0.5], fill=0 if number else 255)
         return np.asarray(fine.reduce(SUBPIXELS))
 
-    def mask(self, size: int) -> np.ndarray:
-        """(size, size) bool: pixels covered at least by half."""
-        return self.alpha(size) >= 128
-
-    def box(self, size: int) -> tuple[int, int, int, int]:
-        """Tight half-open box (x0, y0, x1, y1) of the mask."""
-        return tight_box(self.mask(size))
+    def mask(self) -> np.ndarray:
+        """(384, 384) bool: pixels covered at least by half."""
+        return self.alpha() >= 128
 
     def paste(self, scene: np.ndarray) -> np.ndarray:
-        """A new (S, S, 3) uint8 image: the scene with the object in front."""
-        size = scene.shape[0]
+        """A new (384, 384, 3) uint8 image: the scene with the object in front."""
         source = Image.fromarray(_bled(self.photo))
         # Shrink with an averaging filter first: rotation alone would sample the photograph too sparsely.
         shrink = min(self.scale, 1.0)
@@ -68,9 +64,10 @@ class Cutout:
         to_small = np.array([small.width / source.width, small.height / source.height])[:, None]
         offset = -back @ np.array(self.shift)
         rows = np.hstack([back * to_small, offset[:, None] * to_small])
-        moved = small.transform((size, size), Image.Transform.AFFINE, rows.ravel().tolist(), Image.Resampling.BICUBIC)
+        size = (SCENE_SIDE, SCENE_SIDE)
+        moved = small.transform(size, Image.Transform.AFFINE, rows.ravel().tolist(), Image.Resampling.BICUBIC)
         front = np.clip(np.asarray(moved, dtype=np.float32) * np.array(self.gains, dtype=np.float32), 0, 255)
-        weight = self.alpha(size).astype(np.float32)[..., None] / 255
+        weight = self.alpha().astype(np.float32)[..., None] / 255
         return np.round(weight * front + (1 - weight) * scene).astype(np.uint8)
 
 
@@ -134,15 +131,30 @@ def background_pixels(name: str) -> np.ndarray:
     return np.round(dark + grey[..., None] * (light - dark)).astype(np.uint8)
 
 
-def render_background(name: str, window: tuple[float, float, float], flip: bool, gain: float, size: int) -> np.ndarray:
-    """A (size, size, 3) uint8 view of the region.
+@dataclass(frozen=True)
+class Scene:
+    """The plan of one scene: `background` and how it is seen, and the cut-outs with their labels and boxes.
 
-    `window`: left, top and side of the square view, in parts of the region's side. `flip`: mirrored left to right.
+    `window`: left, top and side of the square view, in parts of the background's side. `flip`: mirrored left to right.
     `gain`: factor on all channels.
     """
-    pixels = background_pixels(name)
-    left, top, side = (part * pixels.shape[0] for part in window)
-    window_box = (left, top, left + side, top + side)
-    view = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC, box=window_box)
-    shown = np.asarray(view, dtype=np.float32)[:, :: -1 if flip else 1]
-    return np.round(np.clip(shown * gain, 0, 255)).astype(np.uint8)
+
+    background: str
+    window: tuple[float, float, float]
+    flip: bool
+    gain: float
+    labels: tuple[str, ...]
+    cutouts: tuple[Cutout, ...]
+    boxes: tuple[tuple[int, int, int, int], ...]
+
+    def pixels(self) -> np.ndarray:
+        """(384, 384, 3) uint8."""
+        region = background_pixels(self.background)
+        left, top, side = (part * len(region) for part in self.window)
+        box = (left, top, left + side, top + side)
+        view = Image.fromarray(region).resize((SCENE_SIDE, SCENE_SIDE), Image.Resampling.BICUBIC, box=box)
+        shown = np.asarray(view, dtype=np.float32)[:, :: -1 if self.flip else 1]
+        pixels = np.round(np.clip(shown * self.gain, 0, 255)).astype(np.uint8)
+        for cutout in self.cutouts:
+            pixels = cutout.paste(pixels)
+        return pixels

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gamlib.boxes import Box
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clip_box, read_voc_xml
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_voc_xml
 from gamlib.data.masks import read_mask
 from gamlib.data.photos import tight_box
 
@@ -102,14 +100,14 @@ def _read_table(path: Path) -> pd.DataFrame:
             raise ValueError(f"'{path}': no column '{column}'{hint}; expected {', '.join(HEAD)}")
     if table.empty:
         raise ValueError(f"'{path}': nothing below its first line; expected one line a box")
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        for column in ("image", "label"):
-            if not row[column]:
-                raise ValueError(f"'{path}', line {number}: no {column}")
-        for column in CORNERS:
-            if not math.isfinite(pd.to_numeric(row[column], errors="coerce")):
-                raise ValueError(f"'{path}', line {number}: {column} is '{row[column]}', expected a number of pixels")
-    return table.assign(**{column: pd.to_numeric(table[column]) for column in CORNERS})
+    corners = table[[*CORNERS]].apply(pd.to_numeric, errors="coerce")
+    given = table[["image", "label"]].ne("").join(np.isfinite(corners))
+    if not given.all(axis=None):
+        row, place = np.argwhere(~given.to_numpy())[0]
+        column, value = HEAD[place], table.at[row, HEAD[place]]
+        fault = f"{column} is '{value}', expected a number of pixels" if column in CORNERS else f"no {column}"
+        raise ValueError(f"'{path}', line {row + 2}: {fault}")
+    return table.assign(**corners)
 
 
 def _classes(table: pd.DataFrame, path: Path) -> dict[str, int | str]:
@@ -127,22 +125,19 @@ def _classes(table: pd.DataFrame, path: Path) -> dict[str, int | str]:
 
 def _from_table(table: pd.DataFrame, path: Path) -> Iterator[ImageFile]:
     for name, rows in table.groupby("image", sort=True):
-        image, found = path.parent / str(name), []
+        image = path.parent / str(name)
         size = _size(image)
-        for row in rows.to_dict("records"):
-            box: Box = (row["x_min"], row["y_min"], row["x_max"], row["y_max"])
-            inside = size is None or (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1])
-            if not inside:
+        boxes: list[Any] = list(zip(*(rows[column] for column in CORNERS), strict=True))
+        for box in boxes:
+            if size and not (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1]):
                 raise ValueError(f"'{path}': box {box} of '{name}' does not lie in its {size} pixels (width, height)")
-            found.append(Annotation(row["label"], box))
-        yield ImageFile(str(name), image, size, tuple(found))
+        yield ImageFile(str(name), image, size, tuple(map(Annotation, rows["label"], boxes)))
 
 
 def _from_xml(beside: list[tuple[str, Path, Path]], dropped: Counter[str]) -> Iterator[ImageFile]:
     for name, path, image in beside:
         size, objects = read_voc_xml(path, first_pixel=1)
-        boxes = [(item.name, clip_box(item.box, size, dropped)) for item in objects]
-        yield ImageFile(name, image, size, tuple(Annotation(label, box) for label, box in boxes if box))
+        yield ImageFile(name, image, size, clipped(objects, size, dropped))
 
 
 def _from_masks(beside: list[tuple[str, Path, Path]], root: Path) -> Iterator[ImageFile]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile
-from gamlib.data.classes import imagenet_index
+from gamlib.data.classes import imagenet_indices
 from gamlib.data.fetch import fetch
 
 
@@ -16,5 +16,5 @@ class ImagenetSamples(AnnotatedImages):
 
     def __init__(self, root: str | Path | None = None) -> None:
         wnids = {file: file.stem.partition("_")[0] for file in fetch("imagenet-samples", root)}
-        self.classes = {wnid: imagenet_index(wnid, file) for file, wnid in wnids.items()}
+        self.classes = {wnid: imagenet_indices()[wnid] for wnid in wnids.values()}
         super().__init__([ImageFile(file.stem, file, None, (Annotation(wnid),)) for file, wnid in wnids.items()])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clip_box, read_voc_xml, reading
-from gamlib.data.classes import imagenet_index, imagenet_indices
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_voc_xml, reading
+from gamlib.data.classes import imagenet_indices
 
 IMAGES = ("val", "ILSVRC2012_img_val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val")
 XMLS = ("Annotations/CLS-LOC/val", "ILSVRC/Annotations/CLS-LOC/val", "ILSVRC2012_bbox_val_v3/val", "bbox/val")
@@ -34,20 +34,22 @@ class ImagenetVal(AnnotatedImages):
         wnids = {file: file.parent.name for file in images.glob("n*/ILSVRC2012_val_*.JPEG")}
         if not wnids:
             wnids = _devkit_labels(images, copy.find(*DEVKITS))
-        self.classes = {wnid: imagenet_index(wnid, images) for wnid in sorted(set(wnids.values()))}
+        labels = sorted(set(wnids.values()))
+        if unknown := set(labels) - imagenet_indices().keys():
+            raise ValueError(f"'{images}': '{min(unknown)}' is not one of the 1000 WordNet ids of ImageNet-1k")
+        self.classes = {wnid: imagenet_indices()[wnid] for wnid in labels}
         records, dropped = [], Counter[str]()
         for file, wnid in sorted(wnids.items(), key=lambda item: item[0].name):
-            xml, size, boxes = xmls / f"{file.stem}.xml", None, []
+            xml, size, boxed = xmls / f"{file.stem}.xml", None, ()
             if xml.is_file():
                 # pixels count from 0 here: boxes run from 0 to the image's width - 1
                 size, objects = read_voc_xml(xml, first_pixel=0)
-                own = [item.box for item in objects if item.name == wnid]
+                own = [item for item in objects if item.label == wnid]
                 dropped["box of another class"] += len(objects) - len(own)
-                boxes = [clip_box(box, size, dropped) for box in own]
+                boxed = clipped(own, size, dropped)
             else:
                 dropped["image without boxes"] += 1
-            annotations = tuple(Annotation(wnid, box) for box in boxes if box) or (Annotation(wnid),)
-            records.append(ImageFile(file.stem, file, size, annotations))
+            records.append(ImageFile(file.stem, file, size, boxed or (Annotation(wnid),)))
         super().__init__(records, dropped)
         if not any(self.areas(index) for index in range(len(self))):
             raise copy.missing(f"a box of any of the {len(self)} images (left out: {self.dropped})")

@@ -49,7 +49,7 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
     """Outlines by name: closed polygons, (N, 2) float arrays of x and y in pixels of the photograph.
 
     Pixel (column i, row j) covers [i, i + 1) x [j, j + 1). The first polygon is the border of the object,
-    the others are holes in it. Besides the seven photographs there is "cat_head": the part of the cat
+    the others are holes in it. Besides the photographs there is "cat_head": the part of the cat
     that scenes cut out, rounded where the photograph itself ends.
     """
     raw = json.loads((files("gamlib.data") / "outlines.json").read_text(encoding="utf-8"))
@@ -59,15 +59,14 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
 @cache
 def photograph(name: str) -> np.ndarray:
     """A photograph, (H, W, 3) uint8, or a texture, which may be grey, (H, W); read only once."""
-    pixels = np.ascontiguousarray(_READERS[name]() if name in _READERS else _packaged(name))
+    if name in _READERS:
+        pixels = np.ascontiguousarray(_READERS[name]())
+    else:
+        (row,) = (row for row in photo_table() if row["photo"] == name)
+        with Image.open(packaged(row["package"], row["file"], row["sha256"])) as file:
+            pixels = np.array(file.convert("RGB"))
     pixels.setflags(write=False)
     return pixels
-
-
-def _packaged(name: str) -> np.ndarray:
-    (row,) = (row for row in photo_table() if row["photo"] == name)
-    with Image.open(packaged(row["package"], row["file"], row["sha256"])) as file:
-        return np.asarray(file.convert("RGB"))
 
 
 def class_indices() -> dict[str, int | str | None]:

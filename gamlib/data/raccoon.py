@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, clip_box, read_voc_xml
+from gamlib.data.annotated import AnnotatedImages, ImageFile, clipped, read_voc_xml
 from gamlib.data.fetch import fetch
 
 
@@ -21,7 +21,6 @@ class Raccoon(AnnotatedImages):
         for path in sorted(annotated, key=lambda p: int(p.stem.rpartition("-")[2])):
             # labelImg counts pixels from 1, as VOC does: coordinates here run from 1 to the image's width
             size, objects = read_voc_xml(path, first_pixel=1)
-            boxes = [(item.name, clip_box(item.box, size, dropped)) for item in objects]
-            annotations = tuple(Annotation(name, box) for name, box in boxes if box)
-            records.append(ImageFile(path.stem, path.parents[1] / "images" / f"{path.stem}.jpg", size, annotations))
+            image = path.parents[1] / "images" / f"{path.stem}.jpg"
+            records.append(ImageFile(path.stem, image, size, clipped(objects, size, dropped)))
         super().__init__(records, dropped)

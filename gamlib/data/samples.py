@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,25 +96,19 @@ class Sample:
         height, width = size
         across, down = width / self.image.width, height / self.image.height
         boxes: dict[str, list[Box]] = {label: [] for label in sorted({item.label for item in self.objects})}
+        masks: dict[str, np.ndarray] = {}
         for item in self.objects:
             if item.box is not None:
                 x0, y0, x1, y1 = item.box
                 boxes[item.label].append((x0 * across, y0 * down, x1 * across, y1 * down))
-        masks: dict[str, np.ndarray] = {}
-        for label in boxes:
-            whole = _union(item.mask for item in self.objects if item.label == label)
-            if whole is not None:
-                squeezed = Image.fromarray(whole).resize((width, height), Image.Resampling.NEAREST)
-                masks[label] = np.asarray(squeezed)
+            if item.mask is not None:
+                squeezed = Image.fromarray(item.mask).resize((width, height), Image.Resampling.NEAREST)
+                masks[item.label] = masks.get(item.label, False) | np.asarray(squeezed)
+        others = {label: [mask for name, mask in masks.items() if name != label] for label in boxes}
         return {
-            label: Truth(tuple(own), masks.get(label), _union(mask for name, mask in masks.items() if name != label))
+            label: Truth(tuple(own), masks.get(label), np.any(others[label], axis=0) if others[label] else None)
             for label, own in boxes.items()
         }
-
-
-def _union(masks: Iterable[np.ndarray | None]) -> np.ndarray | None:
-    there = [mask for mask in masks if mask is not None]
-    return np.any(there, axis=0) if there else None
 
 
 class Dataset(ABC):
@@ -123,13 +117,11 @@ class Dataset(ABC):
     Attributes
     ----------
     name : str
-        The name by which `load_dataset` knows it.
+        What results call it: the name by which `load_dataset` knows it, and "scenes_two" and the like.
     classes : dict of str to int, str or None
         Label -> ImageNet-1k index, or a name in `Model.categories`, or None where no class fits.
     cluster : {"pair", "label"}
         What an interval counts once: the "pair", or all images of a "label" (a class, a video, a source object).
-    kind : str
-        Which of several sets of this name, as "two" of the scenes; "single" is not said in results.
     percentile : int, optional
         Stratum of object sizes (100, 25, 10) where it is so by construction, else an evaluation cuts it out.
     pairs : tuple of (int, int), optional
@@ -141,7 +133,6 @@ class Dataset(ABC):
     name: str
     classes: dict[str, int | str | None]
     cluster: str = "pair"
-    kind: str = "single"
     percentile: int | None = None
     pairs: tuple[tuple[int, int], ...] | None = None
     folds: tuple[int, ...] | None = None
@@ -176,47 +167,3 @@ class Dataset(ABC):
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
-
-
-class Subset(Dataset):
-    """Part of a data set, in the order of `indices`, with those of its fixed pairs that lie wholly in it.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    indices : sequence of int
-        From 0 to len(dataset) - 1, none twice; ValueError else.
-
-    Examples
-    --------
-    >>> from gamlib.data import load_dataset
-    >>> part = Subset(load_dataset("photos"), [0, 3, 4])
-    >>> len(part), part.pairs
-    (3, ((1, 2),))
-    """
-
-    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
-        outside = [i for i in indices if not 0 <= i < len(dataset)]
-        if outside or len(set(indices)) < len(indices):
-            raise ValueError(f"indices: expected different numbers from 0 to {len(dataset) - 1}, got {list(indices)}")
-        self.dataset = dataset
-        self.indices = tuple(indices)
-        for attribute in ("name", "classes", "cluster", "kind", "percentile"):
-            setattr(self, attribute, getattr(dataset, attribute))
-        place = {index: position for position, index in enumerate(self.indices)}
-        if dataset.pairs is not None:
-            self.pairs = tuple((place[a], place[b]) for a, b in dataset.pairs if a in place and b in place)
-        if dataset.folds is not None:
-            self.folds = tuple(dataset.folds[index] for index in self.indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.dataset[self.indices[index]]
-
-    def labels(self, index: int) -> tuple[str, ...]:
-        return self.dataset.labels(self.indices[index])
-
-    def areas(self, index: int) -> tuple[float, ...]:
-        return self.dataset.areas(self.indices[index])

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from PIL import Image
 
 from gamlib.boxes import box_iou
-from gamlib.data.cutouts import BACKGROUNDS, Cutout, render_background
+from gamlib.data.cutouts import BACKGROUNDS, SCENE_SIDE, Cutout, Scene
 from gamlib.data.pairs import rounds
-from gamlib.data.photos import class_indices, photo_table
+from gamlib.data.photos import class_indices, photo_table, tight_box
 from gamlib.data.samples import Dataset, Object, Sample
 
-SCENE_SIDE = 384  # pixels along each side of a scene
 SCENE_MARGIN = 4  # pixels between an object's box and the border
 
 # Box areas are log-uniform over this range, relative to the scene. Two objects must fit beside each other.
 SMALLEST_AREA = 0.03
 LARGEST_AREA = {"single": 0.5, "two": 0.2, "shared": 0.2}
 
-# Degrees from the upright, either side.
-TILT = (0.0, 10.0)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """The plan of one scene: `background` and its view, and the cut-outs with their labels and boxes."""
-
-    background: str
-    window: tuple[float, float, float]
-    flip: bool
-    gain: float
-    labels: tuple[str, ...]
-    cutouts: tuple[Cutout, ...]
-    boxes: tuple[tuple[int, int, int, int], ...]
+TILT = 10.0  # degrees from the upright, at most, either side
 
 
 def area_bounds(kind: str, percentile: int) -> tuple[float, float]:
@@ -82,7 +66,6 @@ class Scenes(Dataset):
     (((0, 1), (2, 3)), (384, 384), True)
     """
 
-    name = "scenes"
     cluster = "label"
 
     def __init__(self, kind: str = "single", n: int = 64, percentile: int = 100, seed: int = 0) -> None:
@@ -94,6 +77,7 @@ class Scenes(Dataset):
             raise ValueError(f"n = {n} scenes cannot be paired; give an even number of at least 2")
         if seed < 0:
             raise ValueError(f"seed = {seed} is not accepted; give a whole number of at least 0")
+        self.name = "scenes" if kind == "single" else f"scenes_{kind}"
         self.kind, self.percentile, self.seed = kind, percentile, seed
         self._bounds = area_bounds(kind, percentile)
         self.classes = {label: index for label, index in class_indices().items() if index is not None}
@@ -110,13 +94,10 @@ class Scenes(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         scene = self.plan(index)
-        pixels = render_background(scene.background, scene.window, scene.flip, scene.gain, SCENE_SIDE)
-        objects = []
-        for label, cutout, box in zip(scene.labels, scene.cutouts, scene.boxes, strict=True):
-            pixels = cutout.paste(pixels)
-            objects.append(Object(label, box, cutout.mask(SCENE_SIDE)))
+        masks = (cutout.mask() for cutout in scene.cutouts)
+        objects = map(Object, scene.labels, scene.boxes, masks)
         sample_id = f"{self.kind}-{self.percentile}-{self.seed}-{index:05d}"
-        return Sample(sample_id, Image.fromarray(pixels), tuple(objects))
+        return Sample(sample_id, Image.fromarray(scene.pixels()), tuple(objects))
 
     def labels(self, index: int) -> tuple[str, ...]:
         return self.plan(index).labels
@@ -128,10 +109,10 @@ class Scenes(Dataset):
         """Everything that decides scene `index`, without reading a photograph; IndexError past the end."""
         if not 0 <= index < self._n:
             raise IndexError(f"scene {index} does not exist; there are {self._n}, counted from 0")
-        couple = index // 2
+        couple, side = divmod(index, 2)
         if couple not in self._plans:
             self._plans[couple] = self._plan_couple(couple)
-        return self._plans[couple][index % 2]
+        return self._plans[couple][side]
 
     def _plan_couple(self, couple: int) -> tuple[Scene, Scene]:
         """Plans of scenes 2 * couple and 2 * couple + 1."""
@@ -178,7 +159,7 @@ class Scenes(Dataset):
             cutouts = tuple(cutout for cutout in drawn if cutout is not None)
             if len(cutouts) < len(drawn):
                 continue
-            boxes = tuple(cutout.box(SCENE_SIDE) for cutout in cutouts)
+            boxes = tuple(tight_box(cutout.mask()) for cutout in cutouts)
             # boxes in whole pixels must keep the bounds, too, that their outlines keep
             fit = all(smallest <= _area(box) <= largest for box in boxes)
             if fit and not any(box_iou(a, b) for a, b in combinations(boxes, 2)):
@@ -187,7 +168,7 @@ class Scenes(Dataset):
     def _draw_cutout(self, photo: str, flip: bool, rng: np.random.Generator) -> Cutout | None:
         """A cut-out of drawn size, tilt, colour and place, or None where that size and tilt do not fit."""
         area = float(np.exp(rng.uniform(*np.log(self._bounds)))) * SCENE_SIDE**2
-        angle = float(np.deg2rad(rng.uniform(*TILT) * rng.choice((-1, 1))))
+        angle = float(np.deg2rad(rng.uniform(0, TILT) * rng.choice((-1, 1))))
         red, green, blue = (rng.uniform(0.9, 1.1) * rng.uniform(0.95, 1.05, size=3)).tolist()
         border = Cutout(photo, flip, angle, 1.0, (0.0, 0.0), (red, green, blue)).polygons()[0]
         low, extent = border.min(axis=0), np.ptp(border, axis=0)

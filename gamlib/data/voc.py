@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clip_box, read_voc_xml, reading
+from gamlib.data.annotated import AnnotatedImages, ImageFile, OwnCopy, clipped, read_voc_xml, reading
 
 # in the order of the palette: class n of SegmentationClass is VOC_CLASSES[n - 1]; 0 is background, 255 void
 VOC_CLASSES = (
@@ -53,16 +54,12 @@ class _Voc(AnnotatedImages):
         self._folder, self._masks = listing.parents[2], masks
         if self._folder.name in {Voc2007.year, Voc2012.year} - {self.year}:
             raise copy.missing(self.year)
-        records, dropped = [], Counter[str]()
         with reading(listing):
             lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
             # without a flag: an image of the list
             reasons = [(sample_id, FLAGS[flag]) for sample_id, flag, *_ in ((*words, "1") for words in lines)]
-        for sample_id, reason in reasons:
-            if reason:
-                dropped[reason] += 1
-            else:
-                records.append(self._record(sample_id, dropped))
+        dropped = Counter(reason for _, reason in reasons if reason)
+        records = [self._record(sample_id, dropped) for sample_id, reason in reasons if not reason]
         for palette in PALETTES if masks else ():
             if not any((self._folder / palette / f"{record.id}.png").is_file() for record in records):
                 raise copy.missing(f"{palette}/ with a mask of a listed image")
@@ -75,13 +72,14 @@ class _Voc(AnnotatedImages):
         annotations = []
         # SegmentationObject numbers the objects of the annotation from 1, in their order
         for number, item in enumerate(objects, start=1):
-            if item.name not in self.classes:
-                raise ValueError(f"'{path}': unknown class '{item.name}'; accepted: {', '.join(self.classes)}")
+            if item.label not in self.classes:
+                raise ValueError(f"'{path}': unknown class '{item.label}'; accepted: {', '.join(self.classes)}")
             if item.difficult and not self._masks:
                 dropped["difficult"] += 1
-            elif box := clip_box(item.box, size, dropped):
-                annotations.append(Annotation(item.name, box, number))
-        return ImageFile(sample_id, self._folder / "JPEGImages" / f"{sample_id}.jpg", size, tuple(annotations))
+            else:
+                annotations.append(replace(item, shape=number))
+        image = self._folder / "JPEGImages" / f"{sample_id}.jpg"
+        return ImageFile(sample_id, image, size, clipped(annotations, size, dropped))
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
         if not self._masks:

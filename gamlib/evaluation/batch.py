@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gamlib.data.samples import BrokenImage, Truth
 from gamlib.evaluation.plan import Plan, Unit
-from gamlib.evaluation.store import Skipped
 from gamlib.methods import saliency_maps
 from gamlib.models import Model
 from gamlib.scores import SIMILARITIES, ClassScore, Score
@@ -69,16 +69,18 @@ class Explained:
     maps: Maps
 
 
-def load_shard(plan: Plan, model: Model, index: int) -> tuple[Batch, list[Skipped]]:
+def load_shard(plan: Plan, model: Model, index: int) -> tuple[Batch, list[dict[str, Any]]]:
     """The images of a shard, and what was skipped: the partners of a broken image still have a class."""
     units = plan.shards[index]
-    loaded = iter(_load(plan, model, [image for unit in units for image in unit.images]))
+    images = [image for unit in units for image in unit.images]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        loaded = dict(zip(images, pool.map(functools.partial(_load, plan, model), images), strict=True))
     batch = Batch([], [], [[] for _ in range(max(len(unit.rounds) for unit in units))])
-    skipped: list[Skipped] = []
+    skipped = []
     for unit in units:
         row_of: dict[int, int] = {}
         for place, image in enumerate(unit.images):
-            item = next(loaded)
+            item = loaded[image]
             if isinstance(item, BrokenImage):
                 skipped.append(dict(sample=item.sample_id, reason=item.reason, index=image))
             else:
@@ -90,19 +92,12 @@ def load_shard(plan: Plan, model: Model, index: int) -> tuple[Batch, list[Skippe
     return batch, skipped
 
 
-def _load(plan: Plan, model: Model, indices: Sequence[int]) -> list[Item | BrokenImage]:
-    """The images in order, decoded by several threads; a BrokenImage in the place of one that cannot be read."""
-
-    def load(index: int) -> Item | BrokenImage:
-        try:
-            sample = plan.dataset.read(index)
-        except BrokenImage as broken:
-            return broken
-        truths = sample.truths(model.input_size) or {"": Truth()}
-        return Item(sample.id, model.transform(sample.image), truths)
-
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        return list(pool.map(load, indices))
+def _load(plan: Plan, model: Model, index: int) -> Item | BrokenImage:
+    try:
+        sample = plan.dataset.read(index)
+    except BrokenImage as broken:
+        return broken
+    return Item(sample.id, model.transform(sample.image), sample.truths(model.input_size) or {"": Truth()})
 
 
 def explain(plan: Plan, model: Model, batch: Batch) -> list[Explained]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import functools
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from gamlib.evaluation.measure import measure
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import KEY
 from gamlib.evaluation.settings import Settings
-from gamlib.evaluation.store import ShardFolder, Skipped, pack, unpack
+from gamlib.evaluation.store import ShardFolder
+from gamlib.evaluation.workers import spread
 
 # Threads of a worker share one network, and a trace hangs hooks on it.
 _ONE_AT_A_TIME = threading.Lock()
@@ -90,24 +90,21 @@ def evaluate(
     plan = make_plan(model_name, dataset, settings)
     folder = ShardFolder(out, plan.key)
     found = {index: folder.read(index) for index in range(len(plan.shards))}
-    parts = {index: part for index, part in found.items() if part and not _mended(plan.dataset, part[1])}
+    parts = {index: part for index, part in found.items() if part is not None and not _mended(plan.dataset, part)}
     missing = [index for index in found if index not in parts]
     # disable=None: a bar on a terminal, silence in notebooks and logs
-    bar = tqdm(total=len(found), initial=len(parts), desc=plan.name, unit="shard", disable=None)
-    with bar:
-        for index, content in _computed(plan, missing, map):
-            folder.write(index, content)
-            parts[index] = unpack(content)
+    with tqdm(total=len(found), initial=len(parts), desc=dataset.name, unit="shard", disable=None) as bar:
+        for index, content in spread(compute_shard, plan, missing, map) if missing else ():
+            parts[index] = folder.write(index, content)
             bar.update()
-    skipped = [entry for index in sorted(parts) for entry in parts[index][1]]
-    folder.write_skipped(skipped)
-    if skipped and not any(len(rows) for rows, _ in parts.values()):
-        first = skipped[0]
+    rows = [parts[index] for index in sorted(parts) if len(parts[index])]
+    skipped = [entry for index in sorted(parts) for entry in parts[index].attrs["skipped"]]
+    pd.DataFrame(skipped, columns=["sample", "reason"]).to_csv(folder.folder / "skipped.csv", index=False)
+    if skipped and not rows:
         raise ValueError(
-            f"data set '{plan.name}': none of {len(skipped)} images can be read; the first is '{first['sample']}': "
-            f"{first['reason']}"
+            f"data set '{dataset.name}': none of {len(skipped)} images can be read; the first is "
+            f"'{skipped[0]['sample']}': {skipped[0]['reason']}"
         )
-    rows = [parts[index][0] for index in sorted(parts) if len(parts[index][0])]
     frame = pd.concat(rows or [pd.DataFrame(columns=KEY)], ignore_index=True)
     # all rows once more; the copy that sorting makes takes their place
     del parts, rows
@@ -138,7 +135,9 @@ def compute_shard(plan: Plan, index: int) -> tuple[int, bytes]:
     with _ONE_AT_A_TIME, repeatable():
         model = plan.model()
         batch, skipped = load_shard(plan, model, index)
-        return index, pack(measure(plan, model, batch, explain(plan, model, batch)) if batch.items else [], skipped)
+        rows = pd.DataFrame(measure(plan, model, batch, explain(plan, model, batch)) if batch.items else [])
+        rows.attrs["skipped"] = skipped
+        return index, rows.to_parquet(index=False)
 
 
 @contextlib.contextmanager
@@ -157,53 +156,12 @@ def repeatable() -> Generator[None]:
         torch.backends.cudnn.allow_tf32 = shortened
 
 
-def _mended(dataset: Dataset, skipped: Sequence[Skipped]) -> bool:
+def _mended(dataset: Dataset, shard: pd.DataFrame) -> bool:
     """Whether an image that could not be read now can."""
-    for entry in skipped:
+    for entry in shard.attrs["skipped"]:
         try:
             dataset.read(entry["index"])
             return True
         except BrokenImage:
             continue
     return False
-
-
-def _computed(plan: Plan, missing: Sequence[int], mapper: Callable[..., Any] | str) -> Iterator[tuple[int, bytes]]:
-    if not missing:
-        return
-    client = getattr(mapper, "__self__", None)
-    if isinstance(mapper, str):
-        with _connect(mapper) as connected:
-            yield from _on_cluster(connected, plan, missing)
-    # the map of a Dask client; distributed is not imported for the question
-    elif type(client).__module__.partition(".")[0] == "distributed" and hasattr(client, "scatter"):
-        yield from _on_cluster(client, plan, missing)
-    else:
-        yield from mapper(functools.partial(compute_shard, plan), missing)
-
-
-def _connect(address: str) -> Any:
-    """A client of the Dask scheduler at an address."""
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError("map: a cluster needs the package distributed; pip install 'gamlib[cluster]'") from error
-    try:
-        return Client(address)
-    except (OSError, ValueError) as error:
-        raise ConnectionError(
-            f"map: no Dask scheduler answers at '{address}' ({error}); start one with `dask scheduler` or leave map out"
-        ) from error
-
-
-def _on_cluster(client: Any, plan: Plan, indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-    """Shards in the order in which they finish. A lost worker's tasks run again."""
-    from distributed import as_completed
-
-    # The plan is sent once, not with every task. Scattered data would be gone with the last worker that holds it, of
-    # which the scheduler soon leaves only one; the result of a task is made again.
-    shared = client.submit(lambda plan: plan, plan, pure=False)
-    futures = client.map(lambda index, plan: compute_shard(plan, index), list(indices), plan=shared, pure=False)
-    for future in as_completed(futures):
-        yield future.result()
-        future.release()

@@ -69,7 +69,7 @@ def row_key(plan: Plan, batch: Batch, score: Explained, row: int, label: str, ma
     x_size = item.x.shape[-1] * item.x.shape[-2]
     areas = [(x1 - x0) * (y1 - y0) / x_size for x0, y0, x1, y1 in item.truths[label].boxes]
     return {
-        "dataset": plan.name, "percentile": plan.dataset.percentile or 100, "model": plan.model_name,
+        "dataset": plan.dataset.name, "percentile": plan.dataset.percentile or 100, "model": plan.model_name,
         "task": score.task, "sample": item.id, "label": label, "pair": pair,
         "cluster": label if plan.dataset.cluster == "label" else alone, "fold": unit.fold,
         "object_area": max(areas, default=np.nan),

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 
-from gamlib.boxes import THRESHOLDS
 from gamlib.capture import layer_names
 from gamlib.data import Dataset
 from gamlib.data.classes import class_index
@@ -21,7 +20,6 @@ from gamlib.statistics import split
 
 # Images a shard. A shard is also one batch of the network: what a number is does not depend on who computes it.
 ROWS = 16
-FORMAT = 3
 
 
 class Unit(NamedTuple):
@@ -54,13 +52,7 @@ class Plan:
         """A digest of all that decides a row."""
         model = [self.model_name, self.model_digest, factory_digest(self.model_name)]
         what = [dataset_digest(self.dataset), self.classes, self.shards]
-        return digest([FORMAT, model, asdict(self.settings), what, THRESHOLDS, sources_digest()])
-
-    @property
-    def name(self) -> str:
-        """The data set's name in the results: "scenes_two" and the like for images of two objects."""
-        kind = self.dataset.kind
-        return self.dataset.name if kind == "single" else f"{self.dataset.name}_{kind}"
+        return digest([model, asdict(self.settings), what, sources_digest()])
 
     def model(self) -> Model:
         """The network; ValueError where its weights are others than when the plan was made."""

@@ -81,20 +81,13 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
     results : DataFrame
         From `evaluate`.
 
-    Returns
-    -------
-    DataFrame
-
     Raises
     ------
     ValueError
         For a missing column, a row given twice, or a cell without a second fold to tune on.
     """
     _check(results)
-    scored = results[REQUIRED].copy()
-    for column in ("target", "object_area"):
-        if column in results:
-            scored[column] = results[column]
+    scored = results.filter([*REQUIRED, "target", "object_area"]).copy()
     scored["nonfinite"] = 100.0 * ~results["finite"].astype(bool)
     for column in ("mass_box", "mass_mask", "mass_other", "peak_box", "peak_mask", "peak_other"):
         scored[column] = 100 * results[column].astype(float) if column in results else np.nan
@@ -108,7 +101,9 @@ def measures(results: pd.DataFrame) -> pd.DataFrame:
         scored[f"pic_{variant}"] = np.where(given, increases(results["before"], results[column]), np.nan)
     for prefix, name, chosen in (("iou", "box_iou", "threshold"), ("mask_iou", "mask_iou", "mask_threshold")):
         scored[name], scored[chosen] = _tuned(results, prefix)
-    scored["area"] = _area_at(results, scored["threshold"])
+    scored["area"] = np.nan
+    for t in thresholds(results, "area"):
+        scored.loc[scored["threshold"] == t, "area"] = 100 * results[f"area_{t:.2f}"]
     return scored
 
 
@@ -145,17 +140,8 @@ def cell_means(scored: pd.DataFrame, metric: str) -> pd.DataFrame:
 def strata(results: pd.DataFrame, percentiles: Sequence[int]) -> pd.DataFrame:
     """The results, and once more those of the images with the smallest objects, as strata of their own.
 
-    Parameters
-    ----------
-    results : DataFrame
-        From `evaluate`, percentile 100.
-    percentiles : sequence of int
-        An image belongs to a stratum where its largest object's area is at or below that percentile of all images'.
-
-    Returns
-    -------
-    DataFrame
-        What has no true box is in no stratum.
+    results: from `evaluate`, percentile 100. An image belongs to a stratum where its largest object's area is at or
+    below that percentile of all images'; what has no true box is in no stratum.
     """
     area = results.groupby("sample")["object_area"].max().dropna()
     parts = [results]
@@ -185,14 +171,6 @@ def _tuned(results: pd.DataFrame, prefix: str) -> tuple[pd.Series, pd.Series]:
         value[cell.index] = 100 * ious
         chosen[cell.index] = np.asarray(grid)[choice]
     return value, chosen
-
-
-def _area_at(results: pd.DataFrame, threshold: pd.Series) -> np.ndarray:
-    grid = thresholds(results, "area")
-    area = np.full(len(results), np.nan)
-    for t, column in zip(grid, grid_columns("area", grid), strict=True):
-        area = np.where(threshold == t, 100 * results[column], area)
-    return area
 
 
 def _check(results: pd.DataFrame) -> None:

@@ -64,18 +64,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         known = {"tasks": TASKS, "methods": (*METHODS, *VARIANTS, *CONTROLS), "mask_side": SIDES}
-        if self.fill:
-            known["fill"] = FILLS
-        else:
-            _set(self, "fill", ())
-        for argument, accepted in known.items():
-            _set(self, argument, _known(argument, getattr(self, argument), accepted))
-        _set(self, "n", _depths(self.n))
+        given = {argument: _known(argument, getattr(self, argument), accepted) for argument, accepted in known.items()}
+        given["fill"] = _known("fill", self.fill, FILLS) if self.fill else ()
         if type(self.partners) is not int or self.partners < 1:
             raise ValueError(f"partners: got {self.partners!r}; give a whole number from 1")
         if type(self.seed) is not int or self.seed < 0:
             raise ValueError(f"seed: got {self.seed!r}; give a whole number from 0")
-        _set(self, "weights", self.weights if self.weights is None else str(self.weights))
+        weights = self.weights if self.weights is None else str(self.weights)
+        # past what freezes the record
+        vars(self).update(given, n=_depths(self.n), weights=weights)
 
     @property
     def maps(self) -> tuple[str, ...]:
@@ -86,10 +83,6 @@ class Settings:
     def controls(self) -> tuple[str, ...]:
         """The controls among `methods`."""
         return tuple(name for name in self.methods if name in CONTROLS)
-
-
-def _set(settings: Settings, name: str, value: object) -> None:
-    object.__setattr__(settings, name, value)
 
 
 def _known(argument: str, given: str | Sequence[str], accepted: Sequence[str]) -> tuple[str, ...]:

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import io
 import json
 import os
-import sys
 import uuid
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 import gamlib
@@ -31,54 +28,34 @@ from gamlib.sources import cell_state, files_digest, network_state
 _SOURCES = (".py", ".csv", ".json")
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
 
-Skipped = dict[str, Any]
-
-
-def pack(rows: Sequence[dict[str, Any]], skipped: Sequence[Skipped]) -> bytes:
-    """A shard as the content of a Parquet file; what was skipped lies in its metadata."""
-    table = pa.Table.from_pandas(pd.DataFrame(list(rows)), preserve_index=False)
-    metadata = dict(table.schema.metadata or {}) | {b"skipped": json.dumps(list(skipped)).encode()}
-    buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), buffer)
-    return buffer.getvalue()
-
-
-def unpack(content: bytes) -> tuple[pd.DataFrame, list[Skipped]]:
-    """The rows and the skipped images of a shard."""
-    table = pq.read_table(pa.BufferReader(content))
-    return table.to_pandas(), json.loads(table.schema.metadata[b"skipped"])
-
 
 class ShardFolder:
-    """The shards of one evaluation: <out>/<key>/shards/00000-<digest>.parquet and so on."""
+    """The shards of one evaluation: <out>/<key>/shards/00000-<digest>.parquet and so on.
+
+    A shard is a table of rows, whose attrs["skipped"] names the images that were left out.
+    """
 
     def __init__(self, out: str | Path, key: str) -> None:
         self.folder = Path(out) / key
         self.shards = self.folder / "shards"
         self.shards.mkdir(parents=True, exist_ok=True)
 
-    def read(self, index: int) -> tuple[pd.DataFrame, list[Skipped]] | None:
+    def read(self, index: int) -> pd.DataFrame | None:
         """A finished shard, None where it is missing, cut short or otherwise damaged and has to be made again."""
         for path in self._files(index):
             content = path.read_bytes()
             if path == self._path(index, content):
-                return unpack(content)
+                return pd.read_parquet(io.BytesIO(content))
         return None
 
-    def write(self, index: int, content: bytes) -> None:
-        """Under another name first: a file of the right name is always complete. An older version of it goes."""
+    def write(self, index: int, content: bytes) -> pd.DataFrame:
+        """The shard that a file's content holds; an older version of the file goes."""
         path = self._path(index, content)
-        temporary = self.shards / f".{index:05d}.{uuid.uuid4().hex}"
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        _write_whole(path, content)
         for other in self._files(index):
             if other != path:
                 other.unlink(missing_ok=True)
-
-    def write_skipped(self, skipped: Sequence[Skipped]) -> None:
-        """skipped.csv: one line an image that was left out, with the reason."""
-        table = pd.DataFrame(list(skipped), columns=["sample", "reason"])
-        table.to_csv(self.folder / "skipped.csv", index=False)
+        return pd.read_parquet(io.BytesIO(content))
 
     def _path(self, index: int, content: bytes) -> Path:
         return self.shards / f"{index:05d}-{hashlib.sha256(content).hexdigest()[:16]}.parquet"
@@ -103,14 +80,20 @@ def save(frame: pd.DataFrame, path: str | Path) -> None:
         For another suffix.
     """
     path = Path(path)
-    if path.suffix not in (".csv", ".parquet"):
+    if path.suffix == ".csv":
+        content = frame.to_csv(index=False, float_format="%.6g").encode()
+    elif path.suffix == ".parquet":
+        content = frame.to_parquet(index=False, compression="zstd")
+    else:
         raise ValueError(f"path: got '{path}'; accepted suffixes: .csv, .parquet")
     path.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(path, content)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Under another name first: a file of the right name is always complete."""
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    if path.suffix == ".csv":
-        frame.to_csv(partial, index=False, float_format="%.6g")
-    else:
-        frame.to_parquet(partial, index=False, compression="zstd")
+    partial.write_bytes(content)
     os.replace(partial, path)
 
 
@@ -140,10 +123,11 @@ def dataset_digest(dataset: Dataset) -> str:
         inner = inner.dataset
     options = {name: value for name, value in vars(inner).items() if isinstance(value, (str, int, float, bool))}
     samples = [(i, inner.fingerprint(i)) for i in indices]
-    how = [dataset.cluster, dataset.kind, dataset.percentile, dataset.pairs, dataset.folds]
-    module = type(inner).__module__
-    source = cell_state(type(inner).__name__) if module == "__main__" else _file_digest(sys.modules[module])
-    return digest([type(inner).__qualname__, source, inner.name, options, inner.classes, samples, how])
+    how = [dataset.cluster, dataset.percentile, dataset.pairs, dataset.folds]
+    kind = type(inner)
+    own = kind.__module__ == "__main__"
+    source = cell_state(kind.__name__) if own else files_digest({"": Path(inspect.getfile(kind))})
+    return digest([kind.__qualname__, source, inner.name, options, inner.classes, samples, how])
 
 
 @functools.cache
@@ -160,9 +144,3 @@ def factory_digest(model_name: str) -> str:
     if module == "__main__":
         return digest(cell_state(function))
     return digest(network_state(module)) if colon else ""
-
-
-def _file_digest(module: Any) -> str:
-    """Of a module's source file; empty where there is none, as for what is typed at a prompt."""
-    path = getattr(module, "__file__", None)
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] if path else ""

@@ -147,14 +147,9 @@ def bars(
         for name, drawn in zip(names, axes.containers, strict=True):
             tops = part[part[hue] == name].groupby(x, sort=False)[y].max()
             for bar, top in zip(drawn, tops, strict=True):
-                place: Any = {"xy": (bar.get_x() + bar.get_width() / 2, top), "xytext": (0, 2), "ha": "center"}
-                height = bar.get_height()
-                axes.annotate(
-                    f"{height:.0f}" if height >= 10 else f"{height:.2g}",
-                    **place,
-                    textcoords="offset points",
-                    fontsize=9,
-                )
+                height, middle = bar.get_height(), bar.get_x() + bar.get_width() / 2
+                text = f"{height:.0f}" if height >= 10 else f"{height:.2g}"
+                axes.annotate(text, (middle, top), (0, 2), textcoords="offset points", ha="center", fontsize=9)
         if level:
             axes.axhline(level[1], color=palette([level[0]])[level[0]], linestyle="--", linewidth=1.4, label=level[0])
         axes.tick_params(axis="x", length=0)

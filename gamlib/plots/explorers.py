@@ -6,27 +6,28 @@ import base64
 import io
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 
 import matplotlib as mpl
 import torch
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from gamlib.boxes import THRESHOLDS, Box, box_iou, largest_component_box
 from gamlib.maps import min_max, resize
 from gamlib.methods import layer_maps, saliency_maps
+from gamlib.plots.colors import scale_colors
 from gamlib.plots.figures import STYLE, title_of
 from gamlib.plots.frames import Chooser, Explorer, Place
-from gamlib.plots.grids import Panel, draw_panel, scale_colors
+from gamlib.plots.grids import Panel, draw_panel
 from gamlib.traces import Trace
 
 # Where 32 bits lose the map, both ends closely, and some of the wide range between.
 SCORES = (*range(-110, -20, 10), 0, 30, 60, 80, 84, *(85 + step / 2 for step in range(9)), 92, 100)
-SIDE = 224  # pixels of one picture: some 6 kB as WebP
-GAP = 6
+SIDE, GAP = 224, 6  # pixels of one picture, some 6 kB as WebP, and between two
 
 
 def explore_methods(
@@ -66,14 +67,14 @@ def explore_methods(
         if list(of_scores) != scores:
             raise ValueError(f"traces: got {list(of_scores)} for '{name}'; give the same scores for all: {scores}")
         for trace in of_scores.values():
-            if len(images[name]) != len(trace.score):
+            given, traced = len(images[name]), len(trace.score)
+            if given != traced:
                 raise ValueError(
-                    f"images: got {len(images[name])} of '{name}' for a trace of {len(trace.score)}; give the images "
-                    "of the trace"
+                    f"images: got {given} of '{name}' for a trace of {traced}; give the images of the trace"
                 )
     depths = depths or range(1, 1 + min(len(trace.layers) for each in traces.values() for trace in each.values()))
     plain: dict[Place, str] = {
-        (i, None, None, None): _img(map(Panel, batch), name) for i, (name, batch) in enumerate(images.items())
+        (i, None, None, None): _img([*map(Panel, batch)], name) for i, (name, batch) in enumerate(images.items())
     }
     frames: dict[Place, str] = {}
     for (i, name), (j, score) in itertools.product(enumerate(images), enumerate(scores)):
@@ -83,7 +84,7 @@ def explore_methods(
             shown = f"{title_of(method)}, n = {n}"
             layers = ", ".join(layer.name for layer in trace.layers[:n])
             values = " and ".join(dict.fromkeys(f"{float(value):.3g}" for value in trace.score))
-            panels = map(Panel, images[name], maps[method, n])
+            panels = [*map(Panel, images[name], maps[method, n])]
             frames[i, j, k, m] = _frame(panels, f"Maps of {shown}", f"{shown} (layers {layers}); {score} {values}.")
     controls = [
         Chooser("Images", list(images)),
@@ -95,9 +96,7 @@ def explore_methods(
     return Explorer(about, controls, [plain, frames, {(None,) * 4: _scale()}])
 
 
-def explore_threshold(
-    image: Tensor, maps: Mapping[str, Tensor], truth: Box | None = None, thresholds: Sequence[float] = THRESHOLDS
-) -> Explorer:
+def explore_threshold(image: Tensor, maps: Mapping[str, Tensor], truth: Box | None = None) -> Explorer:
     """Choose a map and a threshold: the pixels at or above it, the box of their largest region, the true box.
 
     Parameters
@@ -108,8 +107,6 @@ def explore_threshold(
         Name -> map (H, W) in [0, 1].
     truth : box, optional
         The true box (x0, y0, x1, y1), half-open, in pixels of the map.
-    thresholds : sequence of float
-        In [0, 1].
 
     Examples
     --------
@@ -128,22 +125,15 @@ def explore_threshold(
         return _frame(panels, "The map; its pixels at or above the threshold, with boxes", caption + ".")
 
     frames: dict[Place, str] = {
-        (i, j): frame(saliency, at) for i, saliency in enumerate(maps.values()) for j, at in enumerate(thresholds)
+        (i, j): frame(saliency, at) for i, saliency in enumerate(maps.values()) for j, at in enumerate(THRESHOLDS)
     }
-    about = (
-        "Left: the map. Right, light: its pixels at or above the threshold. Orange: the box of their largest region."
-    )
-    if truth is not None:
-        about += " White: the true box."
-    middle = len(thresholds) // 2
-    controls = [
-        Chooser("Map", list(maps)),
-        Chooser("Threshold", [f"{at:.2f}" for at in thresholds], middle, slider=True),
-    ]
-    return Explorer(about, controls, [frames, {(None, None): _scale()}])
+    about = "Left: the map. Right, light: its pixels at or above the threshold. Orange: the box of their largest region"
+    about += "." if truth is None else ". White: the true box."
+    levels = Chooser("Threshold", [f"{at:.2f}" for at in THRESHOLDS], len(THRESHOLDS) // 2, slider=True)
+    return Explorer(about, [Chooser("Map", list(maps)), levels], [frames, {(None, None): _scale()}])
 
 
-def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCORES) -> Explorer:
+def explore_exponent(image: Tensor, trace: Trace) -> Explorer:
     """Choose a score: the map of Grad-CAM++ as published, in 32 bits, beside the closed form without exponential.
 
     Parameters
@@ -152,8 +142,6 @@ def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCOR
         (3, H, W) pixels in [0, 1].
     trace : Trace
         Of this one image; its activations and gradients stay, its score is replaced.
-    scores : sequence of float
-        Those to choose from; the trace's own is added.
 
     Raises
     ------
@@ -164,17 +152,16 @@ def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCOR
         raise ValueError(f"trace: got one of {len(trace.score)} images; give one image, e.g. trace[:1]")
     trace = replace(trace, layers=trace.layers[:1])
     own = round(float(trace.score), 1)
-    choices = sorted({*map(float, scores), own})
+    choices = sorted({*map(float, SCORES), own})
     closed = saliency_maps(trace, ["grad_cam_pp_stable"], [1])["grad_cam_pp_stable", 1][0]
     peak = float(layer_maps(trace.to(torch.float64), "grad_cam_pp_stable", 1)[0].max())
 
     def frame(value: float) -> tuple[str, str]:
         shifted = replace(trace, score=torch.full_like(trace.score, value))
         saliency = min_max(resize(layer_maps(shifted, "grad_cam_pp", 1)[0], trace.size))[0]
-        if not bool(saliency.isfinite().all()):
-            fate = "not finite: the map is lost"
-        else:
-            fate = f"finite; largest difference from the closed form {float((saliency - closed).abs().max()):.1g}"
+        gap = float((saliency - closed).abs().max())
+        finite = f"finite; largest difference from the closed form {gap:.1g}"
+        fate = finite if math.isfinite(gap) else "not finite: the map is lost"
         alt = "Grad-CAM++ in 32 bits at the chosen score, and in closed form"
         return _img([Panel(image, saliency), Panel(image, closed)], alt), f"<p>s = {value:g}: {fate}.</p>"
 
@@ -189,13 +176,12 @@ def explore_exponent(image: Tensor, trace: Trace, scores: Sequence[float] = SCOR
     return Explorer(about, [Chooser("Score s", labels, choices.index(own), slider=True)], [*parts, {(None,): _scale()}])
 
 
-def _frame(panels: Iterable[Panel], alt: str, caption: str) -> str:
+def _frame(panels: Sequence[Panel], alt: str, caption: str) -> str:
     return f"{_img(panels, alt)}<p>{escape(caption)}</p>"
 
 
-def _img(panels: Iterable[Panel], alt: str) -> str:
+def _img(panels: Sequence[Panel], alt: str) -> str:
     """An HTML picture of panels side by side, as a small WebP inside its own address."""
-    panels = list(panels)
     width = (SIDE + GAP) * len(panels) - GAP
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
@@ -209,6 +195,6 @@ def _img(panels: Iterable[Panel], alt: str) -> str:
 
 def _scale() -> str:
     """The colours of maps over mid-grey, from 0 to 1."""
-    stops = ", ".join("#" + "".join(f"{round(255 * part):02x}" for part in color) for color in scale_colors(9))
+    stops = ", ".join(map(to_hex, scale_colors(9)))
     bar = f"display:inline-block;width:12em;height:0.8em;background:linear-gradient(to right, {stops})"
     return f'<p>0 <span role="img" aria-label="colour scale from 0 to 1" style="{bar}"></span> 1</p>'

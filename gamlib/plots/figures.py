@@ -133,12 +133,7 @@ class Picture:
 def new_figure(height: float, width: float = WIDTH, note: str = "") -> Figure:
     """An empty figure in the style of the book; draw on it within `rc_context(STYLE)`, then show `Picture(figure)`.
 
-    Parameters
-    ----------
-    height, width : float
-        Inches, without the note.
-    note : str
-        Small print below, e.g. the model; wrapped to the width.
+    height, width: inches, without the note. note: small print below, e.g. the model; wrapped to the width.
     """
     note = textwrap.fill(note, int(14.5 * width))
     with mpl.rc_context(STYLE):

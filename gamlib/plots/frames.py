@@ -29,17 +29,10 @@ for (const slider of this.querySelectorAll('[type=range]')) {
 
 @dataclass(frozen=True)
 class Chooser:
-    """What a reader chooses: one of a few buttons, or a place on a slider.
+    """What a reader chooses: one of a few buttons, or, among many options in an order, a place on a slider.
 
-    Parameters
-    ----------
-    name : str
-    options : sequence of str
-        Their labels. A single one is no choice, and no control is shown.
-    chosen : int
-        Position of the one that is chosen at first.
-    slider : bool
-        For many options in an order.
+    `options`: their labels; a single one is no choice, and no control is shown. `chosen`: position of the one that is
+    chosen at first.
     """
 
     name: str
@@ -71,13 +64,8 @@ class Chooser:
 class Explorer:
     r"""Controls, and parts of a page that follow them; shows itself in a notebook.
 
-    Parameters
-    ----------
-    about : str
-        A sentence above.
-    controls : sequence of Chooser
-    parts : sequence of mapping
-        Place -> HTML: of each part the piece that fits is shown. A piece that stands at several choices is kept once.
+    `about`: a sentence above. `parts`: each Place -> HTML, of which the piece that fits is shown; a piece that stands
+    at several choices is kept once.
 
     Examples
     --------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import matplotlib as mpl
@@ -14,19 +15,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from PIL import Image
 from torch import Tensor
 
 from gamlib.boxes import Box
+from gamlib.plots.colors import overlay, pixels_of, scale_colors
 from gamlib.plots.figures import FOUND_BOX, STYLE, TRUE_BOX, WIDTH, Picture, new_figure
-
-COLORS = "inferno"
-# Share of the colour over the grey photograph: enough to read the scale, little enough to recognise the object.
-ALPHA = 0.7
-MID_GREY = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,16 +110,19 @@ def grid(
     with mpl.rc_context(STYLE):
         fields = figure.subplots(len(panels), across, squeeze=False)
         for line, row in zip(fields, panels, strict=True):
-            for position, field in enumerate(line):
-                draw_panel(field, row[position] if position < len(row) else None)
+            for field, panel in zip_longest(line, row):
+                draw_panel(field, panel)
         for field, label in zip(fields[:, 0], rows, strict=False):
             field.set_ylabel(label, visible=True)
         for field, label in zip(fields[0], columns, strict=False):
             title = field.get_title()
             field.set_title(f"{label}\n{title}" if title else label)
         if any(panel is not None and panel.saliency is not None for row in panels for panel in row):
-            length = min(1, 2.4 / sum(heights)) if beside else 0.4
-            _colour_bar(figure, fields, "right" if beside else "bottom", length)
+            place, length = ("right", min(1, 2.4 / sum(heights))) if beside else ("bottom", 0.4)
+            scale = ScalarMappable(Normalize(0, 1), ListedColormap(scale_colors(256)))
+            bar = figure.colorbar(scale, ax=fields, location=place, shrink=length, aspect=14, pad=0.015)
+            bar.set_ticks((0, 0.5, 1))
+            bar.outline.set_visible(False)
         figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
     return Picture(figure, "jpeg")
 
@@ -148,7 +147,7 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
         if not bool(panel.saliency.any()):
             _say(field, "empty:\nnothing positive")
     elif panel.image is not None:
-        field.imshow(_pixels(panel.image), aspect="auto", interpolation="antialiased")
+        field.imshow(pixels_of(panel.image), aspect="auto", interpolation="antialiased")
     boxes = [(box, TRUE_BOX, "-" if number == 0 else "--") for number, box in enumerate(panel.truths)]
     boxes += [] if panel.found is None else [(panel.found, FOUND_BOX, "-")]
     # a dark rim, so that it shows on light and on dark
@@ -166,71 +165,3 @@ def draw_panel(field: Axes, panel: Panel | None) -> None:
 def _say(field: Axes, text: str) -> None:
     label = field.text(0.5, 0.5, text, transform=field.transAxes, ha="center", va="center", fontsize=10)
     label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 2})
-
-
-def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
-    """The colours of a map over its grey photograph, as every grid shows it.
-
-    Parameters
-    ----------
-    image : Tensor or PIL image, optional
-        Photograph, (3, H, W) with pixels in [0, 1]; None lays the map over an even grey.
-    saliency : Tensor
-        Finite map (h, w) in [0, 1], resized to the photograph.
-
-    Returns
-    -------
-    ndarray
-        (H, W, 3) float64 in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        For a map that is not finite, which has no colours.
-
-    Examples
-    --------
-    >>> import torch
-    >>> overlay(None, torch.zeros(7, 7)).shape
-    (7, 7, 3)
-    """
-    values = saliency.detach().cpu().float().numpy()
-    if not np.isfinite(values).all():
-        raise ValueError("saliency: the map is not finite and has no colours; keep its numbers instead")
-    if image is None:
-        return _blend(np.full((*values.shape, 3), MID_GREY), values)
-    photograph = _pixels(image)
-    # bilinear: no value lies outside of the map's own range
-    resized = Image.fromarray(values).resize(photograph.shape[1::-1], Image.Resampling.BILINEAR)
-    # luminance by the weights of ITU-R BT.709
-    return _blend(photograph @ np.repeat([[0.2126], [0.7152], [0.0722]], 3, axis=1), np.asarray(resized))
-
-
-def scale_colors(count: int) -> np.ndarray:
-    """Colours (count, 3) of evenly spaced values from 0 to 1 as they look over mid-grey: the scale of every grid."""
-    return _blend(np.full((count, 3), MID_GREY), np.linspace(0, 1, count))
-
-
-def _colour_bar(figure: Figure, fields: np.ndarray, location: str, length: float) -> None:
-    scale = ListedColormap(scale_colors(256))
-    shades = ScalarMappable(Normalize(0, 1), scale)
-    bar = figure.colorbar(shades, ax=fields, location=location, shrink=length, aspect=14, pad=0.015)
-    bar.set_ticks((0, 0.5, 1))
-    bar.outline.set_visible(False)
-
-
-def _pixels(image: Tensor | Image.Image) -> np.ndarray:
-    """(H, W, 3) float64 in [0, 1]."""
-    if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB")) / 255
-    if image.ndim != 3 or len(image) not in (1, 3):
-        raise ValueError(
-            f"image: expected (3, H, W) or (1, H, W), got {tuple(image.shape)}; choose the channels to show"
-        )
-    return image.detach().cpu().clamp(0, 1).double().permute(1, 2, 0).expand(-1, -1, 3).numpy()
-
-
-def _blend(under: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Colour of `values` in [0, 1] over the grey `under` (..., 3)."""
-    colour = mpl.colormaps[COLORS](np.clip(values, 0, 1))[..., :3]
-    return (1 - ALPHA) * under + ALPHA * colour

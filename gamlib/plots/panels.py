@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, Unpack
 
 import matplotlib as mpl
 import pandas as pd
@@ -58,21 +58,17 @@ def chart(
     frame: pd.DataFrame,
     x: str,
     y: str,
-    *,
-    row: str = "",
-    column: str = "",
-    share: Literal["all", "row", "none"] = "all",
-    titles: Mapping[str, str] | None = None,
-    height: float = 3.4,
-    note: str = "",
+    **layout: Unpack[Layout],
 ) -> Picture:
     """Each panel drawn with its part of the frame; the legend stands above all, where it covers nothing."""
-    figure = new_figure(height, note=note)
+    figure = new_figure(layout.get("height", 3.4), note=layout.get("note", ""))
+    row, column = layout.get("row"), layout.get("column")
     down, over = (list(frame[name].unique()) if name else [""] for name in (row, column))
     lines = -(-len(over) // 3)  # more than three side by side cannot be read on a phone
     across = -(-len(over) // lines)
     keys = {}
     with mpl.rc_context(STYLE):
+        share = layout.get("share", "all")
         fields = figure.subplots(len(down) * lines, across, sharex="col", sharey=share, squeeze=False)
         for number, (below, beside) in enumerate((r, c) for r in down for c in over):
             axes, part = fields.flat[number], frame
@@ -90,7 +86,7 @@ def chart(
             for label in (label for axes in fields[-1] for label in axes.get_xticklabels()):
                 label.set(rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
         if keys:
-            labels = [title_of(name, titles) for name in keys]
+            labels = [title_of(name, layout.get("titles")) for name in keys]
             fitting = int(WIDTH / (0.55 + 0.08 * max(map(len, labels))))
             figure.legend(keys.values(), labels, loc="outside upper left", ncols=max(1, min(fitting, len(labels))))
     return Picture(figure)

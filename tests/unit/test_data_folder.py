@@ -115,17 +115,6 @@ def test_classes_in_the_table_and_before_them_those_given(tmp_path):
     assert given == {"cat": 281, "dog": 162, "NA": 3}
 
 
-def test_masks(tmp_path):
-    photograph(tmp_path / "dogs" / "one.jpg")
-    mask = np.zeros((30, 40), np.uint8)
-    mask[5:10, 3:20] = 255
-    (tmp_path / "masks").mkdir()
-    Image.fromarray(mask).save(tmp_path / "masks" / "one.png")
-    data = load_dataset("folder", tmp_path)
-    (thing,) = data[0].objects
-    assert (thing.label, thing.box) == ("dogs", (3, 5, 20, 10)) and (thing.mask == (mask > 0)).all()
-
-
 @pytest.mark.parametrize(
     ("lines", "head", "message"),
     [

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import os
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,10 +13,6 @@ from gamlib.data import BrokenImage, load_dataset
 from gamlib.data.fetch import data_folder, fetch
 from gamlib.models import load_model
 
-OPEN_DATA = Path(os.environ.get("GAMLIB_DATA") or Path(__file__).parents[3] / "shared" / "open-data")
-needs_open_data = pytest.mark.skipif(
-    not (OPEN_DATA / "raccoon").is_dir(), reason="needs the open data: set GAMLIB_DATA to its folder"
-)
 XML = """<annotation><size><width>40</width><height>30</height><depth>3</depth></size>
 <object><name>raccoon</name><difficult>0</difficult>
 <bndbox><xmin>1</xmin><ymin>11</ymin><xmax>40</xmax><ymax>20</ymax></bndbox></object>
@@ -147,17 +142,15 @@ def test_undecodable_image_is_broken_but_its_label_is_known(server, tmp_path):
     assert error.value.sample_id == "n02123045_tabby"
 
 
-@needs_open_data
-def test_the_200_raccoon_photographs():
-    data = load_dataset("raccoon", OPEN_DATA)
+def test_the_200_raccoon_photographs(open_data):
+    data = load_dataset("raccoon", open_data)
     assert (len(data), sum(len(data.labels(i)) for i in range(200)), data.dropped) == (200, 217, {})
     # raccoon-1.xml: 81 88 522 408, counted from 1
     assert data[0].objects[0].box == (80, 87, 522, 408)
 
 
-@needs_open_data
-def test_imagenet_samples_have_the_class_of_their_file_name():
-    data = load_dataset("imagenet_samples", OPEN_DATA)
+def test_imagenet_samples_have_the_class_of_their_file_name(open_data):
+    data = load_dataset("imagenet_samples", open_data)
     names = load_model("efficientnet_lite0", weights=None).categories
     told = [record.id.partition("_")[2].replace("_", " ").lower() for record in data.records]
     assert [names[data.classes[data.labels(i)[0]]].lower() for i in range(30)] == told

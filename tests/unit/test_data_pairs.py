@@ -3,7 +3,7 @@
 import pytest
 
 from gamlib.data import Dataset, load_dataset, make_pairs, smallest_objects
-from gamlib.data.classes import class_index, imagenet_index
+from gamlib.data.classes import class_index
 from gamlib.data.pairs import make_groups, rounds
 
 
@@ -113,11 +113,6 @@ def test_digits():
             "class 'Mas' .* 2 categories; did you mean 'Mass'",
         ),
         (lambda: class_index("mass", None), ValueError, "class 'mass': the model has no category names"),
-        (
-            lambda: imagenet_index("n00000001", "val"),
-            ValueError,
-            "'val': 'n00000001' is not one of the 1000 WordNet ids",
-        ),
     ],
 )
 def test_errors(call, error, text):

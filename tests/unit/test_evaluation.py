@@ -278,7 +278,7 @@ def test_another_choice_has_another_key(tiny, tmp_path):
 def test_another_version_of_a_data_set_has_another_digest(tiny, tmp_path):
     plain = tiny.Tiny()
     digests = [dataset_digest(plain), dataset_digest(Subset(plain, range(39)))]
-    for attribute, value in {"cluster": "label", "folds": (0, 1) * 20, "kind": "two", "percentile": 10}.items():
+    for attribute, value in {"cluster": "label", "folds": (0, 1) * 20, "percentile": 10}.items():
         other = tiny.Tiny()
         setattr(other, attribute, value)
         digests.append(dataset_digest(other))
@@ -298,10 +298,10 @@ def one_file(path: Path, box, shape) -> AnnotatedImages:
     return data
 
 
-def test_a_part_of_a_data_set_keeps_its_kind_and_stratum():
+def test_a_part_of_a_data_set_keeps_its_name_and_stratum():
     scenes = gamlib.data.load_dataset("scenes", kind="two", n=24, percentile=25)
     part = Subset(scenes, range(12))
-    assert (part.name, part.kind, part.percentile, part.cluster) == ("scenes", "two", 25, "label")
+    assert (part.name, part.percentile, part.cluster) == ("scenes_two", 25, "label")
 
 
 def test_no_source_object_is_on_both_sides_of_a_hold_out(tiny, tmp_path):

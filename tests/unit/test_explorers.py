@@ -131,18 +131,18 @@ def test_threshold_states_the_box_and_its_iou():
 
 
 def test_threshold_lights_the_pixels_at_or_above_it():
-    explorer = explore_threshold(torch.full((3, 32, 32), 0.5), {"ramp": ramp()}, thresholds=(0.5,))
+    explorer = explore_threshold(torch.full((3, 32, 32), 0.5), {"ramp": ramp()})
     # on the right: the map itself is on the left, and 6 pixels lie between
-    lit = pixels(frames(explorer)["0,0"])[:, 230:].sum(axis=2)
+    lit = pixels(frames(explorer)[f"0,{THRESHOLDS.index(0.5)}"])[:, 230:].sum(axis=2)
     assert lit[100, 40] > 500  # column 5 of 32
     assert lit[100, 180] < 250  # column 25
 
 
 def test_without_a_true_box_no_iou():
-    explorer = explore_threshold(torch.rand(3, 32, 32), {"ramp": ramp()}, thresholds=(0.5, 1.5))
-    assert [frames(explorer)[f"0,{position}"].p.text for position in range(2)] == [
-        "Threshold 0.50: box (0, 0, 16, 32).",
-        "Threshold 1.50: no pixel reaches it, no box.",
+    explorer = explore_threshold(torch.rand(3, 32, 32), {"half a ramp": ramp() / 2})
+    assert [frames(explorer)[f"0,{THRESHOLDS.index(at)}"].p.text for at in (0.25, 0.55)] == [
+        "Threshold 0.25: box (0, 0, 16, 32).",
+        "Threshold 0.55: no pixel reaches it, no box.",
     ]
     assert "true" not in explorer.about
 

@@ -12,8 +12,9 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
+from gamlib.plots.colors import ALPHA, COLORS, overlay
 from gamlib.plots.figures import FOUND_BOX, TRUE_BOX, Picture, new_figure
-from gamlib.plots.grids import ALPHA, COLORS, Panel, class_name, grid, overlay
+from gamlib.plots.grids import Panel, grid
 
 
 def first_field(picture: Picture):
@@ -165,11 +166,6 @@ def test_a_long_note_is_wrapped_and_makes_room_for_itself():
 
 def test_a_panel_without_anything_is_an_empty_field():
     assert not first_field(grid([[Panel()]])).images
-
-
-def test_a_class_without_a_name_is_its_number():
-    assert class_name(("cat", "dog"), 1) == "dog"
-    assert class_name(None, 967) == "class 967"
 
 
 def test_outlines_of_masks_follow_their_borders():

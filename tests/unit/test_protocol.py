@@ -192,7 +192,8 @@ def results(tmp_path_factory):
 
         def load(name, kind, n, percentile=100, seed=0):
             data = tiny.Tiny(n, broken=(3,), two=kind == "two")
-            data.name, data.kind, data.percentile, data.dropped = name, kind, percentile, {"crowd": 2}
+            data.name = "scenes" if kind == "single" else "scenes_two"
+            data.percentile, data.dropped = percentile, {"crowd": 2}
             return data
 
         patch.setattr(evaluations, "load_dataset", load)

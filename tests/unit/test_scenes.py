@@ -4,9 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gamlib.data.cutouts import BACKGROUNDS, Cutout, background_pixels
+from gamlib.data.cutouts import BACKGROUNDS, SCENE_SIDE, Cutout, background_pixels
 from gamlib.data.photos import outline_mask, photo_table
-from gamlib.data.scenes import SCENE_SIDE, Scenes, area_bounds
+from gamlib.data.scenes import Scenes, area_bounds
 
 KINDS = ("single", "two", "shared")
 
@@ -90,7 +90,7 @@ def test_masks_have_the_area_that_the_shoelace_formula_gives():
         expected = shoelace(border) - sum(shoelace(hole) for hole in holes)
         length = np.linalg.norm(border - np.roll(border, 1, axis=0), axis=1).sum()
         # A bias of a tenth of a pixel all along the border would break this.
-        assert abs(int(cutout.mask(SCENE_SIDE).sum()) - expected) < 0.1 * length
+        assert abs(int(cutout.mask().sum()) - expected) < 0.1 * length
 
 
 def test_only_the_objects_differ_from_the_background():
@@ -98,8 +98,8 @@ def test_only_the_objects_differ_from_the_background():
     sample, cutout = scenes[0], scenes.plan(0).cutouts[0]
     flat = np.full((SCENE_SIDE, SCENE_SIDE, 3), 7, dtype=np.uint8)
     pasted = cutout.paste(flat)
-    assert (pasted[cutout.alpha(SCENE_SIDE) == 0] == 7).all()
-    full = cutout.alpha(SCENE_SIDE) == 255
+    assert (pasted[cutout.alpha() == 0] == 7).all()
+    full = cutout.alpha() == 255
     assert np.array_equal(pasted[full], np.asarray(sample.image)[full])
 
 

@@ -111,7 +111,7 @@ def _batches(plan: Plan, limit: float = np.inf) -> Iterator[tuple[Model, Batch]]
     """Shards, until they have as many images."""
     model, seen = plan.model(), 0
     with repeatable():
-        for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.name}", disable=None):
+        for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.dataset.name}", disable=None):
             if seen >= limit:
                 return
             batch, _ = load_shard(plan, model, index)

@@ -90,8 +90,8 @@ def _book() -> bytes:
 
     from gamlib.data.photos import photograph
     from gamlib.methods import METHODS
+    from gamlib.plots.colors import ALPHA, COLORS
     from gamlib.plots.figures import FOUND_BOX
-    from gamlib.plots.grids import ALPHA, COLORS
 
     examples = {}
     for name in EXAMPLES:
