@@ -25,6 +25,9 @@ def start(rounds: int) -> Iterator[Row]:
         "torch": lambda: _run(sys.executable, "-c", "import torch"),
         "gamlib": lambda: _run(sys.executable, "-c", "import gamlib"),
         "every name": lambda: _run(sys.executable, "-c", "from gamlib import *"),
+        "chapter": lambda: _run(
+            sys.executable, "-c", "from gamlib import *; import gamlib.plots, gambook.claims.pages"
+        ),
         "gam": lambda: _run(BIN / "gam", "--help"),
     }
     found = medians(runs, max(3, rounds // 3))
@@ -38,6 +41,7 @@ def start(rounds: int) -> Iterator[Row]:
         found["every name"] / found["torch"],
         seconds=found["every name"],
     )
+    yield Row("house", "what a chapter imports", "", found["chapter"], "s", seconds=found["chapter"])
     yield Row("house", "gam --help", "", found["gam"], "s", 0.5, seconds=found["gam"])
 
 

@@ -54,8 +54,8 @@ def plain(model: gamlib.Model, x: Tensor) -> dict[str, Callable[[], object]]:
     return {"forward": lambda: forward(x), "forward, channels last": lambda: forward(last)}
 
 
-def by_hand(model: gamlib.Model, x: Tensor) -> tuple[Tensor, ...]:
-    """A forward that records from the second layer on, and the gradients of the top logits there: no maps."""
+def by_hand(model: gamlib.Model, x: Tensor, *scores: Callable[[Tensor], Tensor]) -> list[tuple[Tensor, ...]]:
+    """A forward that records from the second layer on, and the gradients of each score there: no maps."""
     last, earlier = (model.module.get_submodule(name) for name in model.layers[:2])
     held: list[Tensor] = []
 
@@ -67,13 +67,25 @@ def by_hand(model: gamlib.Model, x: Tensor) -> tuple[Tensor, ...]:
     for parameter in model.module.parameters():
         parameter.requires_grad_(False)
     try:
-        logits = model.module(x)
-        return torch.autograd.grad(logits.amax(dim=1).sum(), held)
+        embedding = model.features(x)
+        return [torch.autograd.grad(score(embedding), held, retain_graph=True) for score in scores]
     finally:
         for hook in hooks:
             hook.remove()
         for parameter in model.module.parameters():
             parameter.requires_grad_(True)
+
+
+def top_logits(model: gamlib.Model) -> Callable[[Tensor], Tensor]:
+    return lambda embedding: model.needed_head()(embedding).amax(dim=1).sum()
+
+
+def dot(embedding: Tensor) -> Tensor:
+    return embedding[0] @ embedding[1]
+
+
+def cosine(embedding: Tensor) -> Tensor:
+    return torch.cosine_similarity(embedding[0], embedding[1], dim=0)
 
 
 def grad_cam_library(model: gamlib.Model, x: Tensor, calls: bool) -> object:
@@ -166,13 +178,16 @@ def peak(run: Callable[[], object]) -> int:
     return highest
 
 
-def memory(model: gamlib.Model, x: Tensor) -> tuple[int, int]:
-    """Extra peak of six maps over a forward, and the bytes of what has to be there: layers, gradients, maps."""
+def memory(model: gamlib.Model, x: Tensor) -> tuple[int, int, int]:
+    """Extra peaks over a forward, of six maps and of gradients by hand, and the bytes of layers, gradients and maps."""
     trace = gamlib.trace_class(model, x)
     needed = [tensor for layer in trace.layers for tensor in (layer.activation, layer.gradient)]
     needed += gamlib.saliency_maps(trace, METHODS, DEPTHS).values()
-    extra = peak(partial(six_maps, model, x)) - peak(plain(model, x)["forward"])
-    return extra, sum(tensor.nbytes for tensor in needed)
+    forward = peak(plain(model, x)["forward"])
+    six, hand = (
+        peak(run) - forward for run in (partial(six_maps, model, x), partial(by_hand, model, x, top_logits(model)))
+    )
+    return six, hand, sum(tensor.nbytes for tensor in needed)
 
 
 def parts(model: gamlib.Model, x: Tensor, name: str, forward: float, least: float, rounds: int) -> Iterator[Row]:
@@ -192,7 +207,7 @@ def rows(rounds: int, device: str = "cpu") -> Iterator[Row]:
     for name in NETWORKS:
         model, x = network(name, device)
         runs = plain(model, x) | {
-            "forward + partial gradient": partial(by_hand, model, x),
+            "forward + partial gradient": partial(by_hand, model, x, top_logits(model)),
             "six maps": partial(six_maps, model, x),
         }
         found = medians(runs, rounds)
@@ -203,16 +218,24 @@ def rows(rounds: int, device: str = "cpu") -> Iterator[Row]:
         yield Row("maps", "(forward + partial gradient) / forward", name, least / forward, seconds=least)
         yield Row("maps", "forward of an image", name, forward / BATCH, "s", seconds=forward / BATCH)
         yield from parts(model, x, name, forward, least, rounds)
-        extra, needed = memory(model, x)
+        extra, hand, needed = memory(model, x)
         yield Row("memory", "extra peak / (layers + gradients + maps)", name, extra / needed, goal=1.5)
+        yield Row("memory", "the same of a forward + partial gradient, no maps", name, hand / needed)
         del model, x, runs
     model, x = network(NETWORKS[0], device)
     pair = x[:2].contiguous()
-    runs = plain(model, pair) | {"24 maps of a pair": lambda: pair_maps(model, pair)}
+    runs = plain(model, pair) | {
+        "forward + two partial gradients": partial(by_hand, model, pair, dot, cosine),
+        "24 maps of a pair": lambda: pair_maps(model, pair),
+    }
     found = medians(runs, 3 * rounds)
     forward = min(found["forward"], found["forward, channels last"])
     ours = found["24 maps of a pair"]
     yield Row("maps", "24 maps of a pair / forward of both", NETWORKS[0], ours / forward, goal=1.6, seconds=ours)
+    least = found["forward + two partial gradients"]
+    yield Row(
+        "maps", "(forward + two partial gradients) / forward of both", NETWORKS[0], least / forward, seconds=least
+    )
     for name in NETWORKS[:2]:
         model, x = network(name, device)
         for library, (run, ours, goal) in LIBRARIES.items():

@@ -66,16 +66,17 @@ def small() -> gamlib.Model:
 
 
 def one_size(count: int) -> None:
-    """In a process of its own: prints the seconds of an evaluation and this process's largest resident set so far."""
+    """In a process of its own: the seconds of an evaluation, this process's largest resident set so far, its table."""
     with tempfile.TemporaryDirectory() as out:
         evaluate("scale:small", Noise(64), SETTINGS, f"{out}/first")
         start = time.perf_counter()
-        evaluate("scale:small", Noise(count), SETTINGS, f"{out}/second")
+        table = evaluate("scale:small", Noise(count), SETTINGS, f"{out}/second")
         seconds = time.perf_counter() - start
     # not ru_maxrss, which begins at that of the process which started this one
     status = Path("/proc/self/status").read_text()
     kilobytes = int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
-    print(json.dumps({"seconds": seconds, "largest": 1024 * kilobytes}))
+    held = int(table.memory_usage(deep=True).sum())
+    print(json.dumps({"seconds": seconds, "largest": 1024 * kilobytes, "table": held}))
 
 
 def _apart(count: int) -> dict[str, float]:
@@ -96,6 +97,8 @@ def growth() -> Iterator[Row]:
         yield Row("scale", "time an image, beside 1,000 images", f"{count:,} images", relative, goal=1.1, seconds=each)
         largest = found[count]["largest"] / first["largest"]
         yield Row("scale", "largest resident set, beside 1,000 images", f"{count:,} images", largest, goal=1.1)
+        share = found[count]["table"] / first["largest"]
+        yield Row("scale", "the table of results, in largest sets of 1,000 images", f"{count:,} images", share)
 
 
 def _evaluated(mapper: object = map) -> None:
