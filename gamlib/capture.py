@@ -12,29 +12,24 @@ import torch
 from torch import Tensor, nn
 
 from gamlib.layouts import check_activation
+from gamlib.models.checks import listed
 from gamlib.models.model import Model, evaluation
 
 
 def layer_names(model: Model, layers: int | Sequence[str] | None) -> tuple[str, ...]:
     """Names of the layers to trace, last first; TypeError or ValueError naming what is accepted."""
-    if isinstance(layers, str | Sequence):
-        names = (layers,) if isinstance(layers, str) else tuple(layers)
-    else:
+    if not isinstance(layers, str | Sequence):
         depth = min(2, len(model.layers)) if layers is None else _whole(layers)
         if not 1 <= depth <= len(model.layers):
             raise ValueError(f"layers: {depth} is out of range; {model.name} offers 1 to {len(model.layers)}")
         return model.layers[:depth]
     known = [name for name, _ in model.module.named_modules() if name]
-    for name in names:
-        if isinstance(name, nn.Module):
-            raise TypeError(f"layers: got a {type(name).__name__} itself; give its name in module.named_modules()")
+    for name in listed(layers):
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise ValueError(f"layers: {model.name} has no layer '{name}'; {hint}usual ones: {', '.join(model.layers)}")
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"layers: give at least one name, and none twice; got {list(names)}")
-    return names
+    return listed(layers)
 
 
 def _whole(layers: object) -> int:

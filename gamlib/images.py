@@ -76,10 +76,9 @@ def open_image(path: str | Path) -> Image.Image:
 
 def upright(image: Image.Image) -> Image.Image:
     """RGB of an image that was opened with Pillow, as `open_image` has it but for the size."""
-    # of 16 bits Pillow does not look at which end is white
-    white_is_zero = image.mode.startswith("I") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
-    rgb = _rgb(ImageOps.exif_transpose(image))
-    return ImageOps.invert(rgb) if white_is_zero else rgb
+    rgb = _rgb(image)
+    rgb.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return ImageOps.exif_transpose(rgb)
 
 
 def stored(image: Image.Image) -> Image.Image:
@@ -114,4 +113,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if values.min() < 0 or values.max() > 65535:
         raise ValueError(f"values {values.min()} to {values.max()} are no 16-bit greyscale")
     low, span = (float(values.min()), float(np.ptp(values))) if np.ptp(values) else (0.0, 65535.0)
-    return Image.fromarray(np.round((values - low) * (255 / span)).astype(np.uint8))
+    grey = Image.fromarray(np.round((values - low) * (255 / span)).astype(np.uint8))
+    # of 16 bits Pillow does not look at which end is white
+    return ImageOps.invert(grey) if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0 else grey

@@ -66,8 +66,10 @@ def _fits(height: int, width: int, x: Tensor) -> bool:
 
 def _weighs_tokens(output: Tensor) -> bool:
     """Whether it is an attention, (B, heads, N, N) after a softmax, which looks like a square activation."""
-    first = output[0, 0].detach().float()
-    return bool((first.min() >= 0) & ((first.sum(dim=-1) - 1).abs().max() < 1e-2))
+    weights = output[0].detach().float()
+    height, width = weights.shape[1:]
+    rows_sum_to_1 = (weights.min() >= 0) & ((weights.sum(dim=-1) - 1).abs().max() < 1e-2)
+    return height == width > 1 and bool(rows_sum_to_1)
 
 
 def _last_are_features(module: nn.Module, size: int) -> bool:

@@ -99,7 +99,7 @@ class Method:
 
     def __call__(self, trace: Trace, n: int | None = None) -> Tensor:
         """Map of the last n layers (default: the usual number, or all there are): (B, H, W) float32 in [0, 1]."""
-        _check_depth(trace, 1)
+        _check_trace(trace)
         n = min(self.n, len(trace.layers)) if n is None else n
         _check_depth(trace, n)
         return aggregate(_drawn(self, trace, n))
@@ -151,6 +151,7 @@ def layer_maps(trace: Trace, method: str, n: int) -> list[Tensor]:
     """
     if method not in METHODS:
         raise ValueError(f"method: unknown '{method}'; accepted: {', '.join(METHODS)}")
+    _check_trace(trace)
     _check_depth(trace, n)
     return _raw(METHODS[method], trace, n)
 
@@ -190,6 +191,7 @@ def saliency_maps(
     for method in methods:
         if method not in METHODS and method not in VARIANTS:
             raise ValueError(f"method: unknown '{method}'; accepted: {', '.join([*METHODS, *VARIANTS])}")
+    _check_trace(trace)
     for n in depths:
         _check_depth(trace, n)
     raw: dict[str, list[Tensor]] = {}
@@ -228,10 +230,13 @@ def _size(maps: Tensor) -> tuple[int, int]:
     return maps.shape[-2], maps.shape[-1]
 
 
-def _check_depth(trace: Trace, n: int) -> None:
+def _check_trace(trace: Trace) -> None:
     if not isinstance(trace, Trace):
         hint = "; trace and trace_pair return several, take one of them" if isinstance(trace, list | tuple) else ""
         raise TypeError(f"trace: got a {type(trace).__name__}, expected a gamlib.Trace{hint}")
+
+
+def _check_depth(trace: Trace, n: int) -> None:
     if not isinstance(n, int):
         raise TypeError(f"n: got a {type(n).__name__}; give how many layers, such as 2")
     if not 1 <= n <= len(trace.layers):

@@ -63,6 +63,8 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
     >>> load_dataset("digits")[0].objects[0].label
     '0'
     """
+    if not isinstance(name, str) or not isinstance(root, str | Path | None):
+        raise TypeError(f"name, root: got {name!r} and {root!r}; give a name, and a folder or None")
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""

@@ -33,10 +33,10 @@ class Davis(AnnotatedImages):
         records = []
         for path in frames:
             label, mask = path.parent.name, path.with_suffix(".png")
-            box = tight_box(read_mask(mask, SIZE))
+            box = tight_box(read_mask(mask, SIZE, binary=True))
             records.append(ImageFile(f"{label}-{path.stem}", path, SIZE, (Annotation(label, box, mask.name),)))
         self.classes = {path.parent.name: VIDEO_CLASSES.get(path.parent.name) for path in frames}
         super().__init__(records)
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
-        return [read_mask(record.path.with_name(a.shape), shape[::-1]) for a in record.annotations]
+        return [read_mask(record.path.with_name(a.shape), shape[::-1], binary=True) for a in record.annotations]

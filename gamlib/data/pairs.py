@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 
 from gamlib.data.samples import Dataset
@@ -28,7 +30,7 @@ def make_pairs(dataset: Dataset, per_class: int | None, seed: int) -> list[tuple
     >>> len(make_pairs(load_dataset("digits"), per_class=2, seed=0))
     20
     """
-    if per_class is not None and per_class < 1:
+    if per_class is not None and (not isinstance(per_class, Integral) or per_class < 1):
         raise ValueError(f"per_class: {per_class}, expected at least 1 pair a class, or None for all")
     return [(a, b) for a, b in make_groups(dataset, 2, seed, per_class)]
 

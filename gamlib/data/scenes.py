@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from numbers import Integral
 
 import numpy as np
 from PIL import Image
@@ -73,9 +74,9 @@ class Scenes(Dataset):
             raise ValueError(f"unknown kind of scenes '{kind}'; choose one of {', '.join(LARGEST_AREA)}")
         if percentile not in (100, 25, 10):
             raise ValueError(f"percentile {percentile} is not accepted; choose one of 100 (all sizes), 25, 10")
-        if n < 2 or n % 2:
+        if not isinstance(n, Integral) or n < 2 or n % 2:
             raise ValueError(f"n = {n} scenes cannot be paired; give an even number of at least 2")
-        if seed < 0:
+        if not isinstance(seed, Integral) or seed < 0:
             raise ValueError(f"seed = {seed} is not accepted; give a whole number of at least 0")
         self.name = "scenes" if kind == "single" else f"scenes_{kind}"
         self.kind, self.percentile, self.seed = kind, percentile, seed

@@ -13,12 +13,15 @@ from gamlib.layouts import LAYOUTS
 from gamlib.models.preprocess import Preprocess
 
 
-def check_listed(layers: Any) -> None:
-    """TypeError or ValueError for what is no list of names."""
-    if not isinstance(layers, str | Sequence) or not all(isinstance(layer, str) for layer in layers):
-        raise TypeError(f"layers: got {layers!r}; give names in module.named_modules(), last first")
-    if not isinstance(layers, str) and len(set(layers)) < len(layers):
-        raise ValueError(f"layers: got {list(layers)}; name none twice")
+def listed(layers: Any) -> tuple[str, ...]:
+    """Names as a tuple; TypeError or ValueError for what is no list of names."""
+    names = (layers,) if isinstance(layers, str) or not isinstance(layers, Sequence) else tuple(layers)
+    wrong = next((type(name).__name__ for name in names if not isinstance(name, str)), None)
+    if wrong:
+        raise TypeError(f"layers: got a {wrong}; give names in module.named_modules(), last first")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"layers: give at least one name, and none twice; got {list(names)}")
+    return names
 
 
 def check_layers(module: nn.Module, layers: Sequence[str], layout: Mapping[str, str | None]) -> None:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gamlib.models.checks import check_layers, check_listed, check_parts, one_row_an_image
+from gamlib.models.checks import check_layers, check_parts, listed, one_row_an_image
 from gamlib.models.preprocess import Preprocess
 
 
@@ -72,8 +72,7 @@ class Model:
         multilabel: bool = False,
         layout: str | Mapping[str, str] | None = None,
     ) -> None:
-        check_listed(layers)
-        self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
+        self.layers = listed(layers)
         self.layout = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(self.layers, layout)
         check_layers(module, self.layers, self.layout)
         check_parts(features, head, transform, categories)

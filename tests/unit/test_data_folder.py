@@ -72,6 +72,17 @@ def test_photographs_of_one_name(tmp_path):
     assert data.records[0].path == tmp_path / "images" / "dogs" / "one.png"
 
 
+def test_masks(tmp_path):
+    photograph(tmp_path / "dogs" / "one.jpg")
+    mask = np.zeros((30, 40), np.uint8)
+    mask[5:10, 3:20] = 255
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(mask).save(tmp_path / "masks" / "one.png")
+    data = load_dataset("folder", tmp_path)
+    (thing,) = data[0].objects
+    assert (thing.label, thing.box) == ("dogs", (3, 5, 20, 10)) and (thing.mask == (mask > 0)).all()
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
 def test_a_mask_of_any_kind_of_png(tmp_path, mode):
     photograph(tmp_path / "one.jpg")

@@ -292,7 +292,7 @@ def test_a_layer_that_sees_other_rows_than_the_batch():
     [
         (2.0, TypeError, "layers: got a float; give how many, such as 2, or a list of names"),
         ({"two"}, TypeError, "layers: got a set; give how many"),
-        ([nn.ReLU()], TypeError, "layers: got a ReLU itself; give its name"),
+        ([nn.ReLU()], TypeError, "layers: got a ReLU; give names"),
     ],
 )
 def test_layers_that_are_neither_a_number_nor_names(layers, kind, message):
