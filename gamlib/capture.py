@@ -18,18 +18,22 @@ from gamlib.models.model import Model, evaluation
 
 def layer_names(model: Model, layers: int | Sequence[str] | None) -> tuple[str, ...]:
     """Names of the layers to trace, last first; TypeError or ValueError naming what is accepted."""
-    if not isinstance(layers, str | Sequence):
-        depth = min(2, len(model.layers)) if layers is None else _whole(layers)
-        if not 1 <= depth <= len(model.layers):
-            raise ValueError(f"layers: {depth} is out of range; {model.name} offers 1 to {len(model.layers)}")
-        return model.layers[:depth]
+    by_name = isinstance(layers, str | Sequence)
+    names = listed(layers) if by_name else model.layers
+    if not names:
+        raise ValueError("layers: give at least one name in module.named_modules()")
+    if not by_name:
+        depth = min(2, len(names)) if layers is None else _whole(layers)
+        if not 1 <= depth <= len(names):
+            raise ValueError(f"layers: {depth} is out of range; {model.name} offers 1 to {len(names)}")
+        return names[:depth]
     known = [name for name, _ in model.module.named_modules() if name]
-    for name in listed(layers):
+    for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
             raise ValueError(f"layers: {model.name} has no layer '{name}'; {hint}usual ones: {', '.join(model.layers)}")
-    return listed(layers)
+    return names
 
 
 def _whole(layers: object) -> int:

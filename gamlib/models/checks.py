@@ -19,8 +19,8 @@ def listed(layers: Any) -> tuple[str, ...]:
     wrong = next((type(name).__name__ for name in names if not isinstance(name, str)), None)
     if wrong:
         raise TypeError(f"layers: got a {wrong}; give names in module.named_modules(), last first")
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"layers: give at least one name, and none twice; got {list(names)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"layers: got {list(names)}; name none twice")
     return names
 
 

@@ -369,9 +369,9 @@ def test_unknown_layer_names_the_nearest(tiny):
         gamlib.trace_class(tiny(), images(1), layers=["relu3"])
 
 
-@pytest.mark.parametrize("layers", [[], ["relu2", "relu2"]])
-def test_no_layer_or_one_twice(tiny, layers):
-    with pytest.raises(ValueError, match="layers: give at least one name, and none twice"):
+@pytest.mark.parametrize(("layers", "message"), [([], "give at least one name"), (["relu2"] * 2, "name none twice")])
+def test_no_layer_or_one_twice(tiny, layers, message):
+    with pytest.raises(ValueError, match=f"layers: .*{message}"):
         gamlib.trace_class(tiny(), images(1), layers=layers)
 
 
