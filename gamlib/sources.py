@@ -73,7 +73,7 @@ def imported_files(names: Iterable[str], roots: Sequence[Path]) -> dict[str, Pat
         files = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
         if file := next((file for file in files if file.is_file()), None):
             found[name] = file
-            waiting |= imports(file.read_text(errors="replace"), name if file.name == "__init__.py" else parent)
+            waiting |= imports(file.read_text("utf-8", "replace"), name if file.name == "__init__.py" else parent)
         # to import a.b is to import a, too
         waiting.add(parent)
     return found

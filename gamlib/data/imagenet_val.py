@@ -69,5 +69,5 @@ def _devkit_labels(images: Path, devkit: Path) -> dict[Path, str]:
         wnid_of = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if s["WNID"] in imagenet_indices()}
     with reading(truth):
         # a blank line would move all labels below it, and is no number
-        labels = [wnid_of[int(line)] for line in truth.read_text(encoding="utf-8").rstrip().splitlines()]
+        labels = [wnid_of[int(line)] for line in truth.read_text("utf-8").rstrip().splitlines()]
         return {file: labels[int(file.stem[-8:]) - 1] for file in images.glob("ILSVRC2012_val_*.JPEG")}

@@ -41,7 +41,7 @@ _READERS = {
 @cache
 def photo_table() -> tuple[dict[str, str], ...]:
     """The rows of `photos.csv`, one a photograph: photo, label, imagenet, width, height, licence, ..."""
-    return tuple(csv.DictReader((files("gamlib.data") / "photos.csv").read_text(encoding="utf-8").splitlines()))
+    return tuple(csv.DictReader((files("gamlib.data") / "photos.csv").read_text("utf-8").splitlines()))
 
 
 @cache
@@ -52,7 +52,7 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
     the others are holes in it. Besides the photographs there is "cat_head": the part of the cat
     that scenes cut out, rounded where the photograph itself ends.
     """
-    raw = json.loads((files("gamlib.data") / "outlines.json").read_text(encoding="utf-8"))
+    raw = json.loads((files("gamlib.data") / "outlines.json").read_text("utf-8"))
     return {name: tuple(np.array(polygon, dtype=float) for polygon in polygons) for name, polygons in raw.items()}
 
 

@@ -55,7 +55,7 @@ class _Voc(AnnotatedImages):
         if self._folder.name in {Voc2007.year, Voc2012.year} - {self.year}:
             raise copy.missing(self.year)
         with reading(listing):
-            lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+            lines = [line.split() for line in listing.read_text("utf-8").splitlines() if line.strip()]
             # without a flag: an image of the list
             reasons = [(sample_id, FLAGS[flag]) for sample_id, flag, *_ in ((*words, "1") for words in lines)]
         dropped = Counter(reason for _, reason in reasons if reason)

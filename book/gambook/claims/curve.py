@@ -48,7 +48,7 @@ COMPARED = ("gam", "grad_cam", STABLE)
 RIVALS = {"cosine": [("grad_cam", 1)], "dot": [("grad_cam_pp", 1)]}
 IOUS, BY_SHARE = grid_columns("iou", THRESHOLDS), grid_columns("share", SHARES)
 # A plan's key does not know how maps are made and joined here.
-SOURCE = [Path(__file__).with_name(name).read_text() for name in ("curve.py", "choices.py")]
+SOURCE = [Path(__file__).with_name(name).read_text("utf-8") for name in ("curve.py", "choices.py")]
 
 
 def specification(profile: str, model_name: str, out: str | Path) -> pd.DataFrame:

@@ -31,7 +31,7 @@ NEEDS = {
     "COCO": "COCO and a TResNet checkpoint (coco_root, weights_root)",
     "VOC": "Pascal VOC and a TResNet checkpoint (voc_root, weights_root)",
 }
-CSS = f"<style>\n{(Path(__file__).parent / 'style.css').read_text()}</style>\n"
+CSS = f"<style>\n{(Path(__file__).parent / 'style.css').read_text('utf-8')}</style>\n"
 
 
 def page(html: str) -> HTML:

@@ -21,13 +21,13 @@ def set_address(project: Project, url: str) -> list[Path]:
     if url and not re.fullmatch(r"https://[\w.-]+(/[\w.-]+)+", url):
         raise Refused(f"address '{url}': expected https://HOST/OWNER/NAME, or '' to take it out")
     config, citation = project.root / "_config.yml", project.root / "CITATION.cff"
-    texts = {config: re.sub(r"(?m)^(repository:\n(?:  .*\n)*?  url:).*$", rf'\1 "{url}"', config.read_text())}
-    texts[citation] = re.sub(r"(?m)^repository-code:.*\n", "", citation.read_text())
+    texts = {config: re.sub(r"(?m)^(repository:\n(?:  .*\n)*?  url:).*$", rf'\1 "{url}"', config.read_text("utf-8"))}
+    texts[citation] = re.sub(r"(?m)^repository-code:.*\n", "", citation.read_text("utf-8"))
     texts[citation] += f'repository-code: "{url}"\n' if url else ""
     for path in map(project.source, project.names()):
         # the cell that installs gamlib on Colab, as JSON writes it
-        texts[path] = re.sub(r'repository = \\"[^"\\]*\\"', rf'repository = \\"{url}\\"', path.read_text())
-    changed = [path for path, text in texts.items() if text != path.read_text()]
+        texts[path] = re.sub(r'repository = \\"[^"\\]*\\"', rf'repository = \\"{url}\\"', path.read_text("utf-8"))
+    changed = [path for path, text in texts.items() if text != path.read_text("utf-8")]
     for path in changed:
-        path.write_text(texts[path])
+        path.write_text(texts[path], "utf-8")
     return changed

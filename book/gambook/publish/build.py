@@ -43,7 +43,7 @@ def stage(project: Project, profile: str, vendored: Sequence[Path] | None = None
         files |= {f"offline/vendor/{path.name}": path.read_bytes() for path in vendored}
     if LIVE in project.pages():
         files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
-    config = configuration((project.root / "_config.yml").read_text(), offline=vendored is not None)
+    config = configuration((project.root / "_config.yml").read_text("utf-8"), offline=vendored is not None)
     files["_config.yml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
 
     for path in [path for path in project.staged.rglob("*") if path.is_file()]:
@@ -61,7 +61,7 @@ def merged(source: Path, executed: Path) -> bytes:
 
     Text cells and tags come from the source: a change to them shows without a new run.
     """
-    notebook, made = json.loads(source.read_text()), json.loads(executed.read_text())
+    notebook, made = json.loads(source.read_text("utf-8")), json.loads(executed.read_text("utf-8"))
     outputs = {cell["id"]: cell for cell in made["cells"]}
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
@@ -114,7 +114,7 @@ def build(project: Project) -> Path | None:
     """Build the staged sources; path of the first page, or None when Jupyter Book reported an error or a warning."""
     sources = [project.staged, *(project.root / name for name in ("gamlib", "book/gambook", "requirements.lock"))]
     made_from, stamp = "\n".join(map(tree_digest, sources)), project.html / ".made_from"
-    if stamp.exists() and stamp.read_text() == made_from:
+    if stamp.exists() and stamp.read_text("utf-8") == made_from:
         return project.html / "index.html"
     stamp.unlink(missing_ok=True)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(project.staged)]
@@ -133,7 +133,7 @@ def _finish(project: Project) -> None:
     """What the built pages still need."""
     for page in project.html.rglob("*.html"):
         # the theme's preloading of icon fonts, which no page uses and a browser refuses for local files
-        text = page.read_text()
+        text = page.read_text("utf-8")
         mended = re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)
         # what unfolds a part of the table of contents has an icon and no name
         mended = mended.replace(
@@ -142,18 +142,20 @@ def _finish(project: Project) -> None:
         # entries of the bibliography are no items of a list to those who hear the page
         mended = mended.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
         if mended != text:
-            page.write_text(mended)
-    config = yaml.safe_load((project.staged / "_config.yml").read_text())
+            page.write_text(mended, "utf-8")
+    config = yaml.safe_load((project.staged / "_config.yml").read_text("utf-8"))
     # Sphinx itself copies scripts and styles only when a page has changed
     for folder in config["sphinx"]["config"].get("html_static_path", []):
         shutil.copytree(project.staged / folder, project.html / "_static", dirs_exist_ok=True)
     address = site_address(config)
     # a server shows it at any depth below the site, so all that it names begins with a slash
     missing = project.html / "404.html"
-    missing.write_text(re.sub(r'(href|src)="/', rf'\1="{address or ""}', missing.read_text()))
+    missing.write_text(re.sub(r'(href|src)="/', rf'\1="{address or ""}', missing.read_text("utf-8")), "utf-8")
     sitemap = project.html / "sitemap.xml"
     sitemap.unlink(missing_ok=True)
     if address:
         entries = "".join(f"<url><loc>{address}{page}.html</loc></url>\n" for page in project.pages())
         schema = "http://www.sitemaps.org/schemas/sitemap/0.9"
-        sitemap.write_text(f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{schema}">\n{entries}</urlset>\n')
+        sitemap.write_text(
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{schema}">\n{entries}</urlset>\n', "utf-8"
+        )

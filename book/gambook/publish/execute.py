@@ -29,9 +29,9 @@ def _main() -> None:
         _use_this_python(Path(folder))
         failure = _execute(Path(job["source"]), target, job["parameters"])
     if failure is not None:
-        notebook = json.loads(target.read_text())
+        notebook = json.loads(target.read_text("utf-8"))
         notebook["metadata"]["gamlib"] = {"failure": {"cell": _last_started(notebook), **failure}}
-        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False))
+        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), "utf-8")
         sys.exit(1)
 
 

@@ -23,7 +23,7 @@ def broken_links(folder: Path, pages: Iterable[str]) -> list[str]:
 
     @cache
     def text(page: Path) -> str:
-        return SCRIPT.sub(r"\1", page.read_text())
+        return SCRIPT.sub(r"\1", page.read_text("utf-8"))
 
     @cache
     def places(page: Path) -> set[str]:

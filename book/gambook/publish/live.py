@@ -80,7 +80,7 @@ def licence(package: str) -> str:
     """
     (path,) = [file for file in distribution(package).files or [] if file.name == "LICENSE"]
     changed = f"Weights from the Python package {package}, batch norms folded, numbers rounded. Their licence:\n\n"
-    return changed + path.read_text(encoding="utf-8")
+    return changed + path.read_text("utf-8")
 
 
 def _book() -> bytes:

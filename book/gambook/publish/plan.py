@@ -43,7 +43,7 @@ class Job:
         if self.partial.exists() or self.failed.exists() or (results and not Path(str(results)).is_dir()):
             return False
         try:
-            made = json.loads(self.target.read_text())
+            made = json.loads(self.target.read_text("utf-8"))
         except (FileNotFoundError, ValueError):
             return False
         return made["metadata"].get("gamlib", {}).get("digest") == self.digest
@@ -110,7 +110,7 @@ def _ordered(project: Project, names: Sequence[str]) -> dict[str, dict]:
     while waiting:
         name = waiting.pop()
         if name not in notebooks:
-            notebooks[name] = json.loads(project.source(name).read_text())
+            notebooks[name] = json.loads(project.source(name).read_text("utf-8"))
             check_names(f"notebook that {name} needs", _made_of(notebooks[name], "needs"), project.names())
             waiting += _made_of(notebooks[name], "needs")
     try:

@@ -45,7 +45,7 @@ class Project:
         """Parameters of a profile, from notebooks/profiles/NAME.yml; Refused for a name that no file has."""
         folder = self.notebooks / "profiles"
         check_names("profile", [name], sorted(path.stem for path in folder.glob("*.yml")))
-        return yaml.safe_load((folder / f"{name}.yml").read_text()) or {}
+        return yaml.safe_load((folder / f"{name}.yml").read_text("utf-8")) or {}
 
     def pages(self) -> list[str]:
         """Pages of _toc.yml in order, without suffix, such as "book/intro" or "notebooks/01_first_look"."""

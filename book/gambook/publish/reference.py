@@ -115,4 +115,4 @@ def _publish(target: Path, profile: str, folders: dict[str, Path], curves: dict[
         "commit": commit(target.parents[2]), "processor": platform.processor() or platform.machine(),
         "versions": versions(), "sources": sources_digest(),
     }  # fmt: skip
-    (target / "provenance.json").write_text(json.dumps(record, indent=1) + "\n")
+    (target / "provenance.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -126,9 +126,10 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         input=json.dumps({"source": str(job.source), "target": str(job.partial), "parameters": job.passed}),
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
-    text = job.partial.read_text()
+    text = job.partial.read_text("utf-8")
     try:
         notebook = json.loads(text)
     except ValueError:  # it could not be begun, or was stopped while it was written
@@ -136,7 +137,7 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
     if process.returncode == 0:
         record = {"digest": job.digest, "profile": job.profile, "parameters": job.shown, "versions": versions()}
         add_provenance(notebook, record | {"seconds": round(time.perf_counter() - start, 1), "commit": made_at})
-        job.partial.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        job.partial.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
         os.replace(job.partial, job.target)
         return None
     if text:

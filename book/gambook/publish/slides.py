@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 
 from gambook.publish.project import Project, check_names
 
-PAGE = Template(Path(__file__).with_name("slides.html").read_text())
+PAGE = Template(Path(__file__).with_name("slides.html").read_text("utf-8"))
 
 
 def write_slides(project: Project, profile: str) -> Path:
@@ -29,7 +29,7 @@ def write_slides(project: Project, profile: str) -> Path:
 
     @cache
     def cells(notebook: str) -> list[dict]:
-        return json.loads(project.executed(profile, notebook).read_text())["cells"]
+        return json.loads(project.executed(profile, notebook).read_text("utf-8"))["cells"]
 
     def picture(found: re.Match) -> str:
         pictures = {
@@ -52,12 +52,12 @@ def write_slides(project: Project, profile: str) -> Path:
         # a slide does not explain the codes of claims
         return escape(re.sub(r" \([CF]\d+(, [CF]\d+)*\)", "", str(ast.literal_eval("".join(text)))))
 
-    page = MarkdownIt().render((project.root / "book" / "slides.md").read_text())
+    page = MarkdownIt().render((project.root / "book" / "slides.md").read_text("utf-8"))
     page = re.sub(r'<img src="([^"#]+)#([^"]+)" alt="" />', picture, page)
     page = re.sub(r"{glue:text}<code>(\w+)::(\w+):s</code>", glued, page)
     slides = "\n".join(f"<section>\n{slide.strip()}\n</section>" for slide in page.split("<hr />"))
     title = re.findall(r"<h1>(.*?)</h1>", page)[0]
     path = project.html / "slides.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(PAGE.substitute(title=title, slides=slides))
+    path.write_text(PAGE.substitute(title=title, slides=slides), "utf-8")
     return path

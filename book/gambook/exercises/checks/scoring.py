@@ -150,7 +150,7 @@ def report(path: str | Path | None = None) -> list[dict]:
     records = [_records[name] for name in sorted(_records)]
     content = list(map(asdict, records))
     if path is not None:
-        Path(path).write_text(json.dumps(content, indent=1) + "\n")
+        Path(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     for record in records:
         print(f"{record.exercise}  {record.earned:2d} of {record.points:2d}")
     if records:
