@@ -266,6 +266,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kills = "import os, signal\nsignal.pidfd_send_signal(os.pidfd_open(os.getppid()), signal.SIGKILL)"
     notebooks["wim/kills.ipynb"] = submission(kills, SOLUTION["ex06"])
     notebooks["wim/deletes.ipynb"] = submission(delete.format(str(folder)), SOLUTION["ex06"])
+    # the teacher's edition, and a second checkout's formulas, beside the class
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "teacher.ipynb").write_text(json.dumps(submission(SOLUTION["ex06"])))
+    (elsewhere / "metrics.py").write_text((ROOT / "gamlib" / "metrics.py").read_text())
+    text = f"import json\ntext = open({str(elsewhere / 'teacher.ipynb')!r}).read()\n{RUN_SOLUTION}"
+    notebooks["wim/teacher.ipynb"] = submission(NOTHING, text)
+    copied = (
+        f"import sys\nsys.path.insert(0, {str(elsewhere)!r})\nfrom metrics import average_drop, increase_in_confidence"
+    )
+    notebooks["wim/second_checkout.ipynb"] = submission(NOTHING, copied)
     reads = f"print(open({str(folder / 'ann' / 'right.ipynb')!r}).read())"
     notebooks["wim/reads_another.ipynb"] = submission(reads, SOLUTION["ex06"])
     for name, notebook in notebooks.items():
@@ -324,6 +334,8 @@ def test_no_forgery_gets_a_point(rows, name):
         ("forger/runs the solution of the checkout", "ex06_adp_and_pic.ipynb is withheld while grading"),
         ("forger/takes gamlib's own", "PermissionError: gamlib's own answer is withheld while grading"),
         ("forger/loads gamlib's own anew", "is withheld while grading"),
+        ("wim/teacher", "teacher.ipynb is withheld while grading"),
+        ("wim/second_checkout", "withheld while grading"),
         ("wim/reads_another", "right.ipynb is withheld while grading"),
     ],
 )

@@ -25,6 +25,8 @@ from gambook.exercises.gradebook import Grade
 from gambook.exercises.submissions import Submission, functions
 from gamlib.data.fetch import data_folder
 
+# What Python itself and compiled libraries read on Linux and macOS.
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev", "/System", "/Library")
 REFUSED = re.compile("withheld while grading|gambook")
 
 
@@ -33,7 +35,7 @@ class Grader:
     """How submissions are graded.
 
     forks: where their code runs. stubs: exercise -> code that stands before a submission's own. withheld: folders that
-    no submission may read. limit: seconds for each. seed: of the checks' inputs.
+    no submission may read, wherever they lie. limit: seconds for each. seed: of the checks' inputs.
     """
 
     forks: Forks
@@ -86,6 +88,7 @@ class Grader:
 
     def _rules(self) -> dict[str, bool]:
         """Whether what lies below a path may be read; the longest path decides."""
-        withheld = [*self.withheld, *map(Path, gambook.__path__)]
-        lent = [Path(sys.prefix), data_folder(), *map(Path, gamlib.__path__)]
-        return {str(path.resolve()): path in lent for path in [*withheld, *lent]}
+        withheld = ["/", *self.withheld, *gambook.__path__]
+        lent = [*SYSTEM, sys.prefix, sys.base_prefix, data_folder(), *gamlib.__path__]
+        allowed = dict.fromkeys(withheld, False) | dict.fromkeys(lent, True)
+        return {str(Path(path).resolve()): may for path, may in allowed.items()}
