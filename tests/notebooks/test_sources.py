@@ -54,6 +54,13 @@ def test_second_code_cell_installs_on_colab_only(notebook):
     assert "google.colab" in "".join(cell["source"])
 
 
+def test_chapters_look_at_what_they_were_given_before_they_work(notebook):
+    cell = code_cells(notebook)[2]
+    profile = ", profile" if "profile =" in "".join(code_cells(notebook)[0]["source"]) else ""
+    if "exercise" not in notebook["metadata"].get("gamlib", {}):
+        assert "".join(cell["source"]) == f"from gambook.given import check_given\n\ncheck_given(In{profile})"
+
+
 def test_code_is_python(notebook):
     for cell in code_cells(notebook):
         # lines for IPython, such as %pip, stand for a statement

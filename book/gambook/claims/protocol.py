@@ -16,13 +16,13 @@ import pandas as pd
 
 from gambook.claims.evaluations import MASKING, OWN_COPIES, SMALL_STRATA, Evaluation, lists, possible_tasks, to_mask
 from gambook.claims.tables import STRATA
+from gambook.given import PROFILES
 from gamlib.evaluation import Settings, evaluate
 from gamlib.evaluation.plan import cached_model
 from gamlib.evaluation.results import CELL, ITEM, KEY, REQUIRED, measures, strata
 from gamlib.metrics import FILLS
 from gamlib.models import Model
 
-KNOWN_PROFILES = ("embedded", "open", "paper")
 PARTS = ("boxes", "masking")
 # Partners of an image, so that no verdict hangs on one drawing; photographs for each scene, since they vary more.
 PARTNERS, PHOTOGRAPHS = 5, 4
@@ -65,8 +65,8 @@ class Protocol:
     dataset_root: str = ""
 
     def __post_init__(self) -> None:
-        if self.profile not in KNOWN_PROFILES:
-            raise ValueError(f"profile: unknown '{self.profile}'; accepted: {', '.join(KNOWN_PROFILES)}")
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile: unknown '{self.profile}'; accepted: {', '.join(PROFILES)}")
         if self.n_images < 2:
             raise ValueError(f"n_images: got {self.n_images}; a pair takes two, give 2 or more")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from gambook.given import assigned, literal
 from gambook.publish.project import Refused
 
 # Parameters that name a file or folder of the user's. A kernel runs in the notebook's folder, the user types paths
@@ -16,15 +16,9 @@ PATHS = ("image_a", "image_b", "root", "checkpoint", "weights", "results_dir", "
 
 def defaults(notebook: Mapping) -> dict[str, object]:
     """Names assigned in the cell tagged `parameters` with their default values (None where not a literal)."""
-    found: dict[str, object] = {}
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code" and "parameters" in cell["metadata"].get("tags", []):
-            for node in ast.parse("".join(cell["source"])).body:
-                if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-                    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                    value = _literal(node.value, None)
-                    found |= {target.id: value for target in targets if isinstance(target, ast.Name)}
-    return found
+    cells = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    return assigned("\n".join(tagged))
 
 
 def typed(notebook: str, name: str, text: str, default: object) -> object:
@@ -43,20 +37,13 @@ def typed(notebook: str, name: str, text: str, default: object) -> object:
     """
     if isinstance(default, str):
         return None if text == "None" else text
-    value = _literal(text, text)
+    value = literal(text, text)
     if name == "layers" and isinstance(value, str | tuple):
         return [layer.strip() for layer in text.split(",") if layer.strip()]
     kind = type(default)
     if kind in (bool, int, float) and type(value) is not kind and (kind, type(value)) != (float, int):
         raise Refused(f"parameter {name} of {notebook} is of type {kind.__name__} (default {default}), not {value!r}")
     return value
-
-
-def _literal(given: str | ast.expr, otherwise: object) -> object:
-    try:
-        return ast.literal_eval(given)
-    except (ValueError, SyntaxError):
-        return otherwise
 
 
 def absolute_path(name: str, value: object) -> object:
