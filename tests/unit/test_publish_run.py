@@ -148,14 +148,26 @@ def test_a_killed_run_keeps_what_is_whole_and_goes_on(project, write_notebook, t
     earlier = project.executed("embedded", "02_slow")
     earlier.parent.mkdir(parents=True)
     earlier.write_text(WHOLE)
-    run = subprocess.Popen([Path(sys.executable).with_name("gam"), "run"], cwd=project.root, stdout=subprocess.DEVNULL)
+    (temporary := tmp_path / "tmp").mkdir()
+    run = subprocess.Popen(
+        [Path(sys.executable).with_name("gam"), "run"],
+        cwd=project.root,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
     until(lambda: pid.exists() and project.executed("embedded", "01_quick").exists())
     run.send_signal(signal.SIGKILL)
     run.wait()
     assert [job.is_current() for job in plan(project, project.names(), "embedded")] == [True, False]
     assert earlier.read_text() == WHOLE
     # nobody writes to the folder of results when the next run begins
-    until(lambda: not psutil.pid_exists(int(pid.read_text())))
+    until(lambda: not psutil.pid_exists(int(pid.read_text())) and not any(temporary.iterdir()))
+
+
+def test_what_is_killed_is_said_to_be(project, write_notebook):
+    write_notebook(project, "01_first", "seed = 0", "import os\nos.kill(os.getppid(), 9)")
+    with pytest.raises(NotebooksFailed, match=r"01_first, killed by signal 9 \(often for want of memory\)"):
+        run_jobs(project, plan(project, ["01_first"], "embedded"))
 
 
 def until(done, limit=120):

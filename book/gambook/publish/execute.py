@@ -3,8 +3,9 @@
 A process of its own for each notebook, since Papermill changes the working folder of its process and a kernel that
 dies must not take other runs with it. It imports nothing of gamlib: only the kernel should load torch.
 
-Input: source, target (paths), parameters. Exit code 0: target is the executed notebook; 1: target is the notebook up
-to the cell that failed, with metadata.gamlib.failure = {cell, error, message}.
+Input: source, target, folder (paths), parameters; folder is for what the kernel needs besides, and goes with the run.
+Exit code 0: target is the executed notebook; 1: target is the notebook up to the cell that failed, with
+metadata.gamlib.failure = {cell, error, message}.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -21,13 +22,11 @@ from pathlib import Path
 
 def _main() -> None:
     """Read the job, run it, write down what failed."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     job = json.load(sys.stdin)
-    target = Path(job["target"])
-    # cleanup errors: a kernel that is being shut down may still write
-    with tempfile.TemporaryDirectory(prefix="gam-kernel-", ignore_cleanup_errors=True) as folder:
-        _use_this_python(Path(folder))
-        failure = _execute(Path(job["source"]), target, job["parameters"])
+    target, folder = Path(job["target"]), Path(job["folder"])
+    threading.Thread(target=_end_with, args=(os.getppid(), folder), daemon=True).start()
+    _use_this_python(folder)
+    failure = _execute(Path(job["source"]), target, job["parameters"])
     if failure is not None:
         notebook = json.loads(target.read_text("utf-8"))
         notebook["metadata"]["gamlib"] = {"failure": {"cell": _last_started(notebook), **failure}}
@@ -35,10 +34,11 @@ def _main() -> None:
         sys.exit(1)
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, folder: Path) -> None:
     """End when the run that wants this notebook has been killed; the kernel then ends by itself."""
     while os.getppid() == parent:
         time.sleep(0.5)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
@@ -50,6 +50,9 @@ def _use_this_python(folder: Path) -> None:
     os.environ["JUPYTER_PATH"] = str(folder)
     os.environ["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")
     os.environ["IPYTHONDIR"] = str(folder / "ipython")
+    # jupyter_client leaves files there where it is killed
+    (folder / "tmp").mkdir()
+    os.environ["TMPDIR"] = str(folder / "tmp")
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -121,14 +122,17 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
     job.target.parent.mkdir(parents=True, exist_ok=True)
     job.partial.write_text("")
     job.failed.unlink(missing_ok=True)
-    process = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("execute.py"))],
-        input=json.dumps({"source": str(job.source), "target": str(job.partial), "parameters": job.passed}),
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+    # cleanup errors: a kernel that is being shut down may still write
+    with tempfile.TemporaryDirectory(prefix="gam-kernel-", ignore_cleanup_errors=True) as folder:
+        paths = {"source": str(job.source), "target": str(job.partial), "folder": folder}
+        process = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("execute.py"))],
+            input=json.dumps({**paths, "parameters": job.passed}),
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
     text = job.partial.read_text("utf-8")
     try:
         notebook = json.loads(text)
@@ -145,6 +149,8 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
     else:
         job.partial.unlink()
     failure = notebook["metadata"].get("gamlib", {}).get("failure")
+    if failure is None and process.returncode < 0:
+        return f"killed by signal {-process.returncode} (often for want of memory)"
     if failure is None:
         return f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
     return f"cell {failure['cell']}: {failure['error']}: {failure['message']}\n    kept as {job.failed}"
