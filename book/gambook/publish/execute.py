@@ -62,8 +62,9 @@ def _execute(source: Path, target: Path, parameters: dict) -> dict | None:
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
-    # sockets in a folder of its own: of several kernels that start at a time, two may choose the same free TCP port
-    transport = {"transport": "ipc", "ip": f"{os.environ['JUPYTER_RUNTIME_DIR']}-kernel"}
+    # sockets, since of several kernels that start at a time two may choose the same free TCP port; a path that is
+    # longer than 107 characters is none
+    transport = {"transport": "ipc", "ip": f"{os.environ['JUPYTER_PATH']}/k"}
     options = {"kernel_name": "python3", "progress_bar": False, "cwd": source.parent}
     try:
         papermill.execute_notebook(source, target, parameters, config=Config({"KernelManager": transport}), **options)
