@@ -74,13 +74,21 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> N
                 f"the network wants {tuple(tensor.shape)}"
             )
         if key in state and tensor.is_floating_point():
+            if state[key].layout != torch.strided or state[key].is_meta:
+                raise ValueError(
+                    f"weights: '{source}': tensor '{key}' is sparse or without values, expected all of them"
+                )
             if not state[key].is_floating_point():
                 raise ValueError(f"weights: '{source}': tensor '{key}' is {state[key].dtype}, expected floating point")
             if not bool(state[key].isfinite().all()):
                 raise ValueError(f"weights: '{source}': tensor '{key}' holds values that are not finite; train it anew")
+            if key.endswith("running_var") and bool((state[key] < 0).any()):
+                raise ValueError(f"weights: '{source}': tensor '{key}' holds a variance below 0; train it anew")
     for key in state:
         if key not in ours:
             raise ValueError(f"weights: '{source}' does not fit: the network has no tensor '{key}'")
+    if not any(bool(state[key].any()) for key in state if state[key].ndim > 1):
+        raise ValueError(f"weights: '{source}' holds zeros alone, with which every map is empty; was it ever trained?")
     net.load_state_dict(state, strict=False)
 
 

@@ -551,6 +551,21 @@ def test_weights_that_are_no_numbers(value, message):
         load_state(net, state, "a.pt")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: {"0.weight": state["0.weight"].to_sparse()}, "tensor '0.weight' is sparse or without values"),
+        (lambda state: {"0.weight": state["0.weight"].to("meta")}, "tensor '0.weight' is sparse or without values"),
+        (lambda state: {"1.running_var": -state["1.running_var"]}, "tensor '1.running_var' holds a variance below 0"),
+        (lambda state: {key: torch.zeros_like(value) for key, value in state.items()}, "holds zeros alone"),
+    ],
+)
+def test_weights_that_no_network_has(change, message):
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    with pytest.raises(ValueError, match=f"weights: 'a.pt'.*{message}"):
+        load_state(net, net.state_dict() | change(net.state_dict()), "a.pt")
+
+
 # --- scores of one's own ---
 
 
