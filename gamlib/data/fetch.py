@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pooch
-import requests
 from tqdm import tqdm
 
 REGISTRY = Path(__file__).with_name("registry.txt")
@@ -35,8 +34,8 @@ def fetch(folder: str, root: str | Path | None = None) -> list[Path]:
     try:
         for name in tqdm(names, desc=folder, unit="file", disable=all((root / name).is_file() for name in names)):
             store.fetch(name)
-    # pooch raises ValueError for a hash
-    except (requests.RequestException, ValueError) as error:
+    # pooch raises ValueError for a hash; what requests raises, and a folder that cannot be written to, are OSErrors
+    except (OSError, ValueError) as error:
         state = "is damaged: its SHA-256 is not the registry's" if (root / name).is_file() else "is not there"
         raise ConnectionError(
             f"data file '{root / name}' {state}, and it cannot be fetched from {store.get_url(name)} ({error}); "

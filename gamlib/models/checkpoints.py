@@ -75,9 +75,7 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> N
             )
         if key in state and tensor.is_floating_point():
             if state[key].layout != torch.strided or state[key].is_meta:
-                raise ValueError(
-                    f"weights: '{source}': tensor '{key}' is sparse or without values"
-                )
+                raise ValueError(f"weights: '{source}': tensor '{key}' is sparse or without values")
             if not state[key].is_floating_point():
                 raise ValueError(f"weights: '{source}': tensor '{key}' is {state[key].dtype}, expected floating point")
             if not bool(state[key].isfinite().all()):
