@@ -22,10 +22,12 @@ def check_given(cells: Sequence[str], profile: str = "embedded") -> None:
     """
     put_in = next((number for number, cell in enumerate(cells) if cell.startswith("# Parameters")), 0)
     known = assigned("\n".join(cells[:put_in]))
-    for name in assigned(cells[put_in]) if put_in else ():
+    for name, value in assigned(cells[put_in]).items() if put_in else ():
         if name not in known:
             near = "".join(f"did you mean '{near}'? " for near in difflib.get_close_matches(name, known, n=1))
             raise ValueError(f"parameters: this notebook has no '{name}'; {near}accepted: {', '.join(known)}")
+        if isinstance(known[name], str) and not isinstance(value, str | None):
+            raise TypeError(f"parameters: {name} is text, and Papermill has read {value!r}; give it by -r, not by -p")
     if profile not in PROFILES:
         raise ValueError(f"profile: unknown '{profile}'; accepted: {', '.join(PROFILES)}")
 

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from gambook.given import check_given
 from PIL import Image
 from torch import nn
 
@@ -70,7 +71,8 @@ CASES = [
     (lambda: evaluate("net", "photos", Settings(), "out", map=1), TypeError, "map: got a int"),
     (lambda: load_dataset(None), TypeError, "name, root: got None and None; give a name, and a folder or None"),
     (lambda: load_dataset("folder", 3), TypeError, "name, root: got 'folder' and 3; give a name, and a folder"),
-    (lambda: load_dataset("raccoon", __file__), ConnectionError, "data file '.*' is not there, and it cannot be fetched"),
+    (lambda: load_dataset("raccoon", __file__), ConnectionError, "data file .* is not there, and it cannot be"),
+    (lambda: check_given(["", "a = ''", "# Parameters\na = 3"]), TypeError, "parameters: a is text, and Papermill has"),
     (lambda: load_dataset("scenes", n="a"), ValueError, "n = a scenes cannot be paired; give an even number"),
     (lambda: load_dataset("scenes", seed=1.5), ValueError, "seed = 1.5 is not accepted; give a whole number"),
     (lambda: make_pairs(load_dataset("photos"), "a", 0), ValueError, "per_class: a, expected at least 1 pair a class"),
