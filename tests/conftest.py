@@ -14,16 +14,13 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
-BOOK = ("tests/book/", "tests/browser/")
-# Long, and in need of nothing but the finished pages: they run last, in whatever process is free by then.
-PAGES = "tests/browser/test_accessibility.py"
 
 
 class ByFile(LoadScopeScheduling):
-    """Tests of a file run in one process, for what they share; those that need the built book are as one file."""
+    """Tests of a file run in one process, for what they share."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "book" if _order(nodeid) == 0 else nodeid.partition("::")[0]
+        return nodeid.partition("::")[0]
 
 
 # xdist's own groups rely on a private name of pytest that is gone
@@ -34,12 +31,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The book takes longest, so it begins."""
-    items.sort(key=lambda item: _order(item.nodeid))
+    """To build the book takes longest, so it begins; what reads its pages comes last, in whatever process is free."""
+    items.sort(key=lambda item: _turn(item.nodeid))
 
 
-def _order(nodeid: str) -> int:
-    return 2 if nodeid.startswith(PAGES) else 0 if nodeid.startswith(BOOK) else 1
+def _turn(nodeid: str) -> int:
+    return 0 if nodeid.startswith("tests/book/test_book") else 1 + nodeid.startswith(("tests/book/", "tests/browser/"))
 
 
 @pytest.fixture(scope="session")
