@@ -362,7 +362,7 @@ def test_what_a_submission_has_started_ends_with_it(rows):
 
 
 def test_every_file_is_a_row_or_skipped_with_a_reason(rows, output):
-    assert len(rows) == len(CLASS) + len(FORGERIES) + 4 + 3
+    assert len(rows) == len(CLASS) + len(FORGERIES) + 6 + 3
     assert rows["xia/bom.ipynb"]["points"] == "8"
     assert rows["xia/broken.ipynb"]["hint"].startswith("not a notebook: JSONDecodeError: ")
     assert rows["xia/\ufffd\ufffd.ipynb"]["status"] == "unreadable"
