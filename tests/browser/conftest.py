@@ -77,20 +77,16 @@ def context(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Brows
     context.close()
 
 
-@pytest.fixture
-def visit(context: BrowserContext, html: Path) -> Iterator[Callable[..., Visit]]:
-    """visit("notebooks/13_explorers"): that page, drawn to the end.
+@pytest.fixture(scope="module")
+def open_page(context: BrowserContext, html: Path) -> Callable[..., Visit]:
+    """open_page("notebooks/13_explorers"): that page, drawn to the end.
 
     address: what follows its name, such as "#n=2". before: JavaScript that runs before its own. listen: called with the
     address of each thing that the page asks for.
     """
-    opened = []
 
-    def open_page(
-        name: str, address: str = "", before: str = "", listen: Callable[[str], object] | None = None
-    ) -> Visit:
+    def opened(name: str, address: str = "", before: str = "", listen: Callable[[str], object] | None = None) -> Visit:
         visited = Visit(context.new_page())
-        opened.append(visited)
         visited.listen()
         if before:
             visited.page.add_init_script(before)
@@ -101,6 +97,18 @@ def visit(context: BrowserContext, html: Path) -> Iterator[Callable[..., Visit]]
         visited.page.evaluate(FORMULAS)
         return visited
 
-    yield open_page
-    for visited in opened:
+    return opened
+
+
+@pytest.fixture
+def visit(open_page: Callable[..., Visit]) -> Iterator[Callable[..., Visit]]:
+    """As `open_page`; the page is closed at the end of the test."""
+    visits = []
+
+    def visit_page(*name: str, **options: object) -> Visit:
+        visits.append(open_page(*name, **options))
+        return visits[-1]
+
+    yield visit_page
+    for visited in visits:
         visited.page.close()
