@@ -82,10 +82,10 @@ def explore_methods(
         maps = saliency_maps(trace, methods, depths)
         for (k, method), (m, n) in itertools.product(enumerate(methods), enumerate(depths)):
             shown = f"{title_of(method)}, n = {n}"
-            layers = ", ".join(layer.name for layer in trace.layers[:n])
+            layers = f"layer{'s' * (n > 1)} {', '.join(layer.name for layer in trace.layers[:n])}"
             values = " and ".join(dict.fromkeys(f"{float(value):.3g}" for value in trace.score))
             panels = [*map(Panel, images[name], maps[method, n])]
-            frames[i, j, k, m] = _frame(panels, f"Maps of {shown}", f"{shown} (layers {layers}); {score} {values}.")
+            frames[i, j, k, m] = _frame(panels, f"Maps of {shown}", f"{shown} ({layers}); {score} {values}.")
     controls = [
         Chooser("Images", list(images)),
         Chooser("Score", scores),

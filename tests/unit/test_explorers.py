@@ -83,7 +83,7 @@ def test_methods_has_a_picture_for_each_pair_score_method_and_depth():
     # the images, all choices, and the scale of colours
     assert len(pieces) == 2 + 2 * 2 * 2 * 2 + 1
     assert pieces["1,1,0,1"].p.text == "GAM, n = 2 (layers late, early); dot 7.25."
-    assert pieces["0,0,1,0"].p.text == "Grad-CAM, n = 1 (layers late); cosine 0.5."
+    assert pieces["0,0,1,0"].p.text == "Grad-CAM, n = 1 (layer late); cosine 0.5."
     assert pieces["0,0,1,0"].img["alt"] == "Maps of Grad-CAM, n = 1"
     # two pictures of 224 pixels and the gap between them
     assert pixels(pieces["1,1,0,1"]).shape == pixels(pieces["1,,,"]).shape == (224, 454, 3)
