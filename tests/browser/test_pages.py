@@ -18,6 +18,7 @@ def test_page(visit, html, name):
     page = visited.page
     assert visited.complaints == []
     assert page.locator("mjx-merror").count() == 0, "a formula is not right"
+    assert page.locator("mjx-container[tabindex='0']").count() == 0, "the tab key stops at each formula"
     without = page.locator(".bd-article img:not([alt]), .bd-article img[alt='']")
     assert without.evaluate_all("images => images.map(image => image.src.slice(0, 200))") == [], "no alternative text"
     wide, window = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
