@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -59,6 +61,20 @@ def test_unchanged_files_keep_their_time_and_stale_ones_go(book):
     after = {path: path.stat().st_mtime_ns for path in book.staged.rglob("*") if path.is_file()}
     assert [path.name for path in files if after[path] != files[path]] == ["intro.md"]
     assert set(after) == set(files)
+
+
+def test_the_first_page_says_whose_it_is_and_which_edition(book):
+    (book.root / "book/intro.md").write_text("# First\n\n<!-- edition -->\n")
+    (book.root / "_config.yml").write_text("title: a\nrepository: {url: https://github.com/a/b}\n")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=book.root, check=True)
+    stage(book, "embedded")
+    line = (book.staged / "book/intro.md").read_text().splitlines()[2]
+    assert re.fullmatch(
+        r"The gamlib authors · version 0\.1\.0, commit [0-9a-f]{7} of \d{4}-\d\d-\d\d · "
+        r"\[the paper\]\(https://doi\.org/10\.1145/3459637\.3482430\) · \[the repository\]\(https://github.com/a/b\)",
+        line,
+    )
 
 
 def test_a_missing_page_stops_before_the_build(book):
@@ -132,7 +148,7 @@ def calls(book, monkeypatch):
         (book.html / "404.html").write_text('<link href="/_static/a.css"><a href="/index.html">first</a>')
         return Made()
 
-    monkeypatch.setattr(building.subprocess, "run", jupyter_book)
+    monkeypatch.setattr(building, "subprocess", SimpleNamespace(run=jupyter_book))
     return calls
 
 

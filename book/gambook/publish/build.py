@@ -18,6 +18,7 @@ import yaml
 from gambook.publish.digests import tree_digest
 from gambook.publish.live import live_files
 from gambook.publish.project import Project, Refused
+from gambook.publish.provenance import edition
 
 # The page that computes in the browser, and wants networks beside it.
 LIVE = "book/live"
@@ -44,6 +45,8 @@ def stage(project: Project, profile: str, vendored: Sequence[Path] | None = None
     if LIVE in project.pages():
         files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
     config = configuration((project.root / "_config.yml").read_text("utf-8"), offline=vendored is not None)
+    line = edition(project.root, config.get("repository", {}).get("url") or "")
+    files = {name: content.replace(b"<!-- edition -->", line.encode()) for name, content in files.items()}
     files["_config.yml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
 
     for path in [path for path in project.staged.rglob("*") if path.is_file()]:

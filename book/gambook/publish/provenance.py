@@ -30,6 +30,15 @@ def commit(root: Path) -> str:
     return f"{short} with local changes" if changed else short
 
 
+def edition(root: Path, repository: str) -> str:
+    """Whose book it is, its version, commit and date, and where paper and repository are: a line of Markdown."""
+    made_at = commit(root)
+    dated = f", commit {made_at} of {_git(root, 'show', '-s', '--format=%cs').strip()}" if made_at else ""
+    parts = ["The gamlib authors", f"version {metadata.version('gamlib')}{dated}"]
+    parts += ["[the paper](https://doi.org/10.1145/3459637.3482430)"]
+    return " · ".join([*parts, f"[the repository]({repository})"] if repository else parts)
+
+
 def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=True).stdout
 
