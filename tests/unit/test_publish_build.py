@@ -148,7 +148,7 @@ def calls(book, monkeypatch):
         (book.html / "404.html").write_text('<link href="/_static/a.css"><a href="/index.html">first</a>')
         return Made()
 
-    monkeypatch.setattr(building, "subprocess", SimpleNamespace(run=jupyter_book))
+    monkeypatch.setattr(building, "subprocess", SimpleNamespace(**vars(subprocess) | {"run": jupyter_book}))
     return calls
 
 
