@@ -87,6 +87,14 @@ COSINE_GRADIENT = Answer(
             lambda h, g: _first(h, g) - (h * g).sum(1, keepdim=True) * h / _length(h) ** 2,
         "this is the gradient in g; asked for is the one in h": lambda h, g: _gradient(g, h),
         "the lengths are taken over the whole batch; each row is a pair of its own": _over_the_batch,
+        "the first term of Eq. 5 is missing: the numerator depends on h, too":
+            lambda h, g: _gradient(h, g) - _first(h, g),
+        "the lengths in the first term are squared; each stands there once":
+            lambda h, g: _gradient(h, g) - _first(h, g) + g / (_length(h) * _length(g)) ** 2,
+        "the first term lacks the length of g": lambda h, g: _gradient(h, g) + _first(h, g) * (_length(g) - 1),
+        "the lengths are sums of entries; asked for are Euclidean ones":
+            lambda h, g: g / (h.sum(1) * g.sum(1))[:, None] - _cosine(h, g) * h / _length(h) ** 2,
+        "the lengths are taken over dim 0, the batch; an embedding is a row": lambda h, g: _gradient(h.T, g.T).T,
         "negative entries are clipped; they are what this chapter is about": lambda h, g: _gradient(h, g).relu(),
     },
 )  # fmt: skip
@@ -100,6 +108,8 @@ NEGATIVE = Answer(
             lambda h, g: g / _length(g) < h / _length(h),
         "the two embeddings have different lengths; put both entries on one scale first":
             lambda h, g: g < _cosine(h, g) * h,
+        "the roles of h and g are exchanged: the gradient is the one in h":
+            lambda h, g: h / _length(h) < _cosine(h, g) * g / _length(g),
         "no entry is marked; that holds for the dot product, not for the cosine": lambda h, g: h < 0,
     },
 )  # fmt: skip

@@ -127,6 +127,12 @@ GRAD_CAM = Answer(
             lambda a, g: (g * a).sum(dim=1).relu(),
         "the ReLU stands before the sum over channels; in Eq. 3 it comes after, so that channels can cancel":
             lambda a, g: (_mean(g) * a).relu().sum(dim=1),
+        "the activations are clipped; Eq. 3 takes them as they are":
+            lambda a, g: (_mean(g) * a.relu()).sum(dim=1).relu(),
+        "the sum is made positive by its absolute value; Eq. 3 cuts it at 0":
+            lambda a, g: (_mean(g) * a).sum(dim=1).abs(),
+        "the weights are means over the batch, too; each image has its own":
+            lambda a, g: (_mean(g).mean(dim=0) * a).sum(dim=1).relu(),
         "this is the mean over the channels; Eq. 3 sums them": lambda a, g: (_mean(g) * a).mean(dim=1).relu(),
         "the map is already stretched to [0, 1]; asked for is the raw map": lambda a, g: min_max(_grad_cam(a, g)),
     },

@@ -121,6 +121,9 @@ ADP = Answer(
             lambda y, o: 100 * ((o - y).clamp(min=0) / y).mean(),
         "this is the mean over the images whose score drops; the others count with 0":
             lambda y, o: 100 * ((y - o)[o < y] / y[o < y]).mean(),
+        "this is the median of the drops; ADP is their mean": lambda y, o: 100 * ((y - o).clamp(min=0) / y).median(),
+        "this is the largest drop; ADP is the mean of all": lambda y, o: 100 * ((y - o).clamp(min=0) / y).max(),
+        "this counts the images that drop; ADP asks by how much": lambda y, o: 100 * (o < y).float().mean(),
         "each image still has its own drop; ADP is the mean of them": lambda y, o: 100 * ((y - o).clamp(min=0) / y),
     },
 )  # fmt: skip
