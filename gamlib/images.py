@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -50,8 +51,9 @@ def open_image(path: str | Path) -> Image.Image:
     if not isinstance(path, str | Path):
         raise TypeError(f"image: got a {type(path).__name__}; give the path of a photograph")
     given, path = path, Path(path).expanduser()
-    if not path.is_file():
-        fault = f"'{given}' is a folder" if path.is_dir() else f"there is no file '{given}'"
+    # os.path takes a name that no file can have, too long for the system, as one of no file
+    if not os.path.isfile(path):
+        fault = f"'{given}' is a folder" if os.path.isdir(path) else f"there is no file '{given}'"
         raise FileNotFoundError(f"image: {fault}; give the path of a photograph ({FORMATS})")
     try:
         # Pillow also warns at half its limit; below the limit the image is scaled down here

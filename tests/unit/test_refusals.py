@@ -57,6 +57,7 @@ CASES = [
     (lambda: preprocess(mean=(123.7,), std=(58.4,)), ValueError, "divide numbers for 0 to 255 by 255"),
     (lambda: preprocess(crop_fraction=0), ValueError, "crop_fraction: got 0"),
     (lambda: gamlib.open_image(None), TypeError, "image: got a NoneType; give the path"),
+    (lambda: gamlib.open_image("x" * 5000), FileNotFoundError, "image: there is no file"),
     (lambda: boxes.box_iou((1, 2), (3, 4)), ValueError, r"box: got \(1, 2\); give four numbers"),
     (lambda: boxes.box_iou((0, 0, 1, 1), (0, 0, float("nan"), 1)), ValueError, "box: got .*nan"),
     (lambda: boxes.mask_iou(np.ones((2, 2, 2)), np.ones((2, 2, 2))), ValueError, r"masks: got \(2, 2, 2\)"),
