@@ -53,7 +53,7 @@ def evaluate(
         that decides a row.
     map : callable or str
         What computes the shards: builtins.map, the map of a concurrent.futures.ProcessPoolExecutor, a Dask client's
-        `client.map`, or the address of a Dask scheduler, "tcp://...". Rows do not depend on it.
+        `client.map`, or the address of a Dask scheduler, ``tcp://host:port``. Rows do not depend on it.
 
     Returns
     -------

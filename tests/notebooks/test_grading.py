@@ -526,7 +526,10 @@ def test_nothing_outlives_the_grader(tmp_path, end):
     (folder / "ex06.ipynb").write_text(json.dumps(submission(endless)))
     command = [str(Path(sys.executable).with_name("gam")), "exercises", "grade", str(folder)]
     environment = {**os.environ, "TMPDIR": str(places)}
+    # a job in the background of a shell is deaf to interruptions, and so would the grader be
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     grader = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    signal.signal(signal.SIGINT, before)
     assert wait_for(lambda: any(places.glob("*/*/*/started")), 120)
     # what forks, what watches, the submission, and its own
     assert wait_for(lambda: len(processes_of(places) - {grader.pid}) == 4, 10)

@@ -45,7 +45,7 @@ def forest(rows: pd.DataFrame) -> Picture:
     """
     rows = rows.assign(line=[line_name(row) for row in rows.to_dict("records")])
     measures = [part for _, part in rows.groupby(rows["metric"].str.partition("_")[0], sort=False)]
-    networks = list(dict.fromkeys(rows["model"]))
+    networks = sorted(rows["model"].unique())
     heights = [max(part["line"].nunique(), 2) for part in measures]
     figure = new_figure(0.55 + sum(0.25 * height + 0.35 for height in heights))
     with mpl.rc_context(FINE):

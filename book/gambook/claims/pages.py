@@ -113,12 +113,17 @@ def _counted(row: Mapping) -> str:
     )
 
 
+def _said(row: Mapping) -> str:
+    """What a difference says, also where Holm's correction alone keeps it from being firm."""
+    return row["state"] if row["state"] == row["alone"] else f"{row['alone']}, not firm after Holm's correction"
+
+
 def _numbers(own: pd.DataFrame) -> str:
     """The table of one claim: a line a difference and data set, a column a network."""
     ran = own[own["state"] != NOT_RUN]
     if ran.empty:
         return f"<p>Not run: {escape('; '.join(dict.fromkeys(own['needs'])))}.</p>"
-    texts: dict[str, dict[str, str]] = {}
+    texts: dict[str, dict[str, str]] = {network_name(model): {} for model in sorted(ran["model"].unique())}
     for row in ran.to_dict("records"):
         value = "" if pd.isna(row["paper_value"]) else f"\npaper {signed(row['paper_value'])}"
         same = f"\nthe same number as {row['same_as']}" if row["same_as"] else ""
@@ -127,8 +132,8 @@ def _numbers(own: pd.DataFrame) -> str:
             f"{data_name(row['dataset'])}; {row['role']}, {'below' if row['sign'] < 0 else 'above'} 0"
             f"{' by no more than the margin' if row['sign'] == 0 else ''}{value}{same}"
         )
-        texts.setdefault(network_name(row["model"]), {})[line] = (
-            f"{signed(row['mean'])}\n[{signed(row['low'])}, {signed(row['high'])}]\n{row['state']}; "
+        texts[network_name(row["model"])][line] = (
+            f"{signed(row['mean'])}\n[{signed(row['low'])}, {signed(row['high'])}]\n{_said(row)}; "
             f"{int(row['n'])} maps, {int(row['clusters'])} clusters"
             + (f", {int(row['excluded'])} left out" if row["excluded"] else "")
         )

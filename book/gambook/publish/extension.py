@@ -1,4 +1,4 @@
-"""The bibliography as readers look things up in it: sorted, each entry under the name and year that the text cites.
+"""What no setting of Sphinx does: entries of the bibliography under name and year, figures counted in chapters alone.
 
 A Sphinx extension, named in _config.yml; the formats of entries are pybtex's own.
 """
@@ -15,6 +15,7 @@ from pybtex.plugin import register_plugin
 from pybtex.style.formatting.plain import Style as Plain
 from pybtex.style.labels import BaseLabelStyle
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 
 class NameAndYear(BaseLabelStyle):
@@ -44,7 +45,15 @@ def _label(entry: Entry) -> str:
     return f"{names}, {fields['year']}"
 
 
+def _count_in_chapters(app: Sphinx, env: BuildEnvironment) -> None:
+    """Fig. 4.1 names the chapter; on pages outside of them "Fig. 3" would count through the book, and falls away."""
+    for page in env.toc_fignumbers.values():
+        for kind, numbers in page.items():
+            page[kind] = {figure: number for figure, number in numbers.items() if len(number) > 1}
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
+    app.connect("env-check-consistency", _count_in_chapters)
     register_plugin("pybtex.style.formatting", "by_name", ByName)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
