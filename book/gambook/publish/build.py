@@ -154,6 +154,7 @@ def _finish(project: Project) -> None:
     # a server shows it at any depth below the site, so all that it names begins with a slash
     missing = project.html / "404.html"
     missing.write_text(re.sub(r'(href|src)="/', rf'\1="{address or ""}', missing.read_text("utf-8")), "utf-8")
+    # ours, since sphinx-sitemap lists what a build has written, and one after the first writes little
     sitemap = project.html / "sitemap.xml"
     sitemap.unlink(missing_ok=True)
     if address:
