@@ -105,9 +105,12 @@ def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[La
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
         sns.pointplot(part, **look, ax=axes)
-        axes.set_ylim(0, None)
 
-    return chart(draw, _observed(frame, y), x, y, **layout)
+    picture = chart(draw, _observed(frame, y), x, y, **layout)
+    # once all are drawn: a limit ends the scaling of all panels that share the axis
+    for axes in picture.figure.axes:
+        axes.set_ylim(0, None)
+    return picture
 
 
 def bars(

@@ -93,7 +93,7 @@ def grid(
     --------
     >>> import torch
     >>> grid([[Panel(saliency=torch.eye(7), title="a map")]])
-    Picture(2.9 x 2.3 inches)
+    Picture(2.9 x 2.4 inches)
     """
     across = max((len(row) for row in panels), default=0)
     if across == 0:
@@ -105,8 +105,8 @@ def grid(
     beside = across < 4
     side = min(2.1, (WIDTH - 0.8 * beside) / across)
     titles = [[panel.title for panel in row if panel and panel.title] for row in panels]
-    heights = [side + 0.2 * max((title.count("\n") + 1 for title in row), default=0) for row in titles]
-    figure = new_figure(sum(heights) + 0.28 * bool(columns) + 0.35 * (not beside), side * across + 0.8 * beside, note)
+    heights = [side + max((0.07 + 0.2 * (title.count("\n") + 1) for title in row), default=0) for row in titles]
+    figure = new_figure(sum(heights) + 0.28 * bool(columns) + 0.45 * (not beside), side * across + 0.8 * beside, note)
     with mpl.rc_context(STYLE):
         fields = figure.subplots(len(panels), across, squeeze=False)
         for line, row in zip(fields, panels, strict=True):

@@ -164,3 +164,13 @@ def test_the_package_and_its_command_line_load_no_seaborn():
     code = "import sys, gamlib, gambook.publish.cli; print('seaborn' in sys.modules, 'matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("share", ["all", "row", "none"])
+def test_panels_begin_at_zero_and_hold_the_highest_interval_of_any_row(share):
+    means = frame(n=[1, 2, 1, 2], iou=[5.0, 6, 50, 80], row=["a", "a", "b", "b"], method="gam")
+    ends = means.assign(low=means["iou"] - 4, high=means["iou"] + 10)
+    above, below = intervals(ends, "n", "iou", "method", row="row", share=share).figure.axes
+    assert above.get_ylim()[0] == below.get_ylim()[0] == 0
+    assert below.get_ylim()[1] > 90
+    assert above.get_ylim()[1] > (90 if share == "all" else 16)

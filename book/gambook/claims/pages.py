@@ -13,7 +13,7 @@ from markupsafe import Markup
 from gambook.claims.charts import forest
 from gambook.claims.notes import data_name, difference_name, measure_name, network_name, signed, stratum_name
 from gambook.claims.paper import statements
-from gambook.claims.rule import AGAINST, FAILS, FOR, HOLDS, MIXED, MOSTLY, NOT_RUN, word
+from gambook.claims.rule import AGAINST, FAILS, FOR, HOLDS, MIXED, MOSTLY, NOT_RUN, TOO_FEW, word
 from gambook.claims.tables import page, rendered
 from gambook.claims.words import DATA_KINDS, claim_words
 
@@ -114,8 +114,11 @@ def _counted(row: Mapping) -> str:
 
 
 def _said(row: Mapping) -> str:
-    """What a difference says, also where Holm's correction alone keeps it from being firm."""
-    return row["state"] if row["state"] == row["alone"] else f"{row['alone']}, not firm after Holm's correction"
+    """What a difference says, and why an interval that does not hold zero may say nothing."""
+    if row["state"] != row["alone"]:
+        return f"{row['alone']}, not firm after Holm's correction"
+    between = row["sign"] == 0 and row["state"] == TOO_FEW
+    return f"{row['state']}: neither within the margin nor beyond it" if between else row["state"]
 
 
 def _numbers(own: pd.DataFrame) -> str:

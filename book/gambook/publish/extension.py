@@ -40,7 +40,7 @@ def _label(entry: Entry) -> str:
     # pybtex sets both in its constructor, but declares them as None
     authors: Any = entry.persons
     fields: Any = entry.fields
-    surnames = [" ".join(person.prelast_names + person.last_names) for person in authors["author"]]
+    surnames = [" ".join(person.prelast_names + person.last_names).strip("{}") for person in authors["author"]]
     names = " and ".join(surnames) if len(surnames) < 3 else f"{surnames[0]} et al."
     return f"{names}, {fields['year']}"
 
