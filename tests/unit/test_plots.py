@@ -9,6 +9,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
@@ -177,3 +178,13 @@ def test_outlines_of_masks_follow_their_borders():
     (path,) = outlines[0].get_paths()
     assert path.vertices.min(axis=0).tolist() == [-0.5, 1.5] and path.vertices.max(axis=0).tolist() == [3.5, 4.5]
     assert np.array_equal(path.vertices[0], path.vertices[-1])
+
+
+@pytest.mark.parametrize("across", range(1, 7))
+def test_titles_of_two_lines_keep_clear_of_the_row_above(across):
+    row = [Panel(saliency=torch.rand(3, 3), title="one\nand two")] * across
+    figure = grid([row, [Panel(saliency=torch.rand(3, 3), title="one"), *row[1:-1], row[0]][:across]], note="a").figure
+    FigureCanvasAgg(figure).draw()
+    above, below = figure.axes[:across], figure.axes[across : 2 * across]
+    for upper, lower in zip(above, below, strict=True):
+        assert lower.title.get_window_extent().y1 <= upper.get_window_extent().y0
