@@ -143,7 +143,7 @@ def bars(
     """
     names = list(frame[hue].unique())
     look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": palette(names), **GIVEN}
-    look |= {"saturation": 1, "width": 0.84, "err_kws": {"linewidth": 1, "color": "#333333"}}
+    look |= {"saturation": 1, "width": 0.84, "err_kws": {"linewidth": 1, "color": "#808080"}}
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
         sns.barplot(part, **look, ax=axes)
@@ -151,8 +151,10 @@ def bars(
             tops = part[part[hue] == name].groupby(x, sort=False)[y].max()
             for bar, top in zip(drawn, tops, strict=True):
                 height, middle = bar.get_height(), bar.get_x() + bar.get_width() / 2
-                text = f"{height:.0f}" if height >= 10 else f"{height:.2g}"
-                axes.annotate(text, (middle, top), (0, 2), textcoords="offset points", ha="center", fontsize=9)
+                text = f"{height:.0f}" if height >= 10 else f"{height:.2g}" if height >= 0.1 else f"{height:.1g}"
+                ground = {"facecolor": "white", "linewidth": 0, "pad": 0.6}
+                place: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 9, "bbox": ground}
+                axes.annotate(text, (middle, top), (0, 3), **place)
         if level:
             axes.axhline(level[1], color=palette([level[0]])[level[0]], linestyle="--", linewidth=1.4, label=level[0])
         axes.tick_params(axis="x", length=0)

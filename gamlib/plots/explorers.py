@@ -154,7 +154,9 @@ def explore_exponent(image: Tensor, trace: Trace) -> Explorer:
     own = round(float(trace.score), 1)
     choices = sorted({*map(float, SCORES), own})
     closed = saliency_maps(trace, ["grad_cam_pp_stable"], [1])["grad_cam_pp_stable", 1][0]
-    peak = float(layer_maps(trace.to(torch.float64), "grad_cam_pp_stable", 1)[0].max())
+    # the enlarged map overshoots, and from its highest value the lowest is taken
+    enlarged = resize(layer_maps(trace.to(torch.float64), "grad_cam_pp_stable", 1)[0], trace.size)
+    reach = float(enlarged.max() - enlarged.min().clamp(max=0))
 
     def frame(value: float) -> tuple[str, str]:
         shifted = replace(trace, score=torch.full_like(trace.score, value))
@@ -166,7 +168,7 @@ def explore_exponent(image: Tensor, trace: Trace) -> Explorer:
         return _img([Panel(image, saliency), Panel(image, closed)], alt), f"<p>s = {value:g}: {fate}.</p>"
 
     pictures, captions = zip(*map(frame, choices), strict=True)
-    limit = 128 * math.log(2) - (math.log(peak) if peak > 0 else -math.inf)
+    limit = 128 * math.log(2) - (math.log(reach) if reach > 0 else -math.inf)
     about = (
         "Left: Grad-CAM++ as published, in 32 bits, with the score moved and nothing else. Right: its closed form, "
         f"which does not know the score. The limit predicted for this map: s = {limit:.1f}."

@@ -10,6 +10,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
+from torch.nn.functional import interpolate
 
 from gamlib.boxes import THRESHOLDS, box_iou, largest_component_box
 from gamlib.plots import explorers
@@ -149,11 +150,12 @@ def test_without_a_true_box_no_iou():
 
 def test_exponent_loses_the_map_above_the_predicted_limit_only():
     # one channel, G = 0.1 everywhere: alpha is the same at all pixels, and divided by its sum it is 1/16, so
-    # w = 16 * (1/16) * 0.1, and the peak of the closed form is w * 100 = 10
+    # w = 16 * (1/16) * 0.1, and the closed form is 0.1 times the activation, before it is enlarged
     activation = torch.ones(1, 1, 4, 4)
     activation[0, 0, 0, 0] = 100
     trace = Trace(torch.tensor([0.5]), (Layer("late", activation, torch.full((1, 1, 4, 4), 0.1)),), (32, 32))
-    limit = 128 * math.log(2) - math.log(10)
+    enlarged = interpolate(0.1 * activation.double(), (32, 32), mode="bicubic")
+    limit = 128 * math.log(2) - math.log(enlarged.max() - enlarged.min())
     explorer = explore_exponent(torch.rand(3, 32, 32), trace)
     assert f"s = {limit:.1f}." in explorer.about
     (score,), (pictures, captions, _) = explorer.controls, explorer.parts

@@ -22,7 +22,7 @@ from gamlib.plots.figures import STYLE, Picture, new_figure
 
 # The colours of what a difference says, apart for readers with any colour vision, and its mark.
 STATE_COLORS = {FOR: "#009e73", AGAINST: "#d55e00", NO_EFFECT: "#0072b2", TOO_FEW: "#8a8a8a"}
-MARKS = ("o", "s", "^", "D", "v", "P", "X")
+MARKS = ("o", "s", "^", "v", "P", "X", "*")
 FINE: dict[Any, Any] = STYLE | dict.fromkeys(["axes.labelsize", "xtick.labelsize", "ytick.labelsize"], 8.5)
 # The choices of a combination: what they are called, and what the paper chose.
 CHOICES = {

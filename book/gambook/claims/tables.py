@@ -122,7 +122,7 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
         for _, cell in ours.iterrows():
             at = (task, title_of(cell["method"])), (STRATA[percentile], f"n = {cell['n']}")
             texts.loc[at] = _cell(cell, beside.get((task, percentile, cell["method"], cell["n"]), ""))
-            classes.loc[at] = "best" if round(better * cell["mean"] - best, 1) == 0 else ""
+            classes.loc[at] = "best" if f"{cell['mean']:.1f}" == f"{better * best:.1f}" else ""
         fair = found[found["method"].isin(CONTROLS) & ((found["method"] != "all_ones") | (better > 0))]
         if len(fair):
             control = fair.loc[(better * fair["mean"]).idxmax()]
