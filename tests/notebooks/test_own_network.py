@@ -32,7 +32,7 @@ def make():
     [
         ("01_first_look", "A and G: (3, 32, 12, 12)"),
         ("05_classification", ">GAM, n = 2</th>"),
-        ("07_layer_ablation", ">gam:2 - gam:1</td>"),
+        ("07_layer_ablation", ">GAM (2) − GAM (1)</td>"),
         ("13_explorers", "Maps of GAM, n = 2"),
     ],
 )

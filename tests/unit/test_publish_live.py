@@ -99,7 +99,7 @@ def test_they_are_made_once(project, monkeypatch):
 
 def test_the_page_says_how_large_the_first_network_is():
     files = network_files(gamlib.load_model(next(iter(LIVE_NETWORKS))), "float16")
-    (said,) = re.findall(r"it is about (\d+) MB", (FOLDER.parents[1] / "live.md").read_text())
+    (said,) = re.findall(r"about (\d+) MB", (FOLDER.parents[1] / "live.md").read_text())
     assert int(said) == round(sum(map(len, files.values())) / 1e6)
 
 
