@@ -97,6 +97,13 @@ def test_each_notebook_page_says_how_it_was_made(project, pages):
         )
 
 
+def test_figures_are_counted_in_chapters_alone(pages):
+    counted = {name: re.findall(r'class="caption-number">Fig\. ([\d.]+) ', page) for name, page in pages.items()}
+    assert counted["notebooks/04_similarity"] == ["4.1", "4.2"]
+    for name in ("book/method", "notebooks/13_explorers", "notebooks/14_performance"):
+        assert "<figcaption>" in pages[name] and counted[name] == []
+
+
 def test_pages_load_nothing_from_the_network(book, pages):
     if not book.offline:
         pytest.skip("npm is not installed, so the pages are those of the online edition")

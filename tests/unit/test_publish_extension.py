@@ -1,9 +1,7 @@
-"""Labels of the bibliography: names and year, with letters where two share them; and which figures are counted."""
-
-from types import SimpleNamespace
+"""Labels of the bibliography: names and year, with letters where two share them."""
 
 import pytest
-from gambook.publish.extension import NameAndYear, _count_in_chapters
+from gambook.publish.extension import NameAndYear
 from pybtex.database import Entry, Person
 
 
@@ -26,9 +24,3 @@ def test_one_author_two_and_more(authors, expected):
 def test_the_same_names_and_year_get_letters_in_their_order():
     entries = [entry("2021", "Tal Ridnik"), entry("2020", "Tal Ridnik"), entry("2021", "Tal Ridnik")]
     assert list(NameAndYear().format_labels(entries)) == ["Ridnik, 2021a", "Ridnik, 2020", "Ridnik, 2021b"]
-
-
-def test_figures_are_counted_in_chapters_alone():
-    numbers = {"01": {"figure": {"fig-a": (1, 1)}, "table": {"t": (1, 2)}}, "live": {"figure": {"fig-b": (3,)}}}
-    _count_in_chapters(None, SimpleNamespace(toc_fignumbers=numbers))
-    assert numbers == {"01": {"figure": {"fig-a": (1, 1)}, "table": {"t": (1, 2)}}, "live": {"figure": {}}}

@@ -74,6 +74,20 @@ def test_what_prints_alike_is_best_together_and_lost_maps_are_counted():
     assert found["cosine", "Grad-CAM++"][0] == "2.0 [1.0, 3.0] 3 not finite"
 
 
+@pytest.mark.parametrize(
+    "second, first, expected",
+    [(7.04, 7.06, ["7.0", "*7.1"]), (6.96, 7.04, ["*7.0", "*7.0"])],
+)
+def test_the_best_is_told_apart_by_the_digits_shown(second, first, expected):
+    for better in (1, -1):
+        # where lower is better, the same distances below 20
+        means = {("gam", 1): second, ("gam", 2): first}
+        cells = cells_of(means if better > 0 else {key: 20 - mean for key, mean in means.items()})
+        shown = [cell.split()[0] for cell in read(comparison(cells, NOTHING, better))["cosine", "GAM"]]
+        assert [cell.startswith("*") for cell in shown] == [cell.startswith("*") for cell in expected]
+        assert better < 0 or shown == expected
+
+
 def test_the_paper_s_numbers_stand_beside_ours():
     # Table 2, cosine: GAM 57.4 on DenseNet, 57.1 on ResNet; for the smallest tenth, class, 23.4 and 26.1
     table = load_table(2)

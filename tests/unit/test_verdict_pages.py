@@ -100,6 +100,31 @@ def test_each_claim_unfolds_to_its_words_and_numbers():
     assert page.find(id="claim-f1").find("p").get_text().startswith("Ours: ")
 
 
+def test_an_interval_beyond_zero_that_decides_nothing_says_why():
+    # C11.2 claims that there is no difference, and its interval reaches over the margin of one point
+    rows = made({"C11.2": ("too few data", -1.3), "C11.7": ("for", 2.0), "C4.1": ("too few data", 0.5)})
+    rows.loc[rows["id"] == "C11.7", "state"] = "too few data"
+    page = BeautifulSoup(claim_blocks(rows).data, "html.parser")
+    says = {}
+    for row in page("tr"):
+        cells = [cell.get_text() for cell in row(["th", "td"])]
+        says[cells[0].split()[0]] = cells[1].split("\n")[-1].split(";")[0]
+    assert says["C11.2"] == "too few data: neither within the margin nor beyond it"
+    assert says["C11.7"] == "for, not firm after Holm's correction"
+    assert says["C4.1"] == "too few data"
+
+
+def test_the_states_of_one_network(tmp_path):
+    rows = pd.concat([made(SECOND), made({"C4.1": ("against", -1.0)}, "squeezenet1_1")])
+    (tmp_path / "embedded").mkdir()
+    rows.to_csv(tmp_path / "embedded" / "ledger.csv", index=False)
+    rows.to_csv(tmp_path / "embedded" / "cells.csv", index=False)
+    found = Reference(tmp_path)
+    assert found.states("C4", "scenes", model="squeezenet1_1") == ["against"]
+    assert found.states("C4.1", model="efficientnet_lite0") == ["for"]
+    assert sorted(found.states("C4.1")) == ["against", "for"]
+
+
 def test_committed_tables_read_back_as_they_were(tmp_path):
     rows = made(SECOND)
     (tmp_path / "embedded").mkdir()

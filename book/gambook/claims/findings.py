@@ -47,10 +47,13 @@ class Reference:
             raise ValueError(f"results: {len(rows)} cells for {asked}")
         return float(rows["mean"].iloc[0])
 
-    def states(self, claim: str, dataset: str | None = None, role: str = "primary") -> list[str]:
+    def states(
+        self, claim: str, dataset: str | None = None, role: str = "primary", model: str | None = None
+    ) -> list[str]:
         """What the differences of a claim, or of one id, say that ran."""
         rows = self.rows[(self.rows["claim"] == claim) & (self.rows["role"] == role) | (self.rows["id"] == claim)]
         rows = rows if dataset is None else rows[rows["dataset"] == dataset]
+        rows = rows if model is None else rows[rows["model"] == model]
         return list(rows.loc[(rows["state"] != "not run") & (rows["same_as"] == ""), "state"])
 
     def word(self, claim: str, kind: str) -> str:
