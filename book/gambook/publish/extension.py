@@ -45,15 +45,17 @@ def _label(entry: Entry) -> str:
     return f"{names}, {fields['year']}"
 
 
-def _count_in_chapters(app: Sphinx, env: BuildEnvironment) -> None:
+def _count_in_chapters(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Fig. 4.1 names the chapter; on pages outside of them "Fig. 3" would count through the book, and falls away."""
     for page in env.toc_fignumbers.values():
         for kind, numbers in page.items():
             page[kind] = {figure: number for figure, number in numbers.items() if len(number) > 1}
+    return []
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
-    app.connect("env-check-consistency", _count_in_chapters)
+    # after Sphinx has counted, and before it keeps its counts for the next build
+    app.connect("env-get-updated", _count_in_chapters, priority=900)
     register_plugin("pybtex.style.formatting", "by_name", ByName)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
