@@ -101,8 +101,7 @@ class Method:
         """Map of the last n layers (default: the usual number, or all there are): (B, H, W) float32 in [0, 1]."""
         _check_trace(trace)
         n = min(self.n, len(trace.layers)) if n is None else n
-        _check_depth(trace, n)
-        return aggregate(_drawn(self, trace, n))
+        return aggregate([_enlarged(raw, trace.size) for raw in _raw(self, trace, n)])
 
 
 METHODS: dict[str, Method] = {
@@ -152,7 +151,6 @@ def layer_maps(trace: Trace, method: str, n: int) -> list[Tensor]:
     if method not in METHODS:
         raise ValueError(f"method: unknown '{method}'; accepted: {', '.join(METHODS)}")
     _check_trace(trace)
-    _check_depth(trace, n)
     return _raw(METHODS[method], trace, n)
 
 
@@ -209,17 +207,13 @@ def saliency_maps(
 
 
 def _raw(method: Method, trace: Trace, n: int) -> list[Tensor]:
+    _check_depth(trace, n)
     given = [(layer.activation, layer.gradient, trace.score) for layer in trace.layers[:n]]
     if trace.score.device.type != "cpu":
         return [method.formula(*layer) for layer in given]
     # image by image: what a formula writes and reads again is still in the processor's cache
     images = [zip(*(each.split(1) for each in layer), strict=True) for layer in given]
     return [torch.cat([method.formula(*image) for image in layer]) for layer in images]
-
-
-def _drawn(method: Method, trace: Trace, n: int) -> list[Tensor]:
-    """Layer maps (B, H, W), resized and normalised."""
-    return [_enlarged(raw, trace.size) for raw in _raw(method, trace, n)]
 
 
 def _enlarged(raw: Tensor, size: tuple[int, int]) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gamlib.boxes import THRESHOLDS, areas, box_ious, in_boxes, mask_ious, mass_in_boxes, mass_in_mask
+from gamlib.boxes import THRESHOLDS, areas, box_ious, in_boxes, mask_ious, mass_in_mask
 from gamlib.controls import CONTROLS
 from gamlib.data.samples import Truth
 from gamlib.evaluation.batch import Batch, Explained, Maps
@@ -95,15 +95,13 @@ def _fit(saliency: np.ndarray, truth: Truth) -> Row:
     peak = np.unravel_index(int(saliency.argmax()), saliency.shape) if finite and saliency.max() > 0 else None
     if truth.boxes:
         fit |= zip(grid_columns("iou", THRESHOLDS), box_ious(saliency, truth.boxes).tolist(), strict=True)
-        fit["mass_box"] = mass_in_boxes(saliency, truth.boxes)
-        fit["peak_box"] = float(peak is not None and in_boxes(saliency.shape, truth.boxes)[peak])
     if truth.mask is not None:
         fit |= zip(grid_columns("mask_iou", THRESHOLDS), mask_ious(saliency, truth.mask).tolist(), strict=True)
-        fit["mass_mask"] = mass_in_mask(saliency, truth.mask)
-        fit["peak_mask"] = float(peak is not None and truth.mask[peak])
-    if truth.other is not None:
-        fit["mass_other"] = mass_in_mask(saliency, truth.other)
-        fit["peak_other"] = float(peak is not None and truth.other[peak])
+    boxes = in_boxes(saliency.shape, truth.boxes) if truth.boxes else None
+    for name, place in {"box": boxes, "mask": truth.mask, "other": truth.other}.items():
+        if place is not None:
+            fit[f"mass_{name}"] = mass_in_mask(saliency, place)
+            fit[f"peak_{name}"] = float(peak is not None and place[peak])
     return fit
 
 
