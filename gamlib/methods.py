@@ -53,7 +53,8 @@ def _grad_cam_pp_stable(a: Tensor, g: Tensor, s: Tensor) -> Tensor:
     That needs sum_ij A >= 0, which holds after a ReLU; elsewhere the sum is clamped at 0.
     """
     positive = g.relu()
-    alpha = (positive > 0) / (2 + positive * a.sum(dim=(2, 3), keepdim=True).relu())
+    # sign is [G > 0] in the gradient's own dtype: a comparison would have to be converted, at twice the time
+    alpha = positive.sign() / (2 + positive * a.sum(dim=(2, 3), keepdim=True).relu())
     return _weighted(alpha, positive, a)
 
 
@@ -61,7 +62,7 @@ def _weighted(alpha: Tensor, positive: Tensor, a: Tensor) -> Tensor:
     """[ sum_k w_k A_k ]_+ with w_k = sum_ij alpha positive, alpha divided by its sum over the pixels."""
     total = alpha.sum(dim=(2, 3), keepdim=True)
     # divided before it is summed, as in the original: the other way round overflows earlier
-    weights = (alpha / torch.where(total == 0, 1, total) * positive).sum(dim=(2, 3))
+    weights = alpha.div_(torch.where(total == 0, 1, total)).mul_(positive).sum(dim=(2, 3))
     return torch.einsum("bk,bkij->bij", weights, a).relu()
 
 
