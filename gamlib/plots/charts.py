@@ -19,6 +19,7 @@ from gamlib.controls import CONTROLS
 from gamlib.plots.figures import Picture, title_of
 from gamlib.plots.panels import DASHES, Layout, chart, palette
 
+RUN = "run between values that are not finite"
 MARKERS = ("o", "X", "s", "^", "D")
 # seaborn makes its intervals from observations: of a low end, a mean and a high end the median is the mean, and the
 # interval that holds all of them reaches from end to end
@@ -60,11 +61,11 @@ def lines(
     Picture(6.2 x 3.4 inches)
     """
     points = frame.iloc[:0] if points is None else points.reset_index(drop=True)
-    names = [*frame[hue].unique(), *points[hue].unique()]
+    names = list(dict.fromkeys([*frame[hue], *points[hue]]))
     look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "style": hue, "palette": palette(names)}
     # seaborn would join the neighbours of a value that is not finite: each run between such values is its own line
-    frame = frame.assign(run=(~np.isfinite(frame[y])).cumsum())
-    how: dict[str, Any] = {"errorbar": band} if band else {"estimator": None, "sort": False, "units": "run"}
+    frame = frame.assign(**{RUN: (~np.isfinite(frame[y])).groupby(frame[hue]).cumsum()})
+    how: dict[str, Any] = {"errorbar": band} if band else {"estimator": None, "sort": False, "units": RUN}
     how["dashes"] = dict(zip(names, DASHES, strict=False))
     dots = {"markers": dict(zip(names, MARKERS, strict=False)), "s": 36, "linewidth": 0, "alpha": 0.8}
 
@@ -81,7 +82,7 @@ def lines(
 
 
 def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[Layout]) -> Picture:
-    """Means at a few steps, each with its interval, joined; from zero.
+    """Means at a few steps, each with its interval, joined; from zero, or from below it where a value is negative.
 
     Parameters
     ----------
@@ -106,10 +107,11 @@ def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[La
     def draw(axes: Axes, part: pd.DataFrame) -> None:
         sns.pointplot(part, **look, ax=axes)
 
-    picture = chart(draw, _observed(frame, y), x, y, **layout)
+    observed = _observed(frame, y)
+    low, picture = observed[y].min(), chart(draw, observed, x, y, **layout)
     # once all are drawn: a limit ends the scaling of all panels that share the axis
     for axes in picture.figure.axes:
-        axes.set_ylim(0, None)
+        axes.set_ylim(min(0, axes.get_ylim()[0]) if low < 0 else 0, None)
     return picture
 
 
@@ -141,16 +143,17 @@ def bars(
     >>> bars(frame, "n", "box IoU (%)", "method", level=("constant_box", 30.0))
     Picture(6.2 x 3.4 inches)
     """
-    names = list(frame[hue].unique())
-    look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "hue_order": names, "palette": palette(names), **GIVEN}
-    look |= {"saturation": 1, "width": 0.84, "err_kws": {"linewidth": 1, "color": "#808080"}}
+    names, groups = list(frame[hue].unique()), list(frame[x].unique())
+    look: dict[str, Any] = {"x": x, "y": y, "order": groups, "hue": hue, "hue_order": names, **GIVEN}
+    look |= {"palette": palette(names), "saturation": 1, "width": 0.84, "err_kws": {"linewidth": 1, "color": "#808080"}}
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
         sns.barplot(part, **look, ax=axes)
+        tops = part.groupby([hue, x])[y].max().dropna()
         for name, drawn in zip(names, axes.containers, strict=True):
-            tops = part[part[hue] == name].groupby(x, sort=False)[y].max()
-            for bar, top in zip(drawn, tops, strict=True):
+            for bar in drawn:
                 height, middle = bar.get_height(), bar.get_x() + bar.get_width() / 2
+                top = tops[name, groups[round(middle)]]
                 text = f"{height:.0f}" if height >= 10 else f"{height:.2g}" if height >= 0.1 else f"{height:.1g}"
                 ground = {"facecolor": "white", "linewidth": 0, "pad": 0.6}
                 place: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 9, "bbox": ground}
@@ -179,7 +182,7 @@ def swarms(frame: pd.DataFrame, x: str, y: str, **layout: Unpack[Layout]) -> Pic
     Picture(6.2 x 3.4 inches)
     """
     colors = palette(frame[y].unique())
-    look: dict[str, Any] = {"x": x, "y": y, "hue": y, "palette": colors, "legend": False}
+    look: dict[str, Any] = {"x": x, "y": y, "order": list(colors), "hue": y, "palette": colors, "legend": False}
     labels = [title_of(name, layout.get("titles")) for name in colors]
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:

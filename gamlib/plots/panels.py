@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypedDict, Unpack
 
@@ -66,24 +67,30 @@ def chart(
     down, over = (list(frame[name].unique()) if name else [""] for name in (row, column))
     lines = -(-len(over) // 3)  # more than three side by side cannot be read on a phone
     across = -(-len(over) // lines)
-    keys = {}
+    keys, lowest = {}, []
     with mpl.rc_context(STYLE):
         share = layout.get("share", "all")
         fields = figure.subplots(len(down) * lines, across, sharex="col", sharey=share, squeeze=False)
-        for number, (below, beside) in enumerate((r, c) for r in down for c in over):
-            axes, part = fields.flat[number], frame
+        for axes in fields.flat:
+            axes.set_visible(False)
+        for (r, below), (c, beside) in itertools.product(enumerate(down), enumerate(over)):
+            axes, part = fields[r * lines + c // across, c % across], frame
+            axes.set_visible(True)
             for name, value in ((row, below), (column, beside)):
                 part = part[part[name] == value] if name else part
             draw(axes, part.reset_index(drop=True))  # seaborn refuses row labels that occur twice
             keys |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
             if (own := axes.get_legend()) is not None:
                 own.remove()
-            first = number % across == 0
-            axes.set(xlabel=x, ylabel=(below if row else "" if column else y) if first else "")
-            axes.set_title(beside if number < len(over) else "")
+            axes.set(xlabel=x, ylabel=(below if row else "" if column else y) if c % across == 0 else "")
+            axes.set_title(beside if r == 0 or lines > 1 else "")
+            if r + 1 == len(down) and c + across >= len(over):
+                axes.tick_params(labelbottom=True)
+                axes.xaxis.label.set_visible(True)
+                lowest.append(axes)
         steps = [str(name) for name in frame[x].unique()]
         if not pd.api.types.is_numeric_dtype(frame[x]) and sum(map(len, steps)) > 70 / across:
-            for label in (label for axes in fields[-1] for label in axes.get_xticklabels()):
+            for label in (label for axes in lowest for label in axes.get_xticklabels()):
                 label.set(rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
         if keys:
             labels = [title_of(name, layout.get("titles")) for name in keys]

@@ -57,6 +57,29 @@ def test_a_line_passes_through_its_values_in_their_order_and_breaks_where_one_is
     assert list(legend(picture)) == ["measured"]
 
 
+def test_a_value_that_is_not_finite_breaks_its_own_line_alone_and_any_column_keeps_its_name():
+    values = frame(run=[0, 0, 1, 1, 2, 2], y=[0, 1, 1, np.nan, 2, 3], k=["gam", "grad_cam"] * 3)
+    drawn = [
+        line.get_xydata().tolist() for line in axes_of(lines(values, "run", "y", "k")).lines if len(line.get_xdata())
+    ]
+    assert drawn == [[[0, 0], [1, 1], [2, 2]], [[0, 1]], [[2, 3]]]
+
+
+def test_points_of_a_line_s_own_name_are_no_second_series():
+    values = frame(x=[0, 1] * 3, y=range(6), k=np.repeat(["gam", "grad_cam", "other"], 2))
+    assert list(legend(lines(values, "x", "y", "k", points=values))) == ["GAM", "Grad-CAM", "other"]
+
+
+def test_panels_of_many_columns_keep_to_their_rows():
+    rows = [(x, 10 * r + c, "gam", f"row {r}", f"column {c}") for x in (0, 1) for r in (0, 1) for c in range(5)]
+    values = pd.DataFrame(rows, columns=["x", "y", "k", "r", "c"])
+    shown = [axes for axes in lines(values, "x", "y", "k", row="r", column="c").figure.axes if axes.get_visible()]
+    named = [(axes.get_ylabel(), axes.get_title(), *axes.lines[0].get_ydata()) for axes in shown]
+    assert named == [
+        (f"row {r}" if c in (0, 3) else "", f"column {c}", 10 * r + c, 10 * r + c) for r in (0, 1) for c in range(5)
+    ]
+
+
 def test_a_series_has_its_methods_colour_and_title_in_every_kind_of_chart():
     means = frame(n=[1, 2, 1, 2], iou=[5.0, 6, 7, 8], method=["grad_cam"] * 2 + ["gam"] * 2)
     ends = means.assign(low=means["iou"] - 1, high=means["iou"] + 2)
@@ -136,6 +159,23 @@ def test_a_bars_value_stands_above_its_interval():
     assert (text.get_text(), text.xy[1]) == ("50", 70)
 
 
+def test_a_bars_value_is_its_own_in_whatever_order_the_rows_are():
+    values = frame(n=[2, 1, 1, 2], IoU=[60.0, 50, 80, np.nan], method=["gam", "gam", "grad_cam", "grad_cam"])
+    axes = axes_of(bars(values, "n", "IoU", "method"))
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "1"]
+    written = [(text.get_text(), round(float(text.xy[0]), 2), text.xy[1]) for text in axes.texts]
+    assert written == [("60", -0.21, 60), ("50", 0.79, 50), ("80", 1.21, 80)]
+
+
+def test_swarms_of_panels_stand_at_the_names_of_their_series():
+    series = ["gam", "grad_cam", "grad_cam", "gam"]
+    values = frame(rank=[0.1, 0.8, 0.2, 0.9], map=series, net=["one", "one", "two", "two"])
+    for axes in swarms(values, "rank", "map", column="net", share="none").figure.axes:
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["GAM", "Grad-CAM"]
+        at = {round(float(y)): round(float(x), 1) for points in axes.collections for x, y in points.get_offsets()}
+        assert at == ({0: 0.1, 1: 0.8} if axes.get_title() == "one" else {0: 0.9, 1: 0.2})
+
+
 def test_a_swarm_shows_all_values_and_their_mean():
     values = frame(rank=[0.1, 0.3, 0.8], map=["other", "other", "random_7x7"])
     axes = axes_of(swarms(values, "rank", "map", titles={"random_7x7": "random map"}))
@@ -174,3 +214,8 @@ def test_panels_begin_at_zero_and_hold_the_highest_interval_of_any_row(share):
     assert above.get_ylim()[0] == below.get_ylim()[0] == 0
     assert below.get_ylim()[1] > 90
     assert above.get_ylim()[1] > (90 if share == "all" else 16)
+
+
+def test_intervals_below_zero_are_shown():
+    means = frame(n=[1, 2], gain=[-5.0, 2], low=[-7.0, 1], high=[-3.0, 3], method="gam")
+    assert axes_of(intervals(means, "n", "gain", "method")).get_ylim()[0] < -7
