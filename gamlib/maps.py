@@ -56,10 +56,14 @@ def _interpolation(length: int, size: int, mode: str) -> Tensor:
 
 
 def min_max(maps: Tensor) -> Tensor:
-    """NRM: each map (B, H, W) to [0, 1]. A constant map becomes 0; a non-finite value spoils its own map only."""
-    low = maps.amin(dim=(-2, -1), keepdim=True)
-    span = maps.amax(dim=(-2, -1), keepdim=True) - low
-    return (maps - low) / torch.where(span == 0, 1, span)
+    """NRM: each map (B, H, W) to [0, 1]. A constant map becomes 0; a non-finite value spoils its own map only.
+
+    Constant up to rounding, that is: resized, a map of one value differs from itself by some units in the last place.
+    """
+    low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
+    rounding = 64 * torch.finfo(torch.promote_types(maps.dtype, torch.float32)).eps * torch.maximum(-low, high)
+    flat = (high == low) | (high - low < rounding)
+    return (maps - low) / torch.where(flat, math.inf, high - low)
 
 
 def aggregate(maps: Sequence[Tensor], how: str | Sequence[float] = "mean") -> Tensor:

@@ -139,6 +139,10 @@ class PairScore(ABC):
     def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         index = torch.as_tensor(self.pairs, device=embedding.device)
         similarity = self.similarity(embedding[index[:, 0]], embedding[index[:, 1]])
+        if similarity.shape != index.shape[:1]:
+            raise ValueError(
+                f"similarity: got {tuple(similarity.shape)} for {len(index)} pairs; give one number a pair"
+            )
         value = torch.full((len(embedding),), torch.nan, dtype=similarity.dtype, device=similarity.device)
         value[index] = similarity.detach()[:, None]
         return similarity.sum(), value, None
@@ -162,7 +166,9 @@ class Cosine(PairScore):
 
     @staticmethod
     def similarity(a: Tensor, b: Tensor) -> Tensor:
-        return torch.nn.functional.cosine_similarity(a, b, dim=1)
+        value = torch.nn.functional.cosine_similarity(a, b, dim=1)
+        # at its maximum, between a photograph and itself, the gradient is 0; rounding would leave noise to be stretched
+        return torch.where((a == b).all(dim=1), value.detach(), value)
 
 
 SIMILARITIES = {"cosine": Cosine, "dot": Dot}

@@ -105,13 +105,15 @@ def linear_interval(estimate: float, influence: ArrayLike, clusters: Sequence[Ha
     The influences of a cluster's rows are added up first: with C clusters the variance is C / (C - 1) times the sum of
     their squares, and t has C - 1 degrees of freedom. One cluster has no interval: it reaches from -inf to inf.
     """
-    index = np.unique(np.asarray(clusters), return_inverse=True)[1]
-    sums = np.bincount(index, weights=np.asarray(influence, float))
+    # not by np.unique, which would take a tuple for a row, and 1 and "1" for one
+    number = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
+    sums = np.bincount([number[name] for name in clusters], weights=np.asarray(influence, float))
     count = len(sums)
     if count < 2:
         return Interval(estimate, -np.inf, np.inf, 1.0, count)
     error = float(np.sqrt(count / (count - 1) * (sums**2).sum()))
-    # a difference that is the same in every cluster is certain
-    p = 2 * float(stats.t.sf(abs(estimate) / error, count - 1)) if error > 0 else float(estimate == 0)
+    # a difference that is the same in every cluster is certain; of what is not finite nothing is known
+    certain = error == 0 and estimate != 0 and np.isfinite(estimate)
+    p = 2 * float(stats.t.sf(abs(estimate) / error, count - 1)) if error > 0 else float(not certain)
     reach = float(stats.t.ppf(0.975, count - 1)) * error
     return Interval(estimate, estimate - reach, estimate + reach, p, count)

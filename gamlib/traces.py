@@ -71,6 +71,8 @@ class Trace:
 
     def __getitem__(self, rows: slice) -> Trace:
         """The trace of some of its images, e.g. trace[:4]."""
+        if isinstance(rows, int):
+            raise TypeError(f"trace: got {rows}; give a slice, such as trace[:1] for the first image")
         return self._each(lambda tensor: tensor[rows])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Trace:
@@ -145,7 +147,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
                 for name, a, g in zip(names, held, backward, strict=True)
             )
             if target is not None and logits is None:
-                logits = _full(model.forward_head(embedding.detach()))
+                logits = _full(model.forward_head(embedding.detach()).detach())
             own = None if target is None else logits
             size = (x.shape[-2], x.shape[-1])
             traces.append(Trace(_full(value), tuple(recorded), size, target, _full(embedding.detach()), own))

@@ -146,7 +146,7 @@ def _folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> li
 def _shards(units: Sequence[Unit]) -> tuple[tuple[Unit, ...], ...]:
     shards, rows = [[]], 0
     for unit in units:
-        if rows + len(unit.images) > ROWS:
+        if rows and rows + len(unit.images) > ROWS:
             shards.append([])
             rows = 0
         shards[-1].append(unit)

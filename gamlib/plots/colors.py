@@ -31,7 +31,7 @@ def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
     Raises
     ------
     ValueError
-        For a map that is not finite, which has no colours.
+        For what is not one map, and for a map that is not finite, which has no colours.
 
     Examples
     --------
@@ -39,6 +39,7 @@ def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
     >>> overlay(None, torch.zeros(7, 7)).shape
     (7, 7, 3)
     """
+    check_map(saliency)
     values = saliency.detach().cpu().float().numpy()
     if not np.isfinite(values).all():
         raise ValueError("saliency: the map is not finite and has no colours; keep its numbers instead")
@@ -49,6 +50,13 @@ def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
     resized = Image.fromarray(values).resize(photograph.shape[1::-1], Image.Resampling.BILINEAR)
     # luminance by the weights of ITU-R BT.709
     return _blend(photograph @ np.repeat([[0.2126], [0.7152], [0.0722]], 3, axis=1), np.asarray(resized))
+
+
+def check_map(saliency: object) -> None:
+    """ValueError where it is not one map."""
+    if not isinstance(saliency, Tensor) or saliency.ndim != 2:
+        given = f"a tensor {tuple(saliency.shape)}" if isinstance(saliency, Tensor) else f"a {type(saliency).__name__}"
+        raise ValueError(f"saliency: got {given}; give one map as a tensor (h, w), such as maps[0] of a batch")
 
 
 def scale_colors(count: int) -> np.ndarray:

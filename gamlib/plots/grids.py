@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from gamlib.boxes import Box
-from gamlib.plots.colors import overlay, pixels_of, scale_colors
+from gamlib.plots.colors import check_map, overlay, pixels_of, scale_colors
 from gamlib.plots.figures import FOUND_BOX, STYLE, TRUE_BOX, WIDTH, Picture, new_figure
 
 
@@ -54,6 +54,10 @@ class Panel:
     found: Box | None = None
     true_mask: np.ndarray | None = None
     found_mask: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.saliency is not None:
+            check_map(self.saliency)
 
 
 def class_name(categories: Sequence[str] | None, index: int) -> str:

@@ -59,6 +59,15 @@ def test_resize_unknown_mode():
         resize(torch.ones(1, 2, 2), (4, 4), mode="nearest")
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [0.3, -123.456, 1e-5])
+def test_a_constant_map_stays_empty_when_it_is_enlarged(value, dtype):
+    enlarged = resize(torch.full((1, 7, 7), value, dtype=dtype), (224, 224))
+    assert not min_max(enlarged).any()
+    # a thousandth of its height is no rounding
+    assert min_max(torch.tensor([[[value, value * 1.001]]], dtype=dtype)).max() == 1
+
+
 def test_min_max_by_hand():
     maps = torch.tensor([[[-1.0, 0], [1, 3]], [[2, 2], [2, 2]], [[0, 0], [0, 1e-30]]])
     expected = torch.tensor([[[0.0, 0.25], [0.5, 1]], [[0, 0], [0, 0]], [[0, 0], [0, 1]]])

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -188,3 +189,12 @@ def test_titles_of_two_lines_keep_clear_of_the_row_above(across):
     above, below = figure.axes[:across], figure.axes[across : 2 * across]
     for upper, lower in zip(above, below, strict=True):
         assert lower.title.get_window_extent().y1 <= upper.get_window_extent().y0
+
+
+@pytest.mark.parametrize("given, name", [(torch.zeros(1, 7, 7), "a tensor (1, 7, 7)"), (np.zeros((7, 7)), "a ndarray")])
+def test_what_is_not_one_map_is_refused_by_name(given, name):
+    message = re.escape(f"saliency: got {name}; give one map as a tensor (h, w), such as maps[0] of a batch")
+    with pytest.raises(ValueError, match=message):
+        Panel(torch.zeros(3, 7, 7), given)
+    with pytest.raises(ValueError, match=message):
+        overlay(None, given)

@@ -36,6 +36,24 @@ def test_cosine_by_hand(tiny):
     torch.testing.assert_close(gradient[2], torch.tensor([0.3, 0.0], dtype=torch.float64))
 
 
+def test_a_photograph_and_itself_have_no_gradient_under_the_cosine():
+    h = torch.rand(2, 50, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    value = Cosine.similarity(h, torch.stack([h[0].detach(), h[1].detach() * 2]))
+    assert value.tolist() == pytest.approx([1, 1])
+    (gradient,) = torch.autograd.grad(value.sum(), h)
+    assert not gradient[0].any()
+
+
+def test_a_similarity_of_another_shape_is_refused(tiny):
+    class Kept(Dot):
+        @staticmethod
+        def similarity(a, b):
+            return (a * b).sum(dim=1, keepdim=True)
+
+    with pytest.raises(ValueError, match=r"similarity: got \(2, 1\) for 2 pairs; give one number a pair"):
+        Kept([(0, 2), (1, 3)])(tiny(), embedding())
+
+
 def test_cosine_does_not_depend_on_length(tiny):
     # Euler: a function that scaling leaves alone has sum_k h_k ds/dh_k = 0.
     h = torch.rand(6, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()

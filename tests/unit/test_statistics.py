@@ -137,6 +137,17 @@ def test_an_estimate_takes_its_influences_by_cluster():
     assert linear_interval(7, [1, -1, 2, -2], ["a", "a", "b", "b"])[:3] == (7, 7, 7)
 
 
+def test_what_is_not_finite_is_no_certainty():
+    assert linear_interval(np.inf, [np.nan, 0, 0], ["a", "b", "c"]).p == 1
+    assert linear_interval(np.nan, [0, 0], ["a", "b"]).p == 1
+    assert linear_interval(2, [0, 0], ["a", "b"]).p == 0
+
+
+def test_clusters_are_any_names():
+    by_tuple = linear_interval(7, [1, -1, 2, -3], [("a", 1), ("a", 1), ("b", 1), ("b", 1)])
+    assert by_tuple == linear_interval(7, [1, -1, 2, -3], [1, 1, "1", "1"]) and by_tuple.clusters == 2
+
+
 def test_gaps_are_refused():
     with pytest.raises(ValueError, match="got 2 values, 1 of them not finite, and 2 clusters"):
         mean_interval([1.0, np.nan], [1, 2])

@@ -18,7 +18,9 @@
     /** Eq. 5: h(y) / (|h(x)| |h(y)|) - s h(x) / |h(x)|^2. */
     cosine(x, y) {
       const own = Math.sqrt(dot(x, x)), other = Math.sqrt(dot(y, y)), s = dot(x, y) / (own * other);
-      return {s, v: x.map((value, i) => y[i] / (own * other) - s * value / own ** 2)};
+      // between a photograph and itself it is 0, and rounding would leave noise
+      const same = x.every((value, i) => value === y[i]);
+      return {s, v: x.map((value, i) => (same ? 0 : y[i] / (own * other) - s * value / own ** 2))};
     },
   };
 
@@ -116,11 +118,12 @@
     return out;
   }
 
-  /** NRM: to [0, 1]; a constant map becomes 0, a value that is not finite spoils the map. */
+  /** NRM: to [0, 1]; a map that is constant up to rounding becomes 0, a value that is not finite spoils the map. */
   function minMax(map) {
     let low = Infinity, high = -Infinity, finite = true;
     for (const value of map) { finite &&= Number.isFinite(value); low = Math.min(low, value); high = Math.max(high, value); }
-    return finite ? map.map((value) => (value - low) / (high - low || 1)) : map.fill(NaN);
+    const span = high - low, flat = span === 0 || span < 64 * 2 ** -23 * Math.max(-low, high);
+    return finite ? map.map((value) => (value - low) / (flat ? Infinity : span)) : map.fill(NaN);
   }
 
   /** Eq. 2: the mean over the layers. */
