@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -186,7 +187,7 @@ def saliency_maps(
     [('gam', 1), ('gam', 2), ('grad_cam', 1), ('grad_cam', 2)]
     """
     methods = [methods] if isinstance(methods, str) else methods
-    depths = [depths] if isinstance(depths, int) else depths
+    depths = depths if isinstance(depths, Sequence) else [depths]
     for method in methods:
         if method not in METHODS and method not in VARIANTS:
             raise ValueError(f"method: unknown '{method}'; accepted: {', '.join([*METHODS, *VARIANTS])}")
@@ -232,7 +233,7 @@ def _check_trace(trace: Trace) -> None:
 
 
 def _check_depth(trace: Trace, n: int) -> None:
-    if not isinstance(n, int):
+    if not isinstance(n, Integral):
         raise TypeError(f"n: got a {type(n).__name__}; give how many layers, such as 2")
     if not 1 <= n <= len(trace.layers):
         raise ValueError(f"n: {n} is out of range; the trace holds 1 to {len(trace.layers)} layers, trace more of them")

@@ -110,6 +110,12 @@ def _check(module: nn.Module, name: str) -> None:
     for path, part in module.named_modules(prefix=name):
         if part._parameters and not hasattr(part, "reset_parameters"):
             raise ValueError(f"stages: '{path}' has weights but no reset_parameters() to draw them anew")
+        # weight_norm and spectral_norm make `weight` of these at each forward, and reset_parameters knows nothing of it
+        if made := [each for each in part._parameters if each.endswith(("_g", "_v", "_orig"))]:
+            raise ValueError(
+                f"stages: the weights of '{path}' are made of {', '.join(made)}; take weight or spectral norm away "
+                "first, with torch.nn.utils.remove_weight_norm or remove_spectral_norm"
+            )
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:

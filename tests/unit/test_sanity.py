@@ -101,6 +101,16 @@ def test_randomise_refuses_what_it_cannot_do(model):
         next(randomise(model, ["scale"]))
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize("norm, made", [("weight_norm", "weight_g, weight_v"), ("spectral_norm", "weight_orig")])
+def test_weights_that_are_made_of_others_are_refused(tiny, norm, made):
+    model = tiny()
+    name, layer = next((n, part) for n, part in model.module.named_modules() if isinstance(part, nn.Conv2d | nn.Linear))
+    getattr(nn.utils, norm)(layer)
+    with pytest.raises(ValueError, match=f"stages: the weights of '{name}' are made of {made}; take weight"):
+        next(randomise(model, [name]))
+
+
 def test_spearman_by_hand():
     # ranks 1 2 3 4 against 1 3 2 4: 1 - 6 (0 + 1 + 1 + 0) / (4 * 15) = 0.8
     assert spearman([[1, 2], [3, 4]], [[10, 30], [20, 40]]) == pytest.approx(0.8)
