@@ -6,6 +6,7 @@ import builtins
 import importlib.util
 import linecache
 import os
+import pickle
 import resource
 import socket
 import sys
@@ -17,11 +18,9 @@ from types import FunctionType, ModuleType
 from typing import Any, BinaryIO, cast
 
 import torch
-from torch import nn
 
 from gambook.exercises.landlock import confine
-from gambook.exercises.plain import decode, decode_error, encode, encode_error, receive, send
-from gamlib.models import Model, Preprocess
+from gambook.exercises.plain import encode, encode_error, network_of, send
 
 
 def answer_calls(line: socket.socket, own: str) -> None:
@@ -41,7 +40,7 @@ def answer_calls(line: socket.socket, own: str) -> None:
     tempfile.tempdir = None
     os.chdir(f"{own}/work")
     send(channel, own)
-    job = receive(channel)
+    job = pickle.load(channel)
     main = sys.modules["__main__"] = ModuleType("__main__")
     # Jupyter goes on after exit(), and shows what is displayed
     vars(builtins).update(dict.fromkeys(("exit", "quit", "display"), lambda *values, **options: None))
@@ -52,7 +51,7 @@ def answer_calls(line: socket.socket, own: str) -> None:
     _withhold(rules)
     send(channel, [_run(text, f"<cell {number}>", vars(main)) for number, text in enumerate(job["cells"])])
     while True:
-        request = receive(channel)
+        request = pickle.load(channel)
         send(channel, _answer(channel, vars(main), request))
 
 
@@ -108,12 +107,12 @@ def _run(text: str, name: str, names: dict) -> str:
 
 def _answer(channel: BinaryIO, names: dict, request: dict) -> dict:
     """Call one of the submission's functions: {"value"} or {"raised"}, and how it leaves the network."""
-    network, arguments = _taken(channel, request)
+    arguments = [_ours(channel) if one is None else one for one in request["arguments"]]
+    network = network_of(arguments)
     answer: dict[str, Any] = {}
     try:
-        options = {key: decode(value) for key, value in request["options"].items()}
         with torch.inference_mode(request["inference"]):
-            answer["value"] = encode(names[request["call"]](*arguments, **options))
+            answer["value"] = encode(names[request["call"]](*arguments, **request["options"]))
     except BaseException as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<cell ")]
         answer = {"raised": encode_error(error, (frames[-1].line if frames else "") or "")}
@@ -124,35 +123,14 @@ def _answer(channel: BinaryIO, names: dict, request: dict) -> dict:
     return answer
 
 
-def _taken(channel: BinaryIO, request: dict) -> tuple[Any, list]:
-    """The network of a request, and the arguments: plain data, the network, a part of it, or a function of ours."""
-    network: Any = None
-    if request["network"]:
-        network = nn.Sequential(*(eval(text, dict(vars(nn))) for text in request["network"]["parts"])).eval()
-        network.load_state_dict(decode(request["network"]["weights"]))
-
-    def take(argument: Any) -> Any:
-        kind = next(iter(argument)) if isinstance(argument, dict) else ""
-        if kind == "network":
-            return network
-        if kind == "part":
-            return network.get_submodule(argument[kind])
-        if kind == "model":
-            layers, *transform = decode(argument[kind])
-            return Model(network, layers, network[:-1], network[-1], Preprocess(*transform))
-        return _ours(channel) if kind == "function" else decode(argument)
-
-    return network, [take(argument) for argument in request["arguments"]]
-
-
 def _ours(channel: BinaryIO) -> Callable:
-    """A method of the check: it runs on the other side, so that nothing but its maps tells which one it is."""
+    """A method of the check, which runs on the other side."""
 
     def method(model: Any, x: Any) -> Any:
         send(channel, {"method": {"weights": encode(model.module.state_dict()), "x": encode(x)}})
-        reply = receive(channel)
+        reply = pickle.load(channel)
         if "raised" in reply:
-            raise decode_error(*reply["raised"])
-        return decode(reply["value"])
+            raise reply["raised"]
+        return reply["value"]
 
     return method

@@ -1,27 +1,28 @@
 """The processes of the submissions as our checks see them: functions to call, and values that come back.
 
-Values cross as plain data; no object of a submission is ever made here, and no right answer is sent.
+What comes back is plain data: no object of a submission is ever made here. No right answer is sent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import pickle
 import re
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import Any, BinaryIO, cast
 
 import torch
-from torch import nn
 
 from gambook.exercises.checks import CHECKS
 from gambook.exercises.checks.scoring import Function, Miss
 from gambook.exercises.forks import Forks
-from gambook.exercises.plain import decode, decode_error, encode, encode_error, receive, send
+from gambook.exercises.plain import decode, decode_error, network_of, receive
 from gamlib.models import Model
 
 # Exercise -> the module of gamlib that holds an answer to it.
@@ -86,7 +87,10 @@ class Child:
     def _ask(self, message: Any) -> Any:
         """Send a message and wait for the answer; a Miss where the process has ended."""
         try:
-            send(self._file, message)
+            pickler = pickle.Pickler(self._file)
+            pickler.dispatch_table = {Model: _parts}
+            pickler.dump(message)
+            self._file.flush()
             return receive(self._file)
         except (EOFError, OSError):
             self.end = self.end or "error"
@@ -95,19 +99,16 @@ class Child:
 
     def _call(self, name: str, /, *arguments: Any, **options: Any) -> Any:
         """What a function of the submission returns or raises; what it has done to a network is done to ours."""
-        model = next((one for one in arguments if isinstance(one, Model)), None)
-        network = model.module if model else next((one for one in arguments if isinstance(one, nn.Sequential)), None)
-        reply = self._ask(
-            {
-                "call": name,
-                "network": network and {"parts": list(map(repr, network)), "weights": encode(network.state_dict())},
-                "arguments": [_handed_over(one, network) for one in arguments],
-                "options": {key: encode(value) for key, value in options.items()},
-                "inference": torch.is_inference_mode_enabled(),
-            }
-        )
-        while model and "method" in reply:
-            reply = self._ask(_mapped(arguments[0], model, reply["method"]))
+        network = network_of(arguments)
+        if network is not None:
+            # what the call before has left there has been looked at
+            network._forward_hooks.clear()
+        # a method of the check stays here, so that nothing but its maps tells which one it is
+        sent = [None if isinstance(one, FunctionType) else one for one in arguments]
+        inference = torch.is_inference_mode_enabled()
+        reply = self._ask({"call": name, "arguments": sent, "options": options, "inference": inference})
+        while "method" in reply:
+            reply = self._ask(_mapped(arguments, reply["method"]))
         if network is not None:
             left = reply["network"]
             network.load_state_dict(decode(left["weights"]))
@@ -120,28 +121,23 @@ class Child:
         return decode(reply["value"])
 
 
-def _handed_over(argument: Any, network: nn.Module | None) -> Any:
-    """An argument for the other side, where the network is built anew."""
-    if isinstance(argument, Model):
-        transform = argument.transform
-        return {"model": encode([list(argument.layers), transform.input_size, transform.mean, transform.std])}
-    if network is not None and isinstance(argument, nn.Module):
-        name = next(name for name, part in network.named_modules() if part is argument)
-        return {"part": name} if name else {"network": None}
-    return {"function": None} if callable(argument) else encode(argument)
+def _parts(model: Model) -> tuple:
+    """How a model is pickled, which it refuses elsewhere: ours has no features but parts of its network."""
+    return Model, (model.module, model.layers, model.features, model.head, model.transform)
 
 
-def _mapped(method: Callable, model: Model, asked: Mapping) -> dict:
-    """A method's maps with the weights and images that a submission gives it."""
+def _mapped(arguments: Sequence, asked: Mapping) -> dict:
+    """Maps of the method among the arguments of a call, with the weights and images that a submission gives it."""
     try:
+        method, model = arguments[:2]
         model.module.load_state_dict(decode(asked["weights"]))
         x = decode(asked["x"])
         if x.shape[1:] != (3, *model.transform.input_size) or not 0 < len(x) <= MOST_IMAGES:
             raise ValueError(f"x {tuple(x.shape)}: give the images of the check, as they are")
-        return {"value": encode(method(model, x))}
+        return {"value": method(model, x)}
     except Exception as error:
         # it is the caller's to see, on the other side
-        return {"raised": encode_error(error, "")}
+        return {"raised": error}
 
 
 def without_magics(cell: str) -> str:

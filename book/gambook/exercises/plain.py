@@ -1,20 +1,25 @@
-"""Values as plain data: what crosses between our checks and the process of a submission, both ways, as JSON."""
+"""Values as plain data: what comes to our checks from the process of a submission, as JSON.
+
+The other way objects are pickled: what our checks say can be trusted, what a submission says cannot.
+"""
 
 from __future__ import annotations
 
 import base64
-import builtins
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from gamlib.models import Model
 
 # Bytes of one message: far above any answer, and no more than a grader can hold.
 LARGEST_MESSAGE = 1 << 26
+# Kinds of errors that a check tells from others.
+ERRORS = {error.__name__: error for error in (NotImplementedError, RuntimeError, ValueError)}
 
 
 def send(file: BinaryIO, message: Any) -> None:
@@ -32,24 +37,20 @@ def receive(file: BinaryIO) -> Any:
 
 
 def encode(value: Any) -> Any:
-    """A number, text, tensor, array, path, table, or list, tuple, dict of them; of anything else its type's name."""
+    """A number, text, tensor, array, table, or list, tuple, dict of them; of anything else its type's name."""
     if value is None or isinstance(value, bool | str | int | float):
         return value
     if isinstance(value, list | tuple):
         return {"tuple" if isinstance(value, tuple) else "list": [encode(one) for one in value]}
     if isinstance(value, Mapping):
         return {"dict": [[encode(key), encode(one)] for key, one in value.items()]}
-    if isinstance(value, Path):
-        return {"path": str(value)}
     if isinstance(value, complex) or (isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc"):
         value = torch.as_tensor(value)
     if isinstance(value, Tensor) and value.numel() * value.element_size() > LARGEST_MESSAGE // 2:
         return {"other": f"Tensor of {value.numel()} numbers"}
     if isinstance(value, Tensor):
-        value = value.detach().cpu().to_dense() if value.layout != torch.strided else value.detach().cpu()
-        value = value.float() if value.dtype == torch.bfloat16 else value
-        array = np.ascontiguousarray(value.resolve_conj().resolve_neg().numpy())
-        return {"tensor": [array.dtype.str, list(value.shape), base64.b64encode(array.tobytes()).decode()]}
+        array = value.numpy(force=True)
+        return {"tensor": [array.dtype.str, array.shape, base64.b64encode(array.tobytes()).decode()]}
     if type(value).__name__ == "DataFrame":
         return {"table": encode(value.to_dict("list"))}
     return {"other": type(value).__name__}
@@ -64,8 +65,6 @@ def decode(data: Any) -> Any:
         return {"list": list, "tuple": tuple}[kind](decode(one) for one in content)
     if kind == "dict":
         return {decode(key): decode(one) for key, one in content}
-    if kind == "path":
-        return Path(content)
     if kind == "tensor":
         dtype, shape, text = content
         if np.dtype(dtype).kind not in "biufc":
@@ -80,15 +79,18 @@ def decode(data: Any) -> Any:
     raise ValueError(f"no value: {kind}")
 
 
-def encode_error(error: BaseException, line: str) -> list[str]:
-    """Type, text, and the line of the submission that has raised it."""
-    return [type(error).__name__, str(error), line]
+def encode_error(error: BaseException, line: str) -> list:
+    """Names of its type and of that type's bases, its text, and the line of the submission that has raised it."""
+    return [[kind.__name__ for kind in type(error).__mro__], str(error), line]
 
 
-def decode_error(name: str, text: str, line: str) -> Exception:
-    """An error of that name, of the built-in type where there is one; its `line` is that of the submission."""
-    base = getattr(builtins, name, None)
-    # some built-in errors want more than a text
-    if not isinstance(base, type) or not issubclass(base, Exception) or issubclass(base, UnicodeError | ExceptionGroup):
-        base = Exception
-    return type(name, (base,), {"line": line, "__str__": lambda self: str(text)})(text)
+def decode_error(kinds: Sequence[str], text: str, line: str) -> Exception:
+    """An error of the first name; its `line` is that of the submission."""
+    base = next((ERRORS[kind] for kind in kinds if kind in ERRORS), Exception)
+    return type(kinds[0], (base,), {"line": line, "__str__": lambda self: str(text)})(text)
+
+
+def network_of(arguments: Sequence) -> nn.Sequential | None:
+    """The network among the arguments of a call."""
+    modules = (one.module if isinstance(one, Model) else one for one in arguments)
+    return next((one for one in modules if isinstance(one, nn.Sequential)), None)
