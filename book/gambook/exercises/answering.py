@@ -30,9 +30,8 @@ def answer_calls(line: socket.socket, own: str) -> None:
     if sys.platform == "linux":
         # where memory runs out, the system is to end this process before any other
         Path("/proc/self/oom_score_adj").write_text("1000")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(nothing, fd)
+    # what a submission prints goes nowhere, and neither do its errors
+    os.dup2(1, 2)
     os.mkdir(f"{own}/work")
     os.mkdir(f"{own}/tmp")
     for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "TMPDIR"):

@@ -11,8 +11,8 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import gambook
@@ -46,15 +46,9 @@ class Grader:
 
     def grade_all(self, submissions: Sequence[Submission], workers: int) -> Iterator[Grade]:
         """Grades in the order in which they are ready. workers: submissions at a time."""
-        with ThreadPoolExecutor(workers) as pool:
-            jobs = [pool.submit(self.grade, one) for one in submissions]
-            try:
-                for job in as_completed(jobs):
-                    yield job.result()
-            finally:
-                # also where the caller was interrupted: what runs has nobody to answer to
-                pool.shutdown(wait=False, cancel_futures=True)
-                self.forks.close()
+        # where the caller is interrupted, it waits for none
+        with ThreadPool(workers) as pool:
+            yield from pool.imap_unordered(self.grade, submissions)
 
     def grade(self, one: Submission) -> Grade:
         """Grade one submission; whatever is wrong, with it or with us, is told in its row and costs no other."""
