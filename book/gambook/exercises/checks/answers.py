@@ -62,11 +62,9 @@ def tensor(value: Any) -> Tensor:
         return torch.as_tensor(value).detach()
     except (TypeError, ValueError, RuntimeError):
         items = value if isinstance(value, list | tuple) else []
-        odd = [
-            f" with a {type(one).__name__} in it" for one in items if not isinstance(one, int | float | list | tuple)
-        ]
-        what = f"{type(value).__name__}{''.join(odd[:1])}"
-        raise Miss(f"your function returns a {what}; expected a tensor or numbers") from None
+        odd = [type(one).__name__ for one in items if not isinstance(one, int | float | list | tuple)]
+        inside = f" with a {odd[0]} in it" if odd else ""
+        raise Miss(f"your function returns a {type(value).__name__}{inside}; expected a tensor or numbers") from None
 
 
 def close(a: Tensor, b: Tensor, tolerance: float = TOLERANCE) -> bool:

@@ -15,20 +15,16 @@ from gambook.exercises.checks.scoring import Function, Miss, Parts, check
 def ex03(cosine_gradient: Function, is_negative: Function, seed: int = 0) -> Parts:
     """Check Eq. 5 and the rule for the sign of its entries: both (h (B, D), g (B, D)) -> (B, D)."""
     generator = torch.Generator().manual_seed(1000 * seed + 3)
-    cases = []
-    for _ in range(2):
-        h, g = torch.rand(3, 6, generator=generator) + 0.05, 4 * torch.rand(3, 6, generator=generator)
-        cases.append((h, g))
-
-    yield "cosine_gradient", 3, COSINE_GRADIENT.test(_without_autograd(cosine_gradient), cases)
-    yield "is_negative", 2, NEGATIVE.test(_without_autograd(is_negative), [_pairs(generator)])
-
-
-def _pairs(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """So many pairs that no wrong rule is right by chance, and none so close to 0 that rounding decides its sign."""
-    h, g = torch.rand(200, 6, generator=generator) + 0.05, 4 * torch.rand(200, 6, generator=generator)
+    cases = [_pairs(3, generator) for _ in range(2)]
+    # so many that no wrong rule is right by chance, and none so close to 0 that rounding decides its sign
+    h, g = _pairs(200, generator)
     clear = _gradient(h, g).abs().amin(dim=1) > 1e-4
-    return h[clear], g[clear]
+    yield "cosine_gradient", 3, COSINE_GRADIENT.test(_without_autograd(cosine_gradient), cases)
+    yield "is_negative", 2, NEGATIVE.test(_without_autograd(is_negative), [(h[clear], g[clear])])
+
+
+def _pairs(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    return torch.rand(count, 6, generator=generator) + 0.05, 4 * torch.rand(count, 6, generator=generator)
 
 
 def _without_autograd(function: Function) -> Function:
@@ -64,11 +60,6 @@ def _gradient(h: Tensor, g: Tensor) -> Tensor:
     return _first(h, g) - _cosine(h, g) * h / _length(h) ** 2
 
 
-def _over_the_batch(h: Tensor, g: Tensor) -> Tensor:
-    s = (h * g).sum() / (h.norm() * g.norm())
-    return g / (h.norm() * g.norm()) - s * h / h.norm() ** 2
-
-
 COSINE_GRADIENT = Answer(
     "the gradient (B, D)",
     right=_gradient,
@@ -86,7 +77,8 @@ COSINE_GRADIENT = Answer(
         "the second term holds the dot product where Eq. 5 has the cosine s":
             lambda h, g: _first(h, g) - (h * g).sum(1, keepdim=True) * h / _length(h) ** 2,
         "this is the gradient in g; asked for is the one in h": lambda h, g: _gradient(g, h),
-        "the lengths are taken over the whole batch; each row is a pair of its own": _over_the_batch,
+        "the lengths are taken over the whole batch; each row is a pair of its own":
+            lambda h, g: _gradient(h.reshape(1, -1), g.reshape(1, -1)).reshape(h.shape),
         "the first term of Eq. 5 is missing: the numerator depends on h, too":
             lambda h, g: _gradient(h, g) - _first(h, g),
         "the lengths in the first term are squared; each stands there once":
