@@ -157,16 +157,6 @@ def with_error_below(notebook: dict) -> dict:
     return notebook
 
 
-def old(notebook: dict) -> dict:
-    """The notebook in format 3: code is called input, and cells lie in a worksheet."""
-    cells = [
-        cell | {"input": cell["source"], "language": "python"} if cell["cell_type"] == "code" else cell
-        for cell in notebook["cells"]
-    ]
-    cells = [{key: value for key, value in cell.items() if key != "execution_count"} for cell in cells]
-    return {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"cells": cells}]}
-
-
 R = {"name": "ir", "display_name": "R", "language": "R"}
 ML = {"name": "ml", "display_name": "ml"}
 BELOW = submission(BY_HAND, ")")
@@ -236,7 +226,6 @@ CLASS: dict[str, tuple[dict, tuple[int, int, str, str]]] = {
         without(RIGHT, gamlib={"exercise": ["ex06"]}),
         (0, 0, "unreadable", "not one of the exercises: ['ex06']; accepted: "),
     ),
-    "old/three.ipynb": (old(RIGHT) | {"metadata": {"gamlib": {"exercise": "ex06"}}}, (8, 8, "graded", "")),
     "+1=2.ipynb": (RIGHT, (8, 8, "graded", "")),
     "Abgabe Gruppe 3.ipynb": (without(RIGHT), (8, 8, "graded", "")),
     **{

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 import torch
 
 from gambook.exercises.landlock import confine
-from gambook.exercises.plain import encode, encode_error, network_of, send
+from gambook.exercises.plain import encode, network_of, send
 
 
 def answer_calls(line: socket.socket, own: str) -> None:
@@ -114,7 +114,8 @@ def _answer(channel: BinaryIO, names: dict, request: dict) -> dict:
             answer["value"] = encode(names[request["call"]](*arguments, **request["options"]))
     except BaseException as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<cell ")]
-        answer = {"raised": encode_error(error, (frames[-1].line if frames else "") or "")}
+        line = frames[-1].line if frames else None
+        answer = {"raised": [[kind.__name__ for kind in type(error).__mro__], str(error), line or ""]}
     if network is not None:
         hooks = any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in network.modules())
         grads = any(parameter.grad is not None for parameter in network.parameters())

@@ -28,13 +28,9 @@ def exercise_names(project: Project) -> dict[str, str]:
 
 
 def read_notebook(path: Path) -> dict:
-    """A notebook of any format as JSON of format 4, the source of each cell as one string."""
+    """A notebook as JSON, the source of each cell as one string."""
     # some editors begin a file with a mark
     notebook = json.loads(path.read_text(encoding="utf-8-sig"))
-    if notebook.get("nbformat", 4) < 4:
-        import nbformat
-
-        notebook = nbformat.convert(nbformat.from_dict(notebook), 4)
     for cell in notebook["cells"]:
         cell["source"] = "".join(cell["source"])
     return notebook

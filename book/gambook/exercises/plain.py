@@ -79,13 +79,8 @@ def decode(data: Any) -> Any:
     raise ValueError(f"no value: {kind}")
 
 
-def encode_error(error: BaseException, line: str) -> list:
-    """Names of its type and of that type's bases, its text, and the line of the submission that has raised it."""
-    return [[kind.__name__ for kind in type(error).__mro__], str(error), line]
-
-
 def decode_error(kinds: Sequence[str], text: str, line: str) -> Exception:
-    """An error of the first name; its `line` is that of the submission."""
+    """An error like the submission's: names of its type and of that type's bases, its text, the line that raised it."""
     base = next((ERRORS[kind] for kind in kinds if kind in ERRORS), Exception)
     return type(kinds[0], (base,), {"line": line, "__str__": lambda self: str(text)})(text)
 
