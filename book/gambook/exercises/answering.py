@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib.util
 import linecache
 import os
@@ -12,7 +13,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, BinaryIO, cast
@@ -43,7 +44,10 @@ def answer_calls(line: socket.socket, own: str) -> None:
     main = sys.modules["__main__"] = ModuleType("__main__")
     # Jupyter goes on after exit(), and shows what is displayed
     vars(builtins).update(dict.fromkeys(("exit", "quit", "display"), lambda *values, **options: None))
-    _replace_checks(job["checks"])
+    # check cells do nothing: what they import is there, and is ours no more than by name
+    for name in ("gambook", "gambook.exercises", "gambook.exercises.checks"):
+        sys.modules[name] = ModuleType(name)
+    vars(sys.modules["gambook.exercises.checks"]).update(dict.fromkeys(job["checks"], lambda *values, **options: None))
     rules = {**job["rules"], own: True, job["place"]: True}
     rules |= _withhold_answers(job["answers"])
     confine(rules, [own, job["place"]])
@@ -52,13 +56,6 @@ def answer_calls(line: socket.socket, own: str) -> None:
     while True:
         request = pickle.load(channel)
         send(channel, _answer(channel, vars(main), request))
-
-
-def _replace_checks(names: Sequence[str]) -> None:
-    """Let check cells do nothing: what they import is there, and is ours no more than by name."""
-    for name in ("gambook", "gambook.exercises", "gambook.exercises.checks"):
-        sys.modules[name] = ModuleType(name)
-    vars(sys.modules["gambook.exercises.checks"]).update(dict.fromkeys(names, lambda *values, **options: None))
 
 
 def _withhold_answers(name: str) -> dict[str, bool]:
@@ -106,7 +103,7 @@ def _run(text: str, name: str, names: dict) -> str:
 
 def _answer(channel: BinaryIO, names: dict, request: dict) -> dict:
     """Call one of the submission's functions: {"value"} or {"raised"}, and how it leaves the network."""
-    arguments = [_ours(channel) if one is None else one for one in request["arguments"]]
+    arguments = [functools.partial(_maps, channel) if one is None else one for one in request["arguments"]]
     network = network_of(arguments)
     answer: dict[str, Any] = {}
     try:
@@ -123,14 +120,10 @@ def _answer(channel: BinaryIO, names: dict, request: dict) -> dict:
     return answer
 
 
-def _ours(channel: BinaryIO) -> Callable:
-    """A method of the check, which runs on the other side."""
-
-    def method(model: Any, x: Any) -> Any:
-        send(channel, {"method": {"weights": encode(model.module.state_dict()), "x": encode(x)}})
-        reply = pickle.load(channel)
-        if "raised" in reply:
-            raise reply["raised"]
-        return reply["value"]
-
-    return method
+def _maps(channel: BinaryIO, model: Any, x: Any) -> Any:
+    """What the check's method makes of a model and images; it runs on the other side."""
+    send(channel, {"method": {"weights": encode(model.module.state_dict()), "x": encode(x)}})
+    reply = pickle.load(channel)
+    if "raised" in reply:
+        raise reply["raised"]
+    return reply["value"]

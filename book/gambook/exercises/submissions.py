@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from gambook.exercises.editions import exercise_of, read_notebook, tags
 from gambook.publish.project import Refused
@@ -90,7 +89,13 @@ def _reason_to_skip(path: Path, inside: Path) -> str:
 def _read(path: Path, empty: Submission, stubs: Mapping[str, str]) -> Submission:
     """The submission filled in; whatever is wrong with it is its fault."""
     try:
-        notebook = _notebook(path)
+        if path.stat().st_size > LARGEST_FILE:
+            raise Refused(f"larger than {LARGEST_FILE // 10**6} MB: clear its outputs")
+        notebook = read_notebook(path)
+        kernel, language = (notebook["metadata"].get(key, {}) for key in ("kernelspec", "language_info"))
+        languages = {one.lower() for one in (kernel.get("language"), language.get("name")) if one}
+        if languages and "python" not in languages:
+            raise Refused(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")
         code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
         checks = [n for n, cell in enumerate(code, start=1) if "check" in tags(cell) or CHECK.search(cell["source"])]
         end = checks[-1] if checks else len(code)
@@ -105,18 +110,6 @@ def _read(path: Path, empty: Submission, stubs: Mapping[str, str]) -> Submission
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         return replace(empty, fault=f"not a notebook: {type(error).__name__}: {error}")
     return replace(empty, exercise=exercise, cells=tuple(cells), below="\n".join(below), late=late)
-
-
-def _notebook(path: Path) -> dict[str, Any]:
-    """A notebook for Python, the source of each cell as one string."""
-    if path.stat().st_size > LARGEST_FILE:
-        raise Refused(f"larger than {LARGEST_FILE // 10**6} MB: clear its outputs")
-    notebook = read_notebook(path)
-    kernel, language = (notebook["metadata"].get(key, {}) for key in ("kernelspec", "language_info"))
-    languages = {one.lower() for one in (kernel.get("language"), language.get("name")) if one}
-    if languages and "python" not in languages:
-        raise Refused(f"wrong kernel: {kernel.get('name')!r}, expected one for Python")
-    return notebook
 
 
 def _exercise(file: str, code: str, stubs: Mapping[str, str]) -> str:

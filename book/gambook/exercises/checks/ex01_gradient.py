@@ -45,12 +45,8 @@ def _network(seed: int) -> tuple[nn.Sequential, Tensor, int]:
     return network, x, next(c for c in range(5) if c not in top)
 
 
-def _logit(logits: Tensor, target: int) -> Tensor:
-    return logits[:, target].sum()
-
-
 def _gradient(
-    score: Callable[[Tensor, int], Tensor] = _logit,
+    score: Callable[[Tensor, int], Tensor] = lambda z, t: z[:, t].sum(),
     after: Callable[[Tensor, Tensor], Tensor] = lambda g, a: g,
     of_pixels: bool = False,
 ) -> Function:
