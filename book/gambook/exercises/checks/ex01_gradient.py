@@ -25,10 +25,7 @@ def ex01(gradient_by_hook: Function, gradient_by_autograd: Function, seed: int =
             if any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in network.modules()):
                 raise Miss(f"`gradient_by_{name}` leaves its hook on the layer; the next forward would call it again")
         if any(parameter.grad is not None for parameter in network.parameters()):
-            raise Miss(
-                "`gradient_by_autograd` leaves a .grad in the weights; which call of torch gives a gradient back "
-                "instead of storing it?"
-            )
+            raise Miss("`gradient_by_autograd` leaves a .grad in the weights; which call returns it instead?")
 
     yield "gradient_by_hook", 2, LAYER_GRADIENT.test(gradient_by_hook, cases)
     yield "gradient_by_autograd", 2, LAYER_GRADIENT.test(gradient_by_autograd, cases)

@@ -16,11 +16,7 @@ OUTCOMES = ("same", "lower", "higher", "either")
 # situation of the exercise -> the right outcome, and what to think of when another is given
 PREDICTIONS = {
     "a": ("same", "a: which values can A have behind its own ReLU, and what does another ReLU do to them?"),
-    "b": (
-        "lower",
-        "b: look at one product with A below 0. What was it with the ReLU, what is it without, and can G "
-        "then be negative?",
-    ),
+    "b": ("lower", "b: look at one product with A below 0, with its ReLU and without; can G then be negative?"),
     "c": ("same", "c: under the dot product the gradient of h(x) is the other embedding. Which signs can it have?"),
     "d": ("lower", "d: under the cosine G has negative entries (Eq. 5). What do their products add to the sum?"),
     "e": ("either", "e: without any ReLU, take all four pairs of signs of A and G; two of them are easily forgotten"),

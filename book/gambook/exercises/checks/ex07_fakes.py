@@ -31,10 +31,7 @@ def ex07(passes: Function, seed: int = 0) -> Parts:
 
     def accepts_gam() -> None:
         if not judge(_honest)[0]:
-            raise Miss(
-                "GAM fails your check, though its maps do change with the weights: compare maps before and inside "
-                "`redrawn`"
-            )
+            raise Miss("GAM fails your check, though its maps do change: compare maps before and inside `redrawn`")
 
     def refuses(method: Function, hint: str) -> None:
         # either comes first, so that counting the calls tells nothing
@@ -48,9 +45,7 @@ def ex07(passes: Function, seed: int = 0) -> Parts:
 
     def restores() -> None:
         if not judge(_honest)[1]:
-            raise Miss(
-                "the network has other weights after your check; they are given back only where the `with` block ends"
-            )
+            raise Miss("the network has other weights after your check; they come back only where `with` ends")
 
     yield "GAM passes", 1, accepts_gam
     for name, points, method, hint in (

@@ -61,10 +61,7 @@ def _reruns(rerun: Function, notebook: Path, default: int) -> None:
     if not (results / "row.csv").is_file():
         raise Miss("the table is not in `folder`; the notebook's parameter `out` says where it goes")
     if not list(results.glob("*.ipynb")):
-        raise Miss(
-            "there is no executed copy of the notebook in `folder`; who reads the table wants to see where it "
-            "comes from"
-        )
+        raise Miss("there is no executed copy of the notebook in `folder`; it shows where the table comes from")
 
 
 def _refuses(rerun: Function, notebook: Path) -> None:
@@ -82,9 +79,6 @@ def _refuses(rerun: Function, notebook: Path) -> None:
             f"an unknown parameter ends in {type(error).__name__}; raise a ValueError before anything runs"
         ) from error
     else:
-        raise Miss(
-            "a misspelt name, `modle`, is taken without an error: Papermill only logs it, and the table is that of "
-            "the defaults"
-        )
+        raise Miss("a misspelt `modle` is taken without an error: Papermill only logs it, the table is the default one")
     if (notebook.parent / "row.csv").exists():
         raise Miss("the notebook ran before the name was refused; look at its parameters first")
