@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from gambook.exercises import landlock
 from gambook.exercises.checks import CHECKS, POINTS, worth
 from gambook.exercises.editions import exercise_names, read_notebook, student_edition, tags
-from gambook.exercises.gradebook import Grade, Gradebook
+from gambook.exercises.gradebook import Grade, new_gradebook, write_grades
 from gambook.exercises.submissions import find_submissions
 from gambook.publish.cli import main
 from gambook.publish.project import Project, Refused
@@ -454,11 +454,10 @@ def grade_of(student: str, points: int) -> Grade:
 
 
 def test_the_table_is_whole_after_each_row(tmp_path):
-    book = Gradebook(tmp_path / "grades.csv")
+    new_gradebook(tmp_path / "grades.csv")
     header = "student,exercise,attempt,points,of,status,hint,file"
     assert (tmp_path / "grades.csv").read_text(encoding="utf-8-sig").splitlines() == [header]
-    book.add(grade_of("bob", 4))
-    book.add(grade_of("ann", 8))
+    write_grades(tmp_path / "grades.csv", [grade_of("bob", 4), grade_of("ann", 8)])
     assert (tmp_path / "grades.csv").read_text(encoding="utf-8-sig").splitlines() == [
         header, "ann,ex06,1,8,8,graded,,ann.ipynb", "bob,ex06,1,4,8,graded,,bob.ipynb",
     ]  # fmt: skip
@@ -466,15 +465,15 @@ def test_the_table_is_whole_after_each_row(tmp_path):
 
 
 def test_a_table_that_cannot_be_written_any_more_keeps_its_rows(tmp_path, monkeypatch):
-    book = Gradebook(tmp_path / "grades.csv")
-    book.add(grade_of("ann", 8))
+    new_gradebook(tmp_path / "grades.csv")
+    write_grades(tmp_path / "grades.csv", [grade_of("ann", 8)])
 
     def full(*paths: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(Refused, match=r"cannot be written any more: No space left on device; it has the rows so far"):
-        book.add(grade_of("bob", 4))
+        write_grades(tmp_path / "grades.csv", [grade_of("ann", 8), grade_of("bob", 4)])
     assert "ann,ex06,1,8,8" in (tmp_path / "grades.csv").read_text(encoding="utf-8-sig")
 
 

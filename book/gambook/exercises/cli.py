@@ -10,7 +10,7 @@ import click
 
 from gambook.exercises.editions import exercise_names, read_notebook, stub_of, write_student, write_teacher
 from gambook.exercises.forks import Forks
-from gambook.exercises.gradebook import Gradebook, plain
+from gambook.exercises.gradebook import new_gradebook, plain, write_grades
 from gambook.exercises.submissions import find_submissions
 from gambook.publish.plan import plan
 from gambook.publish.project import find_project
@@ -62,7 +62,8 @@ def grade(folder: Path, time_limit: float, seed: int | None, jobs: int, out: Pat
     names = exercise_names(project)
     stubs = {exercise: stub_of(read_notebook(project.source(name))) for exercise, name in names.items()}
     submissions, skipped = find_submissions(folder, stubs, [Path(name).name for name in names.values()])
-    book = Gradebook(out or folder / "grades.csv")
+    table = out or folder / "grades.csv"
+    new_gradebook(table)
     seed = secrets.randbelow(10**6) if seed is None else seed
     click.echo("\n".join([*(plain(f"skipped {line}") for line in skipped), f"seed {seed}"]), err=True)
     with contextlib.closing(Forks()) as forks:
@@ -70,8 +71,10 @@ def grade(folder: Path, time_limit: float, seed: int | None, jobs: int, out: Pat
         from gambook.exercises.grading import Grader
 
         grader = Grader(forks, stubs, [project.root, folder], time_limit, seed)
-        for number, row in enumerate(grader.grade_all(submissions, jobs), start=1):
+        rows = []
+        for row in grader.grade_all(submissions, jobs):
+            rows.append(row)
+            write_grades(table, rows)
             texts = f"{row.student}  {row.exercise}  {row.points}/{row.of}  {row.status}  {row.hint}"
-            click.echo(plain(f"{number} of {len(submissions)}  {texts}"))
-            book.add(row)
-    click.echo(book.path, err=True)
+            click.echo(plain(f"{len(rows)} of {len(submissions)}  {texts}"))
+    click.echo(table, err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,35 +38,27 @@ def plain(value: object) -> str:
     return quote + "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
 
 
-class Gradebook:
-    """A CSV that a spreadsheet opens. Refused where the file is there already, or cannot be written."""
+def new_gradebook(path: Path) -> None:
+    """Make a CSV that has no row yet. Refused where the file is there already, or cannot be written."""
+    try:
+        path.open("x").close()
+    except FileExistsError:
+        raise Refused(f"{path} is there, perhaps with remarks: move it away, or name another by --out") from None
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror}; name another by --out") from error
+    write_grades(path, [])
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.rows = path, list[Grade]()
-        try:
-            path.open("x").close()
-        except FileExistsError:
-            raise Refused(f"{path} is there, perhaps with remarks: move it away, or name another by --out") from None
-        except OSError as error:
-            raise Refused(f"{path} cannot be written: {error.strerror}; name another by --out") from error
-        self._write()
 
-    def add(self, grade: Grade) -> None:
-        """Add a row, in the order of students; at any time the file is as it was before, or as it is now."""
-        self.rows.append(grade)
-        self.rows.sort(key=lambda one: (one.student.lower(), one.student, one.exercise, one.attempt))
-        self._write()
-
-    def _write(self) -> None:
-        rows = [[value if isinstance(value, int) else plain(value) for value in row] for row in self.rows]
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        try:
-            # the mark at the beginning tells spreadsheets that this is UTF-8
-            with partial.open("w", encoding="utf-8-sig", newline="") as file:
-                csv.writer(file).writerows([Grade._fields, *rows])
-            os.replace(partial, self.path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise Refused(
-                f"{self.path} cannot be written any more: {error.strerror}; it has the rows so far"
-            ) from error
+def write_grades(path: Path, grades: Iterable[Grade]) -> None:
+    """Write rows, in the order of students; at any time the file is as it was before, or as it is now."""
+    ordered = sorted(grades, key=lambda one: (one.student.lower(), one.student, one.exercise, one.attempt))
+    rows = [[value if isinstance(value, int) else plain(value) for value in row] for row in ordered]
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        # the mark at the beginning tells spreadsheets that this is UTF-8
+        with partial.open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file).writerows([Grade._fields, *rows])
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise Refused(f"{path} cannot be written any more: {error.strerror}; it has the rows so far") from error
