@@ -1,6 +1,6 @@
 """The processes of the submissions as our checks see them: functions to call, and values that come back.
 
-What comes back is plain data: no object of a submission is ever made here. No right answer is sent.
+No object of a submission is ever made here, and no right answer is sent.
 """
 
 from __future__ import annotations

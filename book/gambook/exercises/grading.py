@@ -1,7 +1,6 @@
 """Grade submissions: their functions are called in processes of their own, and what they return is compared here.
 
-This runs the students' code with the rights of whoever calls it; child.py says what keeps it apart. No code of theirs
-runs in this process: values come as plain data, and the right ones never leave.
+This runs the students' code with the rights of whoever calls it; child.py and plain.py say what keeps it apart.
 """
 
 from __future__ import annotations

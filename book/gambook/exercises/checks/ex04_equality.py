@@ -45,9 +45,8 @@ def ex04(grad_cam_map: Function, equal_for_sure: Function, counterexample: Funct
 def _situations(generator: torch.Generator) -> tuple[Tensor, Tensor, list[bool], list[str]]:
     """Images (A, G), whether they fulfil the conditions, and a hint: one image for each thing that can be forgotten.
 
-    Gradients are multiples of 1/64 on 16 pixels, so that their means are exact, however one looks for constant ones.
-    Where a gradient varies its mean and its corners are as before, since one may look at rows, columns or corners only.
-    Hints ask; each tells at most what one of the two methods does, and none the condition.
+    Gradients are multiples of 1/64 on 16 pixels: their means are exact. Where one varies its mean and its corners are
+    as before, since one may look at rows, columns or corners only. No hint tells the condition.
     """
     a = torch.rand(10, 4, 4, 4, generator=generator) + 0.1
     g = (torch.randint(8, 64, (10, 1, 1, 1), generator=generator) / 64).repeat(1, 4, 4, 4)
