@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -12,10 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 from gambook.exercises.checks import CHECKS, report
-from gambook.exercises.children import without_magics
+from gambook.exercises.children import pickled, without_magics
 from gambook.exercises.editions import exercise_names, read_notebook, student_edition, tags, write_teacher
+from gambook.exercises.plain import decode, encode
 from gambook.publish.cli import main
 from gambook.publish.project import Project
 from gambook.publish.wheel import write_wheel
@@ -263,3 +266,15 @@ def test_the_command_writes_what_students_get_and_keeps_what_they_have_written(t
     assert (tmp_path / "gamlib-0.1.0-py3-none-any.whl").is_file()
     assert gam("student", "--out", tmp_path, "--force")[0] == 0
     assert [read_notebook(path) for path in sorted(tmp_path.glob("*.ipynb"))] == list(STUDENT.values())
+
+
+def test_of_a_view_no_more_is_sent_than_it_shows():
+    rows = torch.arange(100_000.0).reshape(1000, 100)
+    message = pickled({"arguments": [rows[0]]})
+    assert len(message) < 2000 and torch.equal(pickle.loads(message)["arguments"][0], rows[0])
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "float16", "bfloat16", "int64"])
+def test_an_answer_comes_back_in_whatever_precision(name):
+    answer = torch.tensor([[0, 1], [2, 3]], dtype=getattr(torch, name))
+    assert decode(encode(answer)).tolist() == answer.tolist()

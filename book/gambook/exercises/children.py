@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import pickle
 import re
 import socket
@@ -18,6 +19,7 @@ from types import FunctionType
 from typing import Any, BinaryIO, cast
 
 import torch
+from torch import Tensor
 
 from gambook.exercises.checks import CHECKS
 from gambook.exercises.checks.scoring import Function, Miss
@@ -87,9 +89,7 @@ class Child:
     def _ask(self, message: Any) -> Any:
         """Send a message and wait for the answer; a Miss where the process has ended."""
         try:
-            pickler = pickle.Pickler(self._file)
-            pickler.dispatch_table = {Model: _parts}
-            pickler.dump(message)
+            self._file.write(pickled(message))
             self._file.flush()
             return receive(self._file)
         except (EOFError, OSError):
@@ -121,9 +121,17 @@ class Child:
         return decode(reply["value"])
 
 
-def _parts(model: Model) -> tuple:
-    """How a model is pickled, which it refuses elsewhere: ours has no features but parts of its network."""
-    return Model, (model.module, model.layers, model.features, model.head, model.transform)
+def pickled(message: Any) -> bytes:
+    """A message with the values of its tensors and no more: with a view all would be sent that it is a view of."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer)
+    pickler.dispatch_table = {
+        Tensor: lambda one: one.clone().__reduce_ex__(pickle.HIGHEST_PROTOCOL),
+        # which refuses to be pickled elsewhere: ours has no features but parts of its network
+        Model: lambda one: (Model, (one.module, one.layers, one.features, one.head, one.transform)),
+    }
+    pickler.dump(message)
+    return buffer.getvalue()
 
 
 def _mapped(arguments: Sequence, asked: Mapping) -> dict:

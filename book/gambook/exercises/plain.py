@@ -49,7 +49,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, Tensor) and value.numel() * value.element_size() > LARGEST_MESSAGE // 2:
         return {"other": f"Tensor of {value.numel()} numbers"}
     if isinstance(value, Tensor):
-        array = value.numpy(force=True)
+        array = (value.float() if value.dtype == torch.bfloat16 else value).numpy(force=True)
         return {"tensor": [array.dtype.str, array.shape, base64.b64encode(array.tobytes()).decode()]}
     if type(value).__name__ == "DataFrame":
         return {"table": encode(value.to_dict("list"))}
