@@ -6,6 +6,8 @@ Imports are read from the code, so nothing is run and no list of modules is kept
 from __future__ import annotations
 
 import ast
+import contextlib
+import dataclasses
 import hashlib
 import inspect
 import linecache
@@ -21,7 +23,7 @@ from typing import Any
 # Files that a network may be made from.
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".npz", ".npy", ".pkl", ".onnx")
 SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg")
-PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
+PLAIN = (str, bytes, int, float, complex, Path, type(None))
 
 
 def files_digest(files: Mapping[str, Path]) -> str:
@@ -79,12 +81,31 @@ def imported_files(names: Iterable[str], roots: Sequence[Path]) -> dict[str, Pat
     return found
 
 
-def network_state(module: str) -> object:
-    """State of an own network: its modules by content, checkpoints and settings in its package by size and time."""
+def own_files(module: str) -> dict[str, Path]:
+    """Files of a module that is no installed package, and of all such that it imports; empty where there are none."""
     given = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), os.getcwd()]
     # a package installed in place is on the path, but not in a folder of this Python
     installed = (place for place in sys.path if not place.startswith((sys.prefix, sys.base_prefix)))
-    files = imported_files({module}, [Path(place) for place in [*given, *installed] if place])
+    return imported_files({module}, [Path(place) for place in [*given, *installed] if place])
+
+
+_FIRST_SEEN: dict[Path, str] = {}
+
+
+def check_unedited(module: str) -> None:
+    """ValueError where a file of own code has been edited since the first call: what runs is what was imported."""
+    for name, file in own_files(module).items():
+        digest = files_digest({name: file})
+        if _FIRST_SEEN.setdefault(file, digest) != digest:
+            raise ValueError(
+                f"'{name}' has been edited since this process has imported it, and runs as it was; start the "
+                "notebook's kernel, or the program, again"
+            )
+
+
+def network_state(module: str) -> object:
+    """State of an own network: its modules by content, checkpoints and settings in its package by size and time."""
+    files = own_files(module)
     if module not in files:
         return None
     file = files[module]
@@ -107,19 +128,51 @@ def cell_state(name: str) -> dict[str, object]:
         each = waiting.pop()
         value = home[each]
         kind = value if inspect.isfunction(value) or inspect.isclass(value) else type(value)
-        if hasattr(value, "tolist") and not inspect.isclass(
-            value
-        ):  # arrays and tensors, of which repr shows a few numbers
-            found[each] = repr(value.tolist())
-        elif isinstance(value, PLAIN):
-            found[each] = repr(value)
-        elif inspect.ismodule(value) or kind.__module__ != "__main__":
+        if inspect.ismodule(value) or (kind is value and kind.__module__ != "__main__"):
             module = getattr(value, "__module__", None) or getattr(value, "__name__", "")
             found[each] = network_state(module) if module != "__main__" else None
-        else:
+        elif kind.__module__ == "__main__":
             found[each] = source = _source(kind)
             waiting |= {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)} | {kind.__name__}
+        else:
+            # networks and the like, whose weights count elsewhere, by their code alone
+            with contextlib.suppress(ValueError):
+                found[each] = content(value)
+            found.setdefault(each, network_state(kind.__module__))
     return found
+
+
+def content(value: Any) -> Any:
+    """What a value holds, for a digest, whatever its `repr` leaves out.
+
+    Numbers, texts and paths; arrays, tensors, tables and images; functions and classes by their source, with what a
+    function has kept; records; groups of these. ValueError naming the type of anything else.
+    """
+    if isinstance(value, PLAIN):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return [[content(key), content(each)] for key, each in value.items()]
+    if isinstance(value, list | tuple | range):
+        return [type(value).__name__, *map(content, value)]
+    if isinstance(value, set | frozenset):
+        return sorted(str(content(each)) for each in value)
+    if inspect.isfunction(value):
+        kept = [cell.cell_contents for cell in value.__closure__ or ()]
+        # two on one line share their source
+        code = [value.__code__.co_code, *(each for each in value.__code__.co_consts if isinstance(each, PLAIN))]
+        return [_source(value), content([code, value.__defaults__, kept])]
+    if inspect.isclass(value):
+        return [value.__qualname__, _source(value) if value.__module__ == "__main__" else value.__module__]
+    if hasattr(value, "to_csv"):
+        return value.to_csv()
+    # arrays and tensors, of which repr shows a few numbers
+    if hasattr(value, "tolist"):
+        return repr(value.tolist())
+    if hasattr(value, "tobytes"):
+        return [value.mode, value.size, hashlib.sha256(value.tobytes()).hexdigest()]
+    if dataclasses.is_dataclass(value):
+        return [type(value).__qualname__, content(vars(value))]
+    raise ValueError(f"a {type(value).__name__}")
 
 
 def _source(value: Any) -> str:

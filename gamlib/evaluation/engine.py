@@ -15,13 +15,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from gamlib.data import BrokenImage, Dataset, Subset, load_dataset
+from gamlib.data import BrokenImage, Dataset, load_dataset
 from gamlib.evaluation.batch import explain, load_shard
 from gamlib.evaluation.measure import measure
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import KEY
 from gamlib.evaluation.settings import Settings
-from gamlib.evaluation.store import ShardFolder
+from gamlib.evaluation.store import ShardFolder, layers_of
 from gamlib.evaluation.workers import spread
 
 # Threads of a worker share one network, and a trace hangs hooks on it.
@@ -115,11 +115,8 @@ def evaluate(
 
 def _check_map(model_name: str, dataset: Dataset, mapper: Callable[..., Any] | str) -> None:
     """ValueError where worker processes would look for what only this notebook has."""
-    inner = dataset
-    while isinstance(inner, Subset):
-        inner = inner.dataset
     own = [f"network '{model_name}'"] * model_name.startswith("__main__:")
-    own += [f"data set '{dataset.name}'"] * (type(inner).__module__ == "__main__")
+    own += [f"data set '{dataset.name}'"] * any(type(one).__module__ == "__main__" for one in layers_of(dataset))
     if not isinstance(mapper, str) and not callable(mapper):
         raise TypeError(f"map: got a {type(mapper).__name__}; give the map of a pool or the address of a scheduler")
     here = mapper is builtins.map or isinstance(getattr(mapper, "__self__", None), ThreadPoolExecutor)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -14,8 +16,17 @@ from gamlib.data import Dataset
 from gamlib.data.classes import class_index
 from gamlib.data.pairs import make_groups, rounds
 from gamlib.evaluation.settings import Settings
-from gamlib.evaluation.store import dataset_digest, digest, factory_digest, model_digest, sources_digest
+from gamlib.evaluation.store import (
+    dataset_digest,
+    digest,
+    factory_digest,
+    formula_digest,
+    layers_of,
+    model_digest,
+    sources_digest,
+)
 from gamlib.models import Model, load_model
+from gamlib.sources import check_unedited, file_state
 from gamlib.statistics import split
 
 # Images a shard. A shard is also one batch of the network: what a number is does not depend on who computes it.
@@ -37,7 +48,7 @@ class Unit(NamedTuple):
 class Plan:
     """Everything a shard's content depends on.
 
-    classes: label -> index in the model's output, or None.
+    classes: label -> index in the model's output, or None. loaded: tells this loading of the network from others.
     """
 
     model_name: str
@@ -46,17 +57,19 @@ class Plan:
     classes: dict[str, int | None]
     model_digest: str
     shards: tuple[tuple[Unit, ...], ...]
+    loaded: str
 
     @functools.cached_property
     def key(self) -> str:
         """A digest of all that decides a row."""
         model = [self.model_name, self.model_digest, factory_digest(self.model_name)]
         what = [dataset_digest(self.dataset), self.classes, self.shards]
-        return digest([model, asdict(self.settings), what, sources_digest()])
+        return digest([model, asdict(self.settings), formula_digest(self.settings.maps), what, sources_digest()])
 
     def model(self) -> Model:
         """The network; ValueError where its weights are others than when the plan was made."""
-        model = _network(self.model_name, self.settings)
+        wanted = self.settings
+        model = cached_model(self.model_name, wanted.weights, wanted.device, wanted.seed, self.loaded)
         if model_digest(model) != self.model_digest:
             raise ValueError(f"model: '{self.model_name}' has other weights here than where the evaluation was started")
         return model
@@ -64,25 +77,35 @@ class Plan:
 
 def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
     """Check settings against the data and the network, draw pairs and folds, cut shards; errors as in `evaluate`."""
-    model = _network(model_name, settings)
+    _check_unedited(model_name, dataset)
+    loaded = _loaded(model_name, settings)
+    model = cached_model(model_name, settings.weights, settings.device, settings.seed, loaded)
     for depth in settings.n:
         layer_names(model, depth)
     if "class" in settings.tasks:
         model.needed_head()
     shards = _shards(_units(dataset, settings))
     classes = _classes(dataset, model) if "class" in settings.tasks else {}
-    return Plan(model_name, dataset, settings, classes, model_digest(model), shards)
+    return Plan(model_name, dataset, settings, classes, model_digest(model), shards, loaded)
 
 
-def _network(name: str, settings: Settings) -> Model:
-    # the cell of a notebook may have been run again since, with another network in it
-    source = [factory_digest(name)] if name.startswith("__main__:") else []
-    return cached_model(name, settings.weights, settings.device, settings.seed, *source)
+def _check_unedited(model_name: str, dataset: Dataset) -> None:
+    """ValueError where this process runs an older version of own code than the one on the disk."""
+    module = model_name.rpartition(":")[0]
+    modules = {module} | {type(layer).__module__ for layer in layers_of(dataset)}
+    for name in modules - {"", "__main__"}:
+        check_unedited(name)
+
+
+def _loaded(name: str, settings: Settings) -> str:
+    """What tells a loading from others: of your own network each is another, since its cell may have been run again."""
+    weights = Path(settings.weights or "")
+    return uuid.uuid4().hex if ":" in name else str(file_state(weights)) if weights.is_file() else ""
 
 
 @functools.lru_cache(maxsize=1)
-def cached_model(name: str, weights: str | None, device: str, seed: int, source: str = "") -> Model:
-    """The network, loaded once a process. Random weights (weights=None) are drawn from the seed."""
+def cached_model(name: str, weights: str | None, device: str, seed: int, loaded: str = "") -> Model:
+    """The network, loaded once a process and `loaded`. Random weights (weights=None) are drawn from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return load_model(name, weights, device)

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ import torch
 
 import gamlib
 from gamlib.data import Dataset, Subset
+from gamlib.methods import METHODS, VARIANTS
 from gamlib.models import Model
-from gamlib.sources import cell_state, files_digest, network_state
+from gamlib.sources import cell_state, content, files_digest, network_state
 
 _SOURCES = (".py", ".csv", ".json")
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
@@ -114,20 +116,51 @@ def model_digest(model: Model) -> str:
 def dataset_digest(dataset: Dataset) -> str:
     """Class, options, annotations, pairs, folds and cluster of a data set, and the state of its files.
 
-    No image is decoded: a data set of your own whose pixels change behind the same labels, boxes and options says so
-    in its `fingerprint`.
+    No image is decoded. A data set of your own counts with all that it holds, unless it has a `fingerprint` of its own;
+    it needs one where files change behind the same paths, or where it holds what cannot be read (ValueError).
     """
-    inner, indices = dataset, list(range(len(dataset)))
-    while isinstance(inner, Subset):
-        indices = [inner.indices[index] for index in indices]
-        inner = inner.dataset
-    options = {name: value for name, value in vars(inner).items() if isinstance(value, (str, int, float, bool))}
-    samples = [(i, inner.fingerprint(i)) for i in indices]
+    *parts, whole = layers_of(dataset)
+    indices = list(range(len(dataset)))
+    for part in parts:
+        indices = [vars(part)["indices"][index] for index in indices]
+    samples = [(i, whole.fingerprint(i)) for i in indices]
     how = [dataset.cluster, dataset.percentile, dataset.pairs, dataset.folds]
-    kind = type(inner)
-    own = kind.__module__ == "__main__"
-    source = cell_state(kind.__name__) if own else files_digest({"": Path(inspect.getfile(kind))})
-    return digest([kind.__qualname__, source, inner.name, options, inner.classes, samples, how])
+    kinds = [[type(one).__qualname__, _code_state(type(one))] for one in (*parts, whole) if type(one) is not Subset]
+    if type(whole).fingerprint is Dataset.fingerprint and _code_state(type(whole)):
+        options = {name: _held(whole, name) for name in vars(whole)}
+    else:
+        options = {name: value for name, value in vars(whole).items() if isinstance(value, (str, int, float, bool))}
+    return digest([kinds, whole.name, options, whole.classes, samples, how])
+
+
+def layers_of(dataset: Dataset) -> list[Dataset]:
+    """A data set, what it is a part of, and so on to the whole."""
+    return [dataset, *(layers_of(dataset.dataset) if isinstance(dataset, Subset) else [])]
+
+
+def _code_state(code: Any) -> Any:
+    """State of a class or function and of what it needs; empty for one of gamlib, whose sources count as a whole."""
+    module = code.__module__
+    if module == "__main__":
+        return cell_state(code.__name__)
+    own = module.partition(".")[0] != "gamlib"
+    return own and (network_state(module) or files_digest({"": Path(inspect.getfile(code))}))
+
+
+def _held(dataset: Dataset, name: str) -> Any:
+    try:
+        return content(vars(dataset)[name])
+    except ValueError as error:
+        raise ValueError(
+            f"data set '{dataset.name}': '{name}' holds {error}, of which one version cannot be told from another; "
+            "give the class a fingerprint(index) that says what a sample is made of"
+        ) from None
+
+
+def formula_digest(names: Sequence[str]) -> str:
+    """The code of those methods that are not gamlib's own."""
+    formulas = {name: METHODS[name].formula if name in METHODS else VARIANTS[name] for name in names}
+    return digest({name: [content(f), state] for name, f in formulas.items() if (state := _code_state(f)) is not False})
 
 
 @functools.cache

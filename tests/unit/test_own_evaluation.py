@@ -4,15 +4,19 @@ import io
 import linecache
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 import gamlib
-from gamlib.data import BrokenImage, Dataset, Object, Sample
+from gamlib.data import BrokenImage, Dataset, Object, Sample, Subset
 from gamlib.evaluation import Settings
-from gamlib.evaluation.store import factory_digest
+from gamlib.evaluation.store import dataset_digest, factory_digest, formula_digest
+from gamlib.methods import METHODS, Method
 
 CELLS = """
 import torch
@@ -198,3 +202,129 @@ def test_one_logit_is_evaluated_as_two_classes(notebook, tmp_path):
     for index in range(8):
         yes = model.logits(model.batch([Mine()[index].image])).sigmoid().item()
         assert frame[f"photo-{index}"] == pytest.approx(yes if index % 2 else 1 - yes, abs=1e-6)
+
+
+FILE = CELLS.replace("def factory():", "def factory(weights=None):").replace(
+    "net = Net()", "net = Net(); load(net, weights)"
+)
+FILE += """
+def load(net, weights):
+    if weights:
+        net.load_state_dict(torch.load(weights))
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Writes a module of a user's own; its name is another for each test, since a process imports a name once."""
+    name = f"own_{tmp_path.name}"
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(code):
+        (tmp_path / f"{name}.py").write_text(code)
+        return name
+
+    yield write
+    sys.modules.pop(name, None)
+
+
+def test_an_edited_module_that_is_still_in_memory_is_refused(package, tmp_path):
+    name = package(FILE)
+    first = run(tmp_path / "out", f"{name}:factory")
+    assert run(tmp_path / "out", f"{name}:factory").attrs["key"] == first.attrs["key"]
+    package(FILE.replace("GAIN = 1.0", "GAIN = 2.0"))
+    with pytest.raises(
+        ValueError, match=f"'{name}' has been edited since this process has imported it, and runs as it"
+    ):
+        run(tmp_path / "out", f"{name}:factory")
+
+
+def test_a_checkpoint_that_was_trained_on_is_read_again(package, tmp_path):
+    name, weights = package(FILE), tmp_path / "w.pth"
+    net = gamlib.load_model(f"{package(FILE)}:factory").module
+    found = []
+    for factor in (1, 3):
+        torch.save({key: factor * value for key, value in net.state_dict().items()}, weights)
+        settings = gamlib.Settings("class", "gam", 1, weights=weights)
+        found.append(gamlib.evaluate(f"{name}:factory", Mine(), settings, tmp_path / "out"))
+    assert found[0].attrs["key"] != found[1].attrs["key"]
+    model = gamlib.load_model(f"{name}:factory", weights)
+    expected = model.probabilities(model.batch([sample.image for sample in Mine()]))
+    rows = found[1].sort_values("sample")
+    assert rows["before"].tolist() == pytest.approx([float(p[i % 2]) for i, p in enumerate(expected)], abs=1e-6)
+
+
+def test_a_network_made_anew_beside_its_factory_is_the_one_that_is_used(notebook, tmp_path):
+    code = CELLS.replace("    torch.manual_seed(0)\n    net = Net()\n", "").replace(
+        "def factory", "torch.manual_seed(SEED)\nnet = Net()\n\ndef factory"
+    )
+    first, second = (notebook(code.replace("SEED", seed)) and run(tmp_path) for seed in ("0", "1"))
+    assert not np.allclose(first["before"], second["before"])
+
+
+class Held(Mine):
+    def __init__(self, held):
+        super().__init__()
+        self.held = held
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ((0, 1), (0, 2)),
+        (Path("a"), Path("b")),
+        ({"a": [1, None]}, {"a": [2, None]}),
+        (np.zeros(2000), np.eye(1, 2000, 1000)[0]),
+        (torch.zeros(2000), torch.eye(2000)[1000]),
+        (pd.DataFrame({"x": range(200)}), pd.DataFrame({"x": [*range(199), 0]})),
+        (Image.new("L", (9, 9)), Image.new("L", (9, 9), 1)),
+        (Sample("a", Image.new("L", (9, 9))), Sample("b", Image.new("L", (9, 9)))),
+        ({1, 2}, {1, 3}),
+        (lambda x: x, lambda x: -x),
+    ],
+)
+def test_a_data_set_counts_with_all_that_it_holds(one, other):
+    assert dataset_digest(Held(one)) == dataset_digest(Held(one)) != dataset_digest(Held(other))
+
+
+def test_what_cannot_be_told_from_another_version_is_refused_unless_the_samples_say_it():
+    class Said(Held):
+        def fingerprint(self, index):
+            return index
+
+    with pytest.raises(
+        ValueError, match=r"data set 'mine': 'held' holds a object, of .*; give the class a fingerprint"
+    ):
+        dataset_digest(Held(object()))
+    assert dataset_digest(Said(object())) == dataset_digest(Said(object()))
+
+
+class Dark(Subset):
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return Sample(sample.id, sample.image.point(lambda value: value // 8), sample.objects)
+
+
+def test_a_part_that_changes_what_it_hands_on_is_another_data_set():
+    assert dataset_digest(Dark(Mine(), range(8))) != dataset_digest(Subset(Mine(), range(8)))
+
+
+def test_a_table_that_a_cell_reads_counts_by_what_it_holds(notebook, tmp_path):
+    code = "import pandas as pd\nTABLE = pd.DataFrame({'gain': [1.0]})\n" + CELLS.replace(
+        "GAIN *", "TABLE['gain'][0] *"
+    )
+    keys = {(notebook(text), run(tmp_path))[1].attrs["key"] for text in (code, code, code.replace("[1.0]", "[2.0]"))}
+    assert len(keys) == 2
+
+
+def test_a_formula_of_one_s_own_is_told_from_its_next_version(monkeypatch):
+    def digest_of(formula):
+        monkeypatch.setitem(METHODS, "mine", Method(formula, "Mine", "Mine", "#332288"))
+        return formula_digest(("gam", "mine"))
+
+    def scaled(gain):
+        return lambda a, g, s: gain * a.sum(1)
+
+    given = [scaled(1), scaled(2), lambda a, g, s: (a * g).sum(1)]
+    assert len({digest_of(formula) for formula in given}) == 3
+    assert digest_of(scaled(1)) == digest_of(scaled(1)) != formula_digest(("gam",))
