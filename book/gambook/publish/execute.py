@@ -4,8 +4,7 @@ A process of its own for each notebook, since Papermill changes the working fold
 dies must not take other runs with it. It imports nothing of gamlib: only the kernel should load torch.
 
 Input: source, target, folder (paths), parameters; folder is for what the kernel needs besides, and goes with the run.
-Exit code 0: target is the executed notebook; 1: target is the notebook up to the cell that failed, with
-metadata.gamlib.failure = {cell, error, message}.
+Exit code 0: target is the executed notebook. With failure.txt in folder, which names cell and error: up to that cell.
 """
 
 from __future__ import annotations
@@ -27,10 +26,9 @@ def _main() -> None:
     threading.Thread(target=_end_with, args=(os.getppid(), folder), daemon=True).start()
     _use_this_python(folder)
     failure = _execute(Path(job["source"]), target, job["parameters"])
-    if failure is not None:
-        notebook = json.loads(target.read_text("utf-8"))
-        notebook["metadata"]["gamlib"] = {"failure": {"cell": _last_started(notebook), **failure}}
-        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), "utf-8")
+    if failure:
+        cell = _last_started(json.loads(target.read_text("utf-8")))
+        (folder / "failure.txt").write_text(f"cell {cell}: {failure}", "utf-8")
         sys.exit(1)
 
 
@@ -56,8 +54,8 @@ def _use_this_python(folder: Path) -> None:
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
 
-def _execute(source: Path, target: Path, parameters: dict) -> dict | None:
-    """Run `source` with `parameters`, writing `target` as it goes; None, or what failed."""
+def _execute(source: Path, target: Path, parameters: dict) -> str:
+    """Run `source` with `parameters`, writing `target` as it goes; what failed, if anything."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
@@ -69,10 +67,10 @@ def _execute(source: Path, target: Path, parameters: dict) -> dict | None:
     try:
         papermill.execute_notebook(source, target, parameters, config=Config({"KernelManager": transport}), **options)
     except papermill.PapermillExecutionError as error:
-        return {"error": error.ename, "message": re.sub(r"\x1b\[[0-9;]*m", "", str(error.evalue))}
+        return re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
     except DeadKernelError:
-        return {"error": "DeadKernelError", "message": "the kernel died (often for want of memory)"}
-    return None
+        return "DeadKernelError: the kernel died (often for want of memory)"
+    return ""
 
 
 def _last_started(notebook: dict) -> int:

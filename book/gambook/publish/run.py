@@ -13,12 +13,10 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 from doit.control import TaskControl
 from doit.dependency import Dependency, SqliteDB
-from doit.exceptions import TaskFailed, UnmetDependency
 from doit.reporter import ZeroReporter
 from doit.runner import MThreadRunner
 from doit.task import Task
@@ -64,17 +62,20 @@ def run_jobs(project: Project, jobs: Sequence[Job], workers: int = 2, force: boo
     due = {job.name for job in jobs if force or not job.is_current()}
     click.echo(f"{_count(jobs)}: {len(jobs) - len(due)} unchanged, {len(due)} to run, {workers} at a time")
     environment, made_at, done = kernel_environment(), commit(project.root), itertools.count(1)
+    failed: dict[str, str] = {}
 
-    def run(job: Job) -> TaskFailed | None:
+    def run(job: Job) -> bool:
         click.echo(f"running {job.name} ...")
         start = time.perf_counter()
         try:
             reason = _run(job, environment, made_at)
-        except OSError as error:
-            reason = f"could not be run: {error}"
+        except Exception as error:  # of whatever kind: the reporter would say nothing of it
+            reason = f"could not be run: {type(error).__name__}: {error}"
+        if reason:
+            failed[job.name] = reason
         took = f"{'failed after ' if reason else ''}{time.perf_counter() - start:.1f} s"
         click.echo(f"[{next(done)}/{len(due)}] {job.name}: {took}")
-        return TaskFailed(reason) if reason else None
+        return not reason
 
     names, needed = {job.name for job in jobs}, {need for job in jobs for need in job.needs}
     tasks = [
@@ -89,27 +90,16 @@ def run_jobs(project: Project, jobs: Sequence[Job], workers: int = 2, force: boo
         # what others wait for comes first, so that the end of a run is not one long notebook alone
         for job in sorted(jobs, key=lambda job: job.name not in needed)
     ]
-    control, failures = TaskControl(tasks), _Failures(sys.stdout, {})
+    control, silent = TaskControl(tasks), ZeroReporter(sys.stdout, {})
     control.process(None)
-    runner = MThreadRunner(Dependency(SqliteDB, ":memory:"), failures, continue_=True, num_process=workers)
+    runner = MThreadRunner(Dependency(SqliteDB, ":memory:"), silent, continue_=True, num_process=workers)
     runner.run_all(control.task_dispatcher())
-    if failures.reasons:
-        lines = [f"  {job.name}, {failures.reasons[job.name]}" for job in jobs if job.name in failures.reasons]
+    for job in jobs:
+        if unmet := [need for need in job.needs if need in failed]:
+            failed[job.name] = f"not run: it needs {', '.join(unmet)}, which failed"
+    if failed:
+        lines = [f"  {job.name}, {failed[job.name]}" for job in jobs if job.name in failed]
         raise NotebooksFailed("\n".join([f"{_count(lines)} failed:", *lines]))
-
-
-class _Failures(ZeroReporter):
-    """Says nothing, and keeps why each task failed."""
-
-    def __init__(self, *given: object) -> None:
-        super().__init__(*given)
-        self.reasons: dict[str, str] = {}
-
-    def add_failure(self, *given: Any) -> None:
-        """Called by doit with the task and what went wrong."""
-        task, fail = given
-        unmet = isinstance(fail, UnmetDependency)
-        self.reasons[task.name] = f"not run: it needs {fail.message}, which failed" if unmet else fail.get_msg().strip()
 
 
 def _count(notebooks: Sequence) -> str:
@@ -133,12 +123,11 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
             encoding="utf-8",
             errors="replace",
         )
+        failure = Path(folder, "failure.txt")
+        cell = failure.read_text("utf-8") if failure.exists() else None
     text = job.partial.read_text("utf-8")
-    try:
-        notebook = json.loads(text)
-    except ValueError:  # it could not be begun, or was stopped while it was written
-        notebook = {"metadata": {}}
     if process.returncode == 0:
+        notebook = json.loads(text)
         record = {"digest": job.digest, "profile": job.profile, "parameters": job.shown, "versions": versions()}
         add_provenance(notebook, record | {"seconds": round(time.perf_counter() - start, 1), "commit": made_at})
         job.partial.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -148,12 +137,11 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         os.replace(job.partial, job.failed)
     else:
         job.partial.unlink()
-    failure = notebook["metadata"].get("gamlib", {}).get("failure")
-    if failure is None and process.returncode < 0:
+    if cell:
+        return f"{cell}\n    kept as {job.failed}"
+    if process.returncode < 0:
         return f"killed by signal {-process.returncode} (often for want of memory)"
-    if failure is None:
-        return f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
-    return f"cell {failure['cell']}: {failure['error']}: {failure['message']}\n    kept as {job.failed}"
+    return f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
 
 
 def kernel_environment() -> dict[str, str]:
