@@ -5,44 +5,33 @@ A Sphinx extension, named in _config.yml; the formats of entries are pybtex's ow
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from string import ascii_lowercase
 from typing import Any
 
 from pybtex.database import Entry
 from pybtex.plugin import register_plugin
 from pybtex.style.formatting.plain import Style as Plain
-from pybtex.style.labels import BaseLabelStyle
+from pybtex.style.labels.alpha import LabelStyle
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 
-class NameAndYear(BaseLabelStyle):
+class NameAndYear(LabelStyle):
     """Jiang et al., 2021; with letters after the year where that names two."""
 
-    def format_labels(self, sorted_entries: Sequence[Entry]) -> Iterator[str]:
-        labels = [_label(entry) for entry in sorted_entries]
-        total, met = Counter(labels), Counter()
-        for each in labels:
-            yield each + (ascii_lowercase[met[each]] if total[each] > 1 else "")
-            met[each] += 1
+    def format_label(self, entry: Entry) -> str:
+        """First author's surname, both of two, "et al." for more; then the year."""
+        # pybtex sets both in its constructor, but declares them as None
+        authors: Any = entry.persons
+        fields: Any = entry.fields
+        surnames = [" ".join(person.prelast_names + person.last_names).strip("{}") for person in authors["author"]]
+        names = " and ".join(surnames) if len(surnames) < 3 else f"{surnames[0]} et al."
+        return f"{names}, {fields['year']}"
 
 
 class ByName(Plain):
     """pybtex's plain style, which sorts by author, year and title, under our labels."""
 
     default_label_style = NameAndYear
-
-
-def _label(entry: Entry) -> str:
-    """First author's surname, both of two, "et al." for more; then the year."""
-    # pybtex sets both in its constructor, but declares them as None
-    authors: Any = entry.persons
-    fields: Any = entry.fields
-    surnames = [" ".join(person.prelast_names + person.last_names).strip("{}") for person in authors["author"]]
-    names = " and ".join(surnames) if len(surnames) < 3 else f"{surnames[0]} et al."
-    return f"{names}, {fields['year']}"
 
 
 def _count_in_chapters(app: Sphinx, env: BuildEnvironment) -> list[str]:
