@@ -27,9 +27,7 @@ desktop = pytest.mark.parametrize("context", ["desktop"], indirect=True)
 
 @pytest.fixture(scope="module")
 def axe(html, tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("npm") / "axe"
-    offline.fetch_package("axe-core@4.11.0", AXE, ["axe.min.js"], folder)
-    return (folder / "axe.min.js").read_text()
+    return offline.fetch_script("axe-core@4.11.0", AXE, "axe.min.js", tmp_path_factory.mktemp("npm")).read_text()
 
 
 @pytest.fixture(scope="module", params=PAGES)

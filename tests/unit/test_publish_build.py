@@ -10,7 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from gambook.publish import build as building
-from gambook.publish import cli
+from gambook.publish import cli, live
 from gambook.publish.address import set_address
 from gambook.publish.build import build, configuration, merged, site_address, stage
 from gambook.publish.links import broken_links
@@ -96,7 +96,7 @@ def test_buttons_and_cards_only_with_an_address():
 def test_the_offline_edition_names_its_own_scripts(book, tmp_path):
     script = tmp_path / "tex-svg.js"
     script.write_text("draw()")
-    stage(book, "embedded", [script])
+    stage(book, "embedded", script)
     assert (book.staged / "offline/vendor/tex-svg.js").read_text() == "draw()"
     sphinx = yaml.safe_load((book.staged / "_config.yml").read_text())["sphinx"]["config"]
     assert (sphinx["html_static_path"], sphinx["mathjax_path"]) == (["offline"], "vendor/tex-svg.js")
@@ -105,7 +105,7 @@ def test_the_offline_edition_names_its_own_scripts(book, tmp_path):
 
 
 def test_the_page_that_computes_has_its_networks_beside_it(book, monkeypatch):
-    monkeypatch.setattr(building, "live_files", lambda project: {"net-0.js": b"weights"})
+    monkeypatch.setattr(live, "live_files", lambda project: {"net-0.js": b"weights"})
     stage(book, "embedded")
     assert not (book.staged / "made").exists()
     (book.root / "_toc.yml").write_text(TOC + "  - file: book/live\n")

@@ -10,13 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
 from gambook.publish.digests import tree_digest
-from gambook.publish.live import live_files
 from gambook.publish.project import Project, Refused
 from gambook.publish.provenance import edition
 
@@ -24,10 +23,10 @@ from gambook.publish.provenance import edition
 LIVE = "book/live"
 
 
-def stage(project: Project, profile: str, vendored: Sequence[Path] | None = None) -> None:
+def stage(project: Project, profile: str, vendored: Path | None = None) -> None:
     """Bring _build/src up to date: configuration, pages, executed notebooks under their source paths.
 
-    vendored: scripts of the offline edition; None for the online one. Refused when a page of _toc.yml is missing.
+    vendored: script of the offline edition; None for the online one. Refused when a page of _toc.yml is missing.
     """
     machinery = project.root / "book" / "gambook"
     pages = [path for path in (project.root / "book").rglob("*") if path.is_file() and machinery not in path.parents]
@@ -40,9 +39,12 @@ def stage(project: Project, profile: str, vendored: Sequence[Path] | None = None
     missing = [page for page in project.pages() if not {f"{page}.md", f"{page}.ipynb"} & set(files)]
     if missing:
         raise Refused(f"_toc.yml names pages that are not there: {', '.join(missing)}. Write them or take them out")
-    if vendored is not None:
-        files |= {f"offline/vendor/{path.name}": path.read_bytes() for path in vendored}
+    if vendored:
+        files[f"offline/vendor/{vendored.name}"] = vendored.read_bytes()
     if LIVE in project.pages():
+        # here, since torch takes seconds
+        from gambook.publish.live import live_files
+
         files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
     config = configuration((project.root / "_config.yml").read_text("utf-8"), offline=vendored is not None)
     line = edition(project.root, config.get("repository", {}).get("url") or "")

