@@ -16,7 +16,7 @@ import psutil
 import pytest
 from gambook.publish.plan import plan
 from gambook.publish.provenance import commit
-from gambook.publish.run import NotebooksFailed, kernel_environment, locked, run_jobs
+from gambook.publish.run import kernel_environment, locked, run_jobs
 
 WRITES = "from pathlib import Path\nimport os, sys\nPath(results_dir).mkdir(parents=True, exist_ok=True)"
 SEEN = "print(sys.executable, os.environ['OMP_NUM_THREADS'], seed, Path.cwd().name, os.environ.get('MPLBACKEND'))"
@@ -58,7 +58,7 @@ def ran(module_project, write_notebook, tmp_path_factory):
         patch.setenv("JUPYTER_DATA_DIR", str(elsewhere))
         patch.chdir(elsewhere)
         patch.setattr("click.echo", said.append)
-        with pytest.raises(NotebooksFailed) as failed:
+        with pytest.raises(click.ClickException) as failed:
             run_jobs(project, plan(project, project.names(), "embedded", {"seed": "7"}, whole=True))
     return project, said, str(failed.value)
 
@@ -166,7 +166,7 @@ def test_a_killed_run_keeps_what_is_whole_and_goes_on(project, write_notebook, t
 
 def test_what_is_killed_is_said_to_be(project, write_notebook):
     write_notebook(project, "01_first", "seed = 0", "import os\nos.kill(os.getppid(), 9)")
-    with pytest.raises(NotebooksFailed, match=r"01_first, killed by signal 9 \(often for want of memory\)"):
+    with pytest.raises(click.ClickException, match=r"01_first, killed by signal 9 \(often for want of memory\)"):
         run_jobs(project, plan(project, ["01_first"], "embedded"))
 
 
@@ -180,7 +180,7 @@ def until(done, limit=120):
 def test_a_place_that_cannot_be_written_to_costs_one_notebook(project, write_notebook):
     write_notebook(project, "01_first", "seed = 0")
     project.executed("embedded", ".01_first.partial").mkdir(parents=True)
-    with pytest.raises(NotebooksFailed, match="01_first, could not be run: .*Is a directory"):
+    with pytest.raises(click.ClickException, match="01_first, could not be run: .*Is a directory"):
         run_jobs(project, plan(project, ["01_first"], "embedded"))
 
 

@@ -75,7 +75,6 @@ def _forest_panel(axes: Axes, rows: pd.DataFrame, networks: list[str]) -> None:
         axes.plot([row["low"], row["high"]], [y, y], color=STATE_COLORS[row["state"]], linewidth=1.5)
         axes.plot(row["mean"], y, MARKS[place % len(MARKS)], color=STATE_COLORS[row["state"]], markersize=4.5)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.margins(x=0.06)
     finite = rows[["low", "high", "paper_value"]].replace([np.inf, -np.inf], np.nan)
     low, high = min(finite.min().min(), 0), max(finite.max().max(), 0)
     pad = 0.06 * (high - low or 1)

@@ -52,7 +52,7 @@ SOURCE = [Path(__file__).with_name(name).read_text("utf-8") for name in ("curve.
 
 
 def specification(profile: str, model_name: str, out: str | Path) -> pd.DataFrame:
-    """Every signed difference of CURVE_CLAIMS under every choice, as ledger rows.
+    """Every signed difference of CURVE_CLAIMS under every choice, as rows of `ledger.ledger` that ran.
 
     Parameters
     ----------
@@ -64,8 +64,7 @@ def specification(profile: str, model_name: str, out: str | Path) -> pd.DataFram
     Returns
     -------
     DataFrame
-        resize, order, join, cut, fill, side (the choices), and the columns of `ledger.ledger`; rows that did not run
-        are left out.
+        The choices, resize, order, join, cut, fill and side, are columns.
     """
     found = Protocol(profile, model_name, CURVE_IMAGES).evaluations()
     # scenes of one object; of photographs the first data set

@@ -57,7 +57,6 @@ def ledger(
     scored, gradients, sanity : DataFrame or None
         As above; None where there are none.
     profile : str
-        Name for the column.
     claims : DataFrame, optional
         Rows of `load_claims`; default: all.
 

@@ -13,12 +13,7 @@ _OURS = {"Classification": "class", "Segmentation": "class", "Similarity (cos)":
 
 
 def load_table(number: int) -> pd.DataFrame:
-    """Table 1 (ADP, PIC) or Table 2 (IoU) as printed, in percent, one row a number.
-
-    Parameters
-    ----------
-    number : int
-        1 or 2; ValueError for another.
+    """Table 1 (ADP, PIC) or Table 2 (IoU) as printed, in percent, one row a number; ValueError for another.
 
     Returns
     -------
@@ -38,7 +33,7 @@ def relative_gain(one: Any, two: Any) -> Any:
 
 
 def load_claims() -> pd.DataFrame:
-    """Every claim as signed differences a - b, one row each, with the paper's own value of the difference.
+    """Every claim as signed differences a - b, one row each.
 
     Returns
     -------
@@ -46,8 +41,7 @@ def load_claims() -> pd.DataFrame:
         id ("C4.2"), claim ("C4"), title, role ("primary", "secondary"), task, subset (area percentile; "10-25" for a
         difference of two strata), a, b ("method:n"), metric (a column of `evaluation.results.measures`, or one of C1,
         C6, C9, C10, F3, F4's own), sign (+1: a - b > 0 is claimed, -1: < 0, 0: no difference), source (section, or
-        "ours"); paper_value: the mean of the paper's printed differences (NaN where it prints none), paper_rows: each
-        of them.
+        "ours"); paper_rows: the paper's printed differences, paper_value: their mean (NaN where it prints none).
     """
     claims = pd.read_csv(_HERE / "claims.csv", dtype={"subset": str}, keep_default_na=False)
     found = [_paper_rows(claim) for claim in claims.to_dict("records")]

@@ -108,8 +108,8 @@ class Protocol:
 
         Parameters
         ----------
-        part : str
-            "boxes" or "masking"; a column of the result.
+        part : {"boxes", "masking"}
+            A column of the result.
         out : str or Path
             Folder; shards lie in <out>/shards and are shared by all chapters that name it.
         scheduler : str
@@ -124,8 +124,7 @@ class Protocol:
         Raises
         ------
         ValueError, FileNotFoundError
-            For an unknown part, and a missing checkpoint; as in `load_dataset` and `evaluate`. Every data set is opened
-            before the first is evaluated.
+            Before any work: for an unknown part or a missing checkpoint, and as in `load_dataset`. As in `evaluate`.
         """
         if part not in PARTS:
             raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")

@@ -45,14 +45,12 @@ def rendered(frame: pd.DataFrame, classes: pd.DataFrame | None = None, caption: 
     Parameters
     ----------
     frame : DataFrame
-        Texts; its index holds the labels of the rows, of several levels the last, and the columns' name is what stands
-        above them. What is no `markupsafe.Markup` is escaped.
+        Texts, escaped unless they are `markupsafe.Markup`; its index holds the labels of the rows, of several levels
+        the last, and the columns' name is what stands above them.
     classes : DataFrame, optional
         Classes of style.css for cells, in the shape of frame.
-    caption : str
-        Title, also for those who hear the page.
-    kind : str
-        "text" for cells of words, which begin at the left.
+    caption, kind : str
+        Title, also for those who hear the page; "text" for cells of words, which begin at the left.
     """
     styler = Styler(frame, cell_ids=False, uuid=f"{zlib.crc32(frame.to_csv().encode()):08x}")
     styler.format(escape="html").format_index(escape="html", axis=0).format_index(escape="html", axis=1)
@@ -97,14 +95,11 @@ def comparison(cells: pd.DataFrame, printed: pd.DataFrame, better: int, caption:
 
     Parameters
     ----------
-    cells : DataFrame
-        Rows of `results.cell_means` of one data set and network, in percent.
-    printed : DataFrame
-        Rows of `paper.load_table` for that measure.
+    cells, printed : DataFrame
+        Rows of `results.cell_means` of one data set and network; of `paper.load_table` for the same measure.
     better : int
         +1 where higher is better, -1 where lower is.
     caption : str
-        Title.
     """
     strata = [percentile for percentile in STRATA if (cells["percentile"] == percentile).any()]
     tasks = [task for task in TASK_TITLES if (cells["task"] == task).any()]

@@ -26,15 +26,10 @@ from gambook.publish.project import Project
 from gambook.publish.provenance import add_provenance, commit, versions
 
 # One thread for each notebook: sums are then added up in the same order whatever runs beside it.
-_LIMITS = ("OMP_NUM", "MKL_NUM", "OPENBLAS_NUM", "NUMEXPR_NUM", "VECLIB_MAXIMUM")
-THREADS = {f"{limit}_THREADS": "1" for limit in _LIMITS}
+THREADS = {f"{name}_THREADS": "1" for name in ("OMP_NUM", "MKL_NUM", "OPENBLAS_NUM", "NUMEXPR_NUM", "VECLIB_MAXIMUM")}
 # glibc gives each large tensor back to the system and asks for fresh pages at the next layer: a third of a forward's
 # time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-
-
-class NotebooksFailed(click.ClickException):
-    """Some notebooks did not get through; the text says which and why."""
 
 
 @contextmanager
@@ -56,8 +51,8 @@ def run_jobs(project: Project, jobs: Sequence[Job], workers: int = 2, force: boo
     The order, the workers and whom a failure stops are doit's. What is current stands in the executed notebooks: doit
     writes its own memory when it ends, so that a killed run would have lost all that it had made.
 
-    jobs: each after what it needs. force: run the current ones, too. Raises NotebooksFailed with the reason for each,
-    once all others are done.
+    jobs: each after what it needs. force: run the current ones, too. Raises ClickException with the reason for each
+    that failed, once all others are done.
     """
     due = {job.name for job in jobs if force or not job.is_current()}
     click.echo(f"{_count(jobs)}: {len(jobs) - len(due)} unchanged, {len(due)} to run, {workers} at a time")
@@ -77,18 +72,13 @@ def run_jobs(project: Project, jobs: Sequence[Job], workers: int = 2, force: boo
         click.echo(f"[{next(done)}/{len(due)}] {job.name}: {took}")
         return not reason
 
-    names, needed = {job.name for job in jobs}, {need for job in jobs for need in job.needs}
+    needed = {need for job in jobs for need in job.needs}
     tasks = [
         # doit would catch output by exchanging sys.stdout, which all threads share
-        Task(
-            job.name,
-            [(run, [job])],
-            task_dep=[*names & {*job.needs}],
-            uptodate=[job.name not in due],
-            io={"capture": False},
-        )
+        Task(job.name, [(run, [job])], task_dep=[*due & {*job.needs}], io={"capture": False})
         # what others wait for comes first, so that the end of a run is not one long notebook alone
         for job in sorted(jobs, key=lambda job: job.name not in needed)
+        if job.name in due
     ]
     control, silent = TaskControl(tasks), ZeroReporter(sys.stdout, {})
     control.process(None)
@@ -99,7 +89,7 @@ def run_jobs(project: Project, jobs: Sequence[Job], workers: int = 2, force: boo
             failed[job.name] = f"not run: it needs {', '.join(unmet)}, which failed"
     if failed:
         lines = [f"  {job.name}, {failed[job.name]}" for job in jobs if job.name in failed]
-        raise NotebooksFailed("\n".join([f"{_count(lines)} failed:", *lines]))
+        raise click.ClickException("\n".join([f"{_count(lines)} failed:", *lines]))
 
 
 def _count(notebooks: Sequence) -> str:
