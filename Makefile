@@ -1,6 +1,6 @@
 # `make book` and `make test` set up .venv from requirements.lock and do the rest.
 #   PROFILE=embedded|open|paper   the data that the notebooks use (default: embedded)
-#   OFFLINE=1                     pages whose formulas and search work without a network (needs npm)
+#   OFFLINE=1                     pages whose formulas and search work without a network
 #   JOBS=2                        notebooks that run at a time
 #   PYTEST="-n 2 ..."             how the tests are spread
 PYTHON ?= python3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -65,10 +64,9 @@ def one_thread() -> None:
 
 @dataclass(frozen=True)
 class Book:
-    """The embedded book of a checkout, as a user builds it; `offline`: with its own scripts or not."""
+    """The embedded book of a checkout, as a user builds it, to be read without a network."""
 
     root: Path
-    offline: bool
 
     @property
     def html(self) -> Path:
@@ -76,14 +74,14 @@ class Book:
 
     def build(self) -> subprocess.CompletedProcess:
         """Call `gam book`; notebooks that an earlier build has run stay."""
-        command = [str(Path(sys.executable).with_name("gam")), "book", *(["--offline"] if self.offline else [])]
+        command = [str(Path(sys.executable).with_name("gam")), "book", "--offline"]
         return subprocess.run(command, cwd=self.root, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="session")
 def built(root: Path) -> tuple[Book, str]:
-    """The book, built once for all tests (without npm as the online edition), and what building it printed."""
-    book = Book(root, offline=shutil.which("npm") is not None)
+    """The book, built once for all tests, and what building it printed."""
+    book = Book(root)
     process = book.build()
     if process.returncode:
         pytest.fail(f"gam book failed:\n{process.stdout}\n{process.stderr}")

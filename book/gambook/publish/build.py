@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import distribution
 from pathlib import Path
 
 import yaml
@@ -19,14 +20,16 @@ from gambook.publish.digests import tree_digest
 from gambook.publish.project import Project, Refused
 from gambook.publish.provenance import edition
 
+# What draws formulas offline: a file of a package that is here for it alone, and never imported.
+MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg.js"
 # The page that computes in the browser, and wants networks beside it.
 LIVE = "book/live"
 
 
-def stage(project: Project, profile: str, vendored: Path | None = None) -> None:
+def stage(project: Project, profile: str, offline: bool = False) -> None:
     """Bring _build/src up to date: configuration, pages, executed notebooks under their source paths.
 
-    vendored: script of the offline edition; None for the online one. Refused when a page of _toc.yml is missing.
+    offline: with the script that draws formulas. Refused when a page of _toc.yml is missing.
     """
     machinery = project.root / "book" / "gambook"
     pages = [path for path in (project.root / "book").rglob("*") if path.is_file() and machinery not in path.parents]
@@ -39,14 +42,15 @@ def stage(project: Project, profile: str, vendored: Path | None = None) -> None:
     missing = [page for page in project.pages() if not {f"{page}.md", f"{page}.ipynb"} & set(files)]
     if missing:
         raise Refused(f"_toc.yml names pages that are not there: {', '.join(missing)}. Write them or take them out")
-    if vendored:
-        files[f"offline/vendor/{vendored.name}"] = vendored.read_bytes()
+    if offline:
+        script = distribution("sphinx-mathjax-offline").locate_file(MATHJAX)
+        files["offline/vendor/tex-svg.js"] = Path(str(script)).read_bytes()
     if LIVE in project.pages():
         # here, since torch takes seconds
         from gambook.publish.live import live_files
 
         files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
-    config = configuration((project.root / "_config.yml").read_text("utf-8"), offline=vendored is not None)
+    config = configuration((project.root / "_config.yml").read_text("utf-8"), offline)
     line = edition(project.root, config.get("repository", {}).get("url") or "")
     files = {name: content.replace(b"<!-- edition -->", line.encode()) for name, content in files.items()}
     files["_config.yml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()

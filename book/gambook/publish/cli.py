@@ -12,7 +12,6 @@ from gambook.exercises.editions import write_student
 from gambook.publish.address import set_address
 from gambook.publish.build import build, stage
 from gambook.publish.links import broken_links
-from gambook.publish.offline import vendor
 from gambook.publish.plan import plan
 from gambook.publish.project import find_project
 from gambook.publish.reference import REFERENCE_PROFILES, make_results
@@ -56,15 +55,14 @@ def run(notebooks: tuple[str, ...], profile: str, given: tuple, jobs: int, force
 
 
 @main.command()
-@click.option("--offline", is_flag=True, help="Put the scripts in that pages otherwise load from the network (npm).")
+@click.option("--offline", is_flag=True, help="Put the script in that pages otherwise load from the network.")
 @run_options
 def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> None:
     """Run the book's notebooks and build it into _build/html."""
     project = find_project(Path.cwd())
     with locked(project):
-        vendored = vendor(project.build / "vendor") if offline else None
         run_jobs(project, plan(project, project.book_notebooks(), profile, dict(given), whole=True), jobs, force)
-        stage(project, profile, vendored)
+        stage(project, profile, offline)
         click.echo("building the pages ...")
         if not build(project):
             raise click.ClickException("the pages are not right: mend the errors and warnings above and build again")
