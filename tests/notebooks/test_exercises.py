@@ -19,9 +19,9 @@ from gambook.exercises.checks import CHECKS, report
 from gambook.exercises.children import pickled, without_magics
 from gambook.exercises.editions import exercise_names, read_notebook, student_edition, tags, write_teacher
 from gambook.exercises.plain import decode, encode
+from gambook.publish.build import write_wheel
 from gambook.publish.cli import main
 from gambook.publish.project import Project
-from gambook.publish.wheel import write_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = Project(ROOT)

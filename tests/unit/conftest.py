@@ -48,6 +48,7 @@ def new_project(root: Path) -> Project:
         "notebooks/profiles/open.yml": "profile: open\n",
         "gamlib/methods.py": "SCALE = 1\n",
         "requirements.lock": "numpy==2.4.6\n",
+        "pyproject.toml": '[project]\nname = "gamlib"\nversion = "0"\n[tool.hatch.build]\npackages = ["gamlib"]\n',
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from gambook.publish.build import merged
+from gambook.publish.build import merged, write_wheel
 from gambook.publish.project import Project, Refused
-from gambook.publish.wheel import write_wheel
 
 
 def exercise_names(project: Project) -> dict[str, str]:

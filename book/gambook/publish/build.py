@@ -15,6 +15,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import yaml
+from hatchling.builders.wheel import WheelBuilder
 
 from gambook.publish.digests import tree_digest
 from gambook.publish.project import Project, Refused
@@ -77,6 +78,12 @@ def merged(source: Path, executed: Path) -> bytes:
             cell |= {key: outputs[cell["id"]][key] for key in ("outputs", "execution_count")}
     notebook["cells"].append(outputs["provenance"])
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def write_wheel(project: Project, folder: Path) -> Path:
+    """Write gamlib-VERSION-py3-none-any.whl, for students who have no checkout, into `folder`; its path."""
+    (path,) = WheelBuilder(str(project.root)).build(directory=str(folder), versions=["standard"])
+    return Path(path)
 
 
 def configuration(text: str, offline: bool) -> dict:
