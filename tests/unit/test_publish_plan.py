@@ -8,8 +8,7 @@ from graphlib import CycleError
 import pytest
 from click.testing import CliRunner
 from gambook.publish.cli import main
-from gambook.publish.parameters import defaults, typed
-from gambook.publish.plan import plan
+from gambook.publish.plan import defaults, plan, typed
 from gambook.publish.project import Refused
 
 FIRST = """

@@ -34,21 +34,22 @@ def margin(metric: str, level: float) -> float:
 
 
 def decide(interval: Interval, sign: int, margin: float) -> str:
-    """What one difference says, given its interval and the margin in percentage points.
+    """What one difference says.
 
     Parameters
     ----------
     interval : Interval
+        Of the difference, in percentage points, and of how many clusters.
     sign : int
         +1 or -1, the side claimed; 0 claims that there is no difference beyond the margin.
     margin : float
+        An interval wholly within it, and not wholly on one side of zero, is no effect.
 
     Returns
     -------
     str
         "for" where the interval lies wholly on the side claimed (0: within the margin), "against" where wholly on the
-        other (0: beyond the margin), "no effect" where it holds zero and lies within the margin, else "too few data",
-        as with fewer than five clusters.
+        other (0: beyond the margin), "no effect", or "too few data", also with fewer than five clusters.
 
     Examples
     --------
