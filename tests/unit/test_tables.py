@@ -123,7 +123,7 @@ def test_a_table_has_seven_columns_at_most_and_its_numbers_to_download():
 
 
 def test_tables_fold_behind_their_summary():
-    table = listing(pd.DataFrame([["b", "c"]], columns=["a", "d"]), "ADP & PIC")
+    table = comparison(cells_of(MEANS), NOTHING, +1, "ADP & PIC")
     page = BeautifulSoup(folded("<raccoons>", [table, table]).data, "html.parser").find("details")
     assert page.find("summary").get_text() == "<raccoons>"
     assert [caption.get_text() for caption in page.find_all("caption")] == ["ADP & PIC"] * 2

@@ -27,11 +27,14 @@ class Reference:
         self.cells = pd.concat(read_reference(folder, "cells").values(), ignore_index=True)
         self.words = claim_words(self.rows).set_index(["claim", "kind"])["word"]
 
+    def _ran(self, asked: pd.Series, dataset: str | None, model: str | None) -> pd.DataFrame:
+        rows = self.rows[asked & (self.rows["state"] != "not run")]
+        rows = rows if dataset is None else rows[rows["dataset"] == dataset]
+        return rows if model is None else rows[rows["model"] == model]
+
     def means(self, id: str, dataset: str | None = None, model: str | None = None) -> pd.Series:
         """The means of a difference that ran, one a data set and network; ValueError where there is none."""
-        rows = self.rows[(self.rows["id"] == id) & (self.rows["state"] != "not run")]
-        rows = rows if dataset is None else rows[rows["dataset"] == dataset]
-        rows = rows if model is None else rows[rows["model"] == model]
+        rows = self._ran(self.rows["id"] == id, dataset, model)
         if rows.empty:
             raise ValueError(f"results: no row '{id}' on {dataset or 'any data'} with {model or 'any network'}")
         return rows["mean"]
@@ -47,14 +50,11 @@ class Reference:
             raise ValueError(f"results: {len(rows)} cells for {asked}")
         return float(rows["mean"].iloc[0])
 
-    def states(
-        self, claim: str, dataset: str | None = None, role: str = "primary", model: str | None = None
-    ) -> list[str]:
-        """What the differences of a claim, or of one id, say that ran."""
-        rows = self.rows[(self.rows["claim"] == claim) & (self.rows["role"] == role) | (self.rows["id"] == claim)]
-        rows = rows if dataset is None else rows[rows["dataset"] == dataset]
-        rows = rows if model is None else rows[rows["model"] == model]
-        return list(rows.loc[(rows["state"] != "not run") & (rows["same_as"] == ""), "state"])
+    def states(self, claim: str, dataset: str | None = None, model: str | None = None) -> list[str]:
+        """What the primary differences of a claim, or that of one id, say that ran."""
+        primary = (self.rows["claim"] == claim) & (self.rows["role"] == "primary")
+        rows = self._ran(primary | (self.rows["id"] == claim), dataset, model)
+        return list(rows.loc[rows["same_as"] == "", "state"])
 
     def word(self, claim: str, kind: str) -> str:
         """The word of a claim on a kind of data."""

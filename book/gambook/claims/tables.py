@@ -66,7 +66,7 @@ def rendered(frame: pd.DataFrame, classes: pd.DataFrame | None = None, caption: 
     return f'<div class="gam-table {kind}" role="region" tabindex="0" aria-label="{label}">{table}</div>'
 
 
-def listing(frame: pd.DataFrame, caption: str = "", kind: str = "") -> HTML:
+def listing(frame: pd.DataFrame, kind: str = "") -> HTML:
     """A plain table of a frame's values, its first column being the labels of the rows; the rest as in `rendered`.
 
     Examples
@@ -77,7 +77,7 @@ def listing(frame: pd.DataFrame, caption: str = "", kind: str = "") -> HTML:
     """
     first = frame.columns[0]
     labelled = frame.astype(str).set_index(first).rename_axis(index=None, columns=first)
-    return page(rendered(labelled, None, caption, kind))
+    return page(rendered(labelled, kind=kind))
 
 
 def folded(summary: str, tables: Sequence[HTML]) -> HTML:
