@@ -77,13 +77,6 @@ def test_the_first_page_says_whose_it_is_and_which_edition(book):
     )
 
 
-def test_a_missing_page_stops_before_the_build(book):
-    book.executed("embedded", "01_toy").unlink()
-    (book.root / "book/intro.md").unlink()
-    with pytest.raises(Refused, match="pages that are not there: book/intro, notebooks/01_toy"):
-        stage(book, "embedded")
-
-
 def test_buttons_and_cards_only_with_an_address():
     without = configuration('title: "A"\nrepository:\n  url: ""\n', offline=False)
     assert without == {"title": "A", "repository": {"url": ""}, "html": {}, "sphinx": {"config": {}}}

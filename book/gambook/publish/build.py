@@ -18,7 +18,7 @@ import yaml
 from hatchling.builders.wheel import WheelBuilder
 
 from gambook.publish.digests import tree_digest
-from gambook.publish.project import Project, Refused
+from gambook.publish.project import Project
 from gambook.publish.provenance import edition
 
 # What draws formulas offline: a file of a package that is here for it alone, and never imported.
@@ -30,7 +30,7 @@ LIVE = "book/live"
 def stage(project: Project, profile: str, offline: bool = False) -> None:
     """Bring _build/src up to date: configuration, pages, executed notebooks under their source paths.
 
-    offline: with the script that draws formulas. Refused when a page of _toc.yml is missing.
+    offline: with the script that draws formulas.
     """
     machinery = project.root / "book" / "gambook"
     pages = [path for path in (project.root / "book").rglob("*") if path.is_file() and machinery not in path.parents]
@@ -38,11 +38,7 @@ def stage(project: Project, profile: str, offline: bool = False) -> None:
         path.relative_to(project.root).as_posix(): path.read_bytes() for path in [project.root / "_toc.yml", *pages]
     }
     for name in project.book_notebooks():
-        if (executed := project.executed(profile, name)).exists():
-            files[f"notebooks/{name}.ipynb"] = merged(project.source(name), executed)
-    missing = [page for page in project.pages() if not {f"{page}.md", f"{page}.ipynb"} & set(files)]
-    if missing:
-        raise Refused(f"_toc.yml names pages that are not there: {', '.join(missing)}. Write them or take them out")
+        files[f"notebooks/{name}.ipynb"] = merged(project.source(name), project.executed(profile, name))
     if offline:
         script = distribution("sphinx-mathjax-offline").locate_file(MATHJAX)
         files["offline/vendor/tex-svg.js"] = Path(str(script)).read_bytes()
