@@ -13,7 +13,7 @@ _OURS = {"Classification": "class", "Segmentation": "class", "Similarity (cos)":
 
 
 def load_table(number: int) -> pd.DataFrame:
-    """Table 1 (ADP, PIC) or Table 2 (IoU) as printed, in percent, one row a number; ValueError for another.
+    """Table 1 (ADP, PIC) or Table 2 (IoU) as printed, in percent, one row a number.
 
     Returns
     -------
@@ -21,8 +21,6 @@ def load_table(number: int) -> pd.DataFrame:
         task, our_task ("class", "cosine", "dot"), dataset, area_percentile, metric (Table 1), model (Table 2), method,
         n, value, printed_improvement_percent.
     """
-    if number not in (1, 2):
-        raise ValueError(f"table: got {number}; the paper has tables 1 and 2")
     table = pd.read_csv(_HERE / f"table{number}.csv")
     return table.assign(our_task=table["task"].map(_OURS))
 
