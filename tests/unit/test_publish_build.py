@@ -10,7 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from gambook.publish import build as building
-from gambook.publish import cli, live
+from gambook.publish import cli
 from gambook.publish.address import set_address
 from gambook.publish.build import build, configuration, merged, site_address, stage
 from gambook.publish.links import broken_links
@@ -96,7 +96,7 @@ def test_the_offline_edition_names_its_own_scripts(book):
 
 
 def test_the_page_that_computes_has_its_networks_beside_it(book, monkeypatch):
-    monkeypatch.setattr(live, "live_files", lambda project: {"net-0.js": b"weights"})
+    monkeypatch.setattr(building, "live_files", lambda project: {"net-0.js": b"weights"})
     stage(book, "embedded")
     assert not (book.staged / "made").exists()
     (book.root / "_toc.yml").write_text(TOC + "  - file: book/live\n")

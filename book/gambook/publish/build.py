@@ -18,6 +18,7 @@ import yaml
 from hatchling.builders.wheel import WheelBuilder
 
 from gambook.publish.digests import tree_digest
+from gambook.publish.live import live_files
 from gambook.publish.project import Project
 from gambook.publish.provenance import edition
 
@@ -43,9 +44,6 @@ def stage(project: Project, profile: str, offline: bool = False) -> None:
         script = distribution("sphinx-mathjax-offline").locate_file(MATHJAX)
         files["offline/vendor/tex-svg.js"] = Path(str(script)).read_bytes()
     if LIVE in project.pages():
-        # here, since torch takes seconds
-        from gambook.publish.live import live_files
-
         files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
     config = configuration((project.root / "_config.yml").read_text("utf-8"), offline)
     line = edition(project.root, config.get("repository", {}).get("url") or "")

