@@ -19,8 +19,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gambook.claims.choices import CUTS, JOINS, ONE_CHANGED, ORDERS, RESIZES, SHARES, Choice, chosen_map, combined, draw
+from gambook.claims.differences import groups
 from gambook.claims.evaluations import Evaluation
-from gambook.claims.ledger import groups, ledger
+from gambook.claims.ledger import ledger
 from gambook.claims.paper import load_claims
 from gambook.claims.protocol import Protocol
 from gambook.claims.rule import NOT_RUN

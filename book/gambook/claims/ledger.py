@@ -15,17 +15,15 @@ C9 takes "box_iou" at the last stage of "cascading", C10 takes "spearman" of "la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 
-from gambook.claims.paper import load_claims, relative_gain
-from gambook.claims.rule import AGAINST, FOR, NO_EFFECT, NOT_RUN, decide, margin
+from gambook.claims.differences import Cells, by_cell, difference, gain, groups, joined, judged
+from gambook.claims.paper import load_claims
+from gambook.claims.rule import AGAINST, FOR, NOT_RUN
 from gambook.claims.words import KIND_OF, OTHERS, corrected
-from gamlib.evaluation.results import CELL, ITEM
-from gamlib.statistics import Interval, linear_interval, mean_interval, slope_interval
+from gamlib.statistics import Interval, mean_interval
 
 # Scenes of two objects are made for class discrimination and decide nothing else.
 TWO_OBJECTS = ("scenes_two", "scenes_shared")
@@ -40,8 +38,6 @@ NEEDED_FOR = {
 }
 SANITY = {"C9": "cascading", "C10": "labels"}
 MEASURED = ["n", "excluded", "clusters", "mean", "low", "high", "p", "margin", "alone"]
-# (part, percentile, task, "method:n") -> maps, indexed by item; parts as in `gambook.claims.protocol`
-Cells = dict[tuple[str, int, str, str], pd.DataFrame]
 
 
 def ledger(
@@ -73,7 +69,7 @@ def ledger(
         `words.corrected`.
     """
     claims = load_claims() if claims is None else claims
-    data = {} if scored is None else _by_cell(scored)
+    data = {} if scored is None else by_cell(scored)
     rows = []
     for claim in claims.to_dict("records"):
         if claim["claim"] == "C1":
@@ -93,7 +89,7 @@ def ledger(
 
 def _result_rows(claim: Mapping, data: dict[str, dict[str, Cells]]) -> Iterator[dict]:
     """Rows of one claim from the measures of maps."""
-    compare = _gain if claim["metric"] == "gain" else _difference
+    compare = gain if claim["metric"] == "gain" else difference
     for model, datasets in data.items():
         found = []
         for dataset, cells in datasets.items():
@@ -111,11 +107,11 @@ def _family_rows(claim: Mapping, data: dict[str, dict[str, Cells]]) -> list[dict
     found, others = [], data.get(OTHER_FAMILY, {})
     for model, datasets in data.items():
         for dataset in datasets if model != OTHER_FAMILY else ():
-            own, other = (_joined(part.get(dataset, {}), claim, "box_iou", int(claim["subset"]))
+            own, other = (joined(part.get(dataset, {}), claim, "box_iou", int(claim["subset"]))
                           for part in (datasets, others))  # fmt: skip
-            diffs = (own["a"] - own["b"] - (other["a"] - other["b"]).reindex(own.index)).dropna()
-            if len(diffs) and dataset not in TWO_OBJECTS:
-                row = _judged(claim, mean_interval(diffs, own["cluster"][diffs.index]), len(diffs))
+            gain = (own["a"] - own["b"] - (other["a"] - other["b"]).reindex(own.index)).dropna()
+            if len(gain) and dataset not in TWO_OBJECTS:
+                row = judged(claim, mean_interval(gain, own["cluster"][gain.index]), len(gain))
                 found.append({"model": model, "dataset": dataset, **row})
     return found or [_not_run(claim)]
 
@@ -143,7 +139,7 @@ def _exact(claim: Mapping, rows: pd.DataFrame) -> dict:
 def _fallen(claim: Mapping, rows: pd.DataFrame) -> dict:
     """C9 and C10: baseline - value at the last stage, in percentage points."""
     last = rows[rows["stage"] == rows["stage"].max()]
-    return _judged(claim, mean_interval(100 * (last["baseline"] - last["value"]), last["cluster"]), len(last))
+    return judged(claim, mean_interval(100 * (last["baseline"] - last["value"]), last["cluster"]), len(last))
 
 
 def _not_run(claim: Mapping, model: str = "", dataset: str = "") -> dict:
@@ -153,81 +149,7 @@ def _not_run(claim: Mapping, model: str = "", dataset: str = "") -> dict:
     elif claim["claim"] in SANITY:
         needs = f"needs {claim['metric']} of the test '{SANITY[claim['claim']]}' (sanity.csv)"
     else:
-        what = NEEDED_FOR.get(claim["metric"], "masked scores" if part_of(claim["metric"]) == "masking" else "maps")
+        what = NEEDED_FOR.get(claim["metric"], "masked scores" if claim["metric"][:3] in ("adp", "pic") else "maps")
         needs = f"needs {what} for {claim['a']} and {claim['b']}, task {claim['task']}, percentile {claim['subset']}"
     lacks = f"{dataset} has no small objects; " if dataset else ""
     return {"model": model, "dataset": dataset, "alone": NOT_RUN, "needs": lacks + needs}
-
-
-def groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
-    """`groupby` in the order of appearance, with the tuple of each group's values."""
-    yield from frame.groupby(list(by), sort=False)
-
-
-def _by_cell(scored: pd.DataFrame) -> dict[str, dict[str, Cells]]:
-    """Measures as model -> data set -> cells."""
-    data: dict[str, dict[str, Cells]] = {}
-    for part in ("boxes", "masking"):
-        # an evaluation of one's own is both
-        own = scored[scored["part"] == part] if "part" in scored else scored
-        for (dataset, percentile, model, task, method, n), cell in groups(own, CELL):
-            cells = data.setdefault(model, {}).setdefault(dataset, {})
-            cells[part, percentile, task, f"{method}:{n}"] = cell.set_index(ITEM)
-    return data
-
-
-def part_of(metric: str) -> str:
-    """Which part of a protocol measures it."""
-    return "masking" if metric.startswith(("adp", "pic")) else "boxes"
-
-
-def _difference(cells: Cells, claim: Mapping) -> dict | None:
-    """Mean of a - b over the maps that both methods have, and the slope of that on log2 of the object's area."""
-    metric = "box_iou" if claim["metric"] == "slope" else claim["metric"]
-    pairs = _joined(cells, claim, metric, int(claim["subset"]))
-    given = pairs.dropna(subset=["a", "b"])
-    if given.empty:
-        return None
-    diffs, level = given["a"] - given["b"], float(given[["a", "b"]].to_numpy().mean())
-    if claim["metric"] == "slope":
-        interval = slope_interval(np.log2(given["object_area"]), diffs, given["cluster"])
-    else:
-        interval = mean_interval(diffs, given["cluster"])
-    row = _judged(claim, interval, len(given), len(pairs) - len(given), level)
-    # an overflow is certain: a single map that is lost decides
-    return row | {"alone": FOR if interval.mean > 0 else NO_EFFECT} if metric == "nonfinite" else row
-
-
-# Where no map of b hits its object there is no gain: NaN or infinite, without a warning, and never for or against.
-@np.errstate(divide="ignore", invalid="ignore")
-def _gain(cells: Cells, claim: Mapping) -> dict | None:
-    """Relative gain of a over b in the smaller stratum minus that in the larger; what both share is one cluster."""
-    gains, influence, clusters = [], [], []
-    for side, percentile in zip((1, -1), claim["subset"].split("-"), strict=True):
-        pairs = _joined(cells, claim, "box_iou", int(percentile)).dropna(subset=["a", "b"])
-        if pairs.empty:
-            return None
-        a, b = pairs["a"].mean(), pairs["b"].mean()
-        gains.append(side * relative_gain(b, a))
-        # of a ratio of two means
-        error = 100 * ((pairs["a"] - a) / b - a * (pairs["b"] - b) / b**2) / len(pairs)
-        influence.append(side * error)
-        clusters += list(pairs["cluster"])
-    interval = linear_interval(sum(gains), np.concatenate(influence), clusters)
-    return _judged(claim, interval, len(clusters))
-
-
-def _judged(claim: Mapping, interval: Interval, n: int, excluded: int = 0, level: float = 0.0) -> dict:
-    """The ledger's columns from n to alone."""
-    near = margin(claim["metric"], level)
-    state = decide(interval, claim["sign"], near)
-    return {"n": n, "excluded": excluded, **interval._asdict(), "margin": near, "alone": state}
-
-
-def _joined(cells: Cells, claim: Mapping, metric: str, percentile: int) -> pd.DataFrame:
-    """Columns a and b of a metric, one row an item that both methods have; no row where one was not run."""
-    a, b = (cells.get((part_of(metric), percentile, claim["task"], claim[side])) for side in ("a", "b"))
-    if a is None or b is None or metric not in a or a[metric].isna().all():
-        return pd.DataFrame(columns=[*ITEM, "a", "b", "cluster", "object_area"]).set_index(ITEM)
-    both = a.reindex(columns=[metric, "cluster", "object_area"]).rename(columns={metric: "a"})
-    return both.join(b[metric].rename("b"), how="inner")

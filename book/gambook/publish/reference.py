@@ -81,7 +81,8 @@ def _publish(target: Path, profile: str, folders: dict[str, Path], curves: dict[
     """Put the backbones' tables together, make cells and ledger of the published maps, say where all came from."""
     import pandas as pd
 
-    from gambook.claims.ledger import ledger, part_of
+    from gambook.claims.differences import part_of
+    from gambook.claims.ledger import ledger
     from gambook.claims.words import claim_words
     from gamlib.evaluation.results import cell_means
     from gamlib.evaluation.store import sources_digest
