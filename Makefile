@@ -1,13 +1,11 @@
 # `make book` and `make test` set up .venv from requirements.lock and do the rest.
 #   PROFILE=embedded|open|paper   the data that the notebooks use (default: embedded)
-#   OFFLINE=1                     pages whose formulas and search work without a network
 #   JOBS=2                        notebooks that run at a time
 #   PYTEST="-n 2 ..."             how the tests are spread
 PYTHON ?= python3
 VENV := .venv
 PROFILE ?= embedded
 JOBS ?= 2
-OFFLINE ?=
 PYTEST ?= -n 2
 BIN := $(VENV)/bin
 # compiled once and kept in .venv: where this is set, each of some thirty processes would compile torch anew
@@ -16,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: book test bench results lock clean
 
 book: $(VENV)/.ready
-	$(BIN)/gam book --profile $(PROFILE) --jobs $(JOBS) $(if $(OFFLINE),--offline)
+	$(BIN)/gam book --profile $(PROFILE) --jobs $(JOBS)
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -q $(PYTEST)

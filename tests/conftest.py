@@ -64,7 +64,7 @@ def one_thread() -> None:
 
 @dataclass(frozen=True)
 class Book:
-    """The embedded book of a checkout, as a user builds it, to be read without a network."""
+    """The embedded book of a checkout, as a user builds it."""
 
     root: Path
 
@@ -74,7 +74,7 @@ class Book:
 
     def build(self) -> subprocess.CompletedProcess:
         """Call `gam book`; notebooks that an earlier build has run stay."""
-        command = [str(Path(sys.executable).with_name("gam")), "book", "--offline"]
+        command = [str(Path(sys.executable).with_name("gam")), "book"]
         return subprocess.run(command, cwd=self.root, capture_output=True, text=True)
 
 

@@ -1,4 +1,4 @@
-"""The offline edition of the book in a browser without a network, at the width of a desktop and of a phone."""
+"""The book in a browser without a network, at the width of a desktop and of a phone."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def html(chromium: Browser, request: pytest.FixtureRequest) -> Path:
-    """Folder of the built pages of the offline edition."""
+    """Folder of the built pages."""
     return request.getfixturevalue("book").html
 
 

@@ -53,7 +53,8 @@ def test_unchanged_files_keep_their_time_and_stale_ones_go(book):
     stage(book, "embedded")
     files = {path: path.stat().st_mtime_ns for path in book.staged.rglob("*") if path.is_file()}
     assert {path.relative_to(book.staged).as_posix() for path in files} == {
-        "_config.yml", "_toc.yml", "book/intro.md", "book/results/open/a.csv", "notebooks/01_toy.ipynb"
+        "_config.yml", "_toc.yml", "book/intro.md", "book/results/open/a.csv", "made/vendor/tex-svg.js",
+        "notebooks/01_toy.ipynb",
     }  # fmt: skip
     (book.staged / "book/old.md").write_text("# Old")
     (book.root / "book/intro.md").write_text("# Changed")
@@ -78,27 +79,26 @@ def test_the_first_page_says_whose_it_is_and_which_edition(book):
 
 
 def test_buttons_and_cards_only_with_an_address():
-    without = configuration('title: "A"\nrepository:\n  url: ""\n', offline=False)
-    assert without == {"title": "A", "repository": {"url": ""}, "html": {}, "sphinx": {"config": {}}}
-    config = configuration(WITH_ADDRESS, offline=False)
+    without = configuration('title: "A"\nrepository:\n  url: ""\n')
+    # a browser lets no page read another where they lie on a disk
+    plain = {"sphinx": {"config": {"html_show_search_summary": False}}}
+    assert without == {"title": "A", "repository": {"url": ""}, "html": {}, **plain}
+    config = configuration(WITH_ADDRESS)
+    assert config["sphinx"]["config"]["html_show_search_summary"] is True
     assert config["html"]["use_repository_button"] is True
     assert "colab_url" in config["launch_buttons"]
     assert config["html"]["baseurl"] == config["sphinx"]["config"]["ogp_site_url"] == "https://a.github.io/b/"
 
 
-def test_the_offline_edition_names_its_own_scripts(book):
-    stage(book, "embedded", offline=True)
-    assert "MathJax" in (book.staged / "offline/vendor/tex-svg.js").read_text()
-    sphinx = yaml.safe_load((book.staged / "_config.yml").read_text())["sphinx"]["config"]
-    assert (sphinx["html_static_path"], sphinx["mathjax_path"]) == (["offline"], "vendor/tex-svg.js")
+def test_what_draws_formulas_lies_beside_the_pages(book):
     stage(book, "embedded")
-    assert not (book.staged / "offline/vendor/tex-svg.js").exists()
+    assert "MathJax" in (book.staged / "made/vendor/tex-svg.js").read_text()
 
 
 def test_the_page_that_computes_has_its_networks_beside_it(book, monkeypatch):
     monkeypatch.setattr(building, "live_files", lambda project: {"net-0.js": b"weights"})
     stage(book, "embedded")
-    assert not (book.staged / "made").exists()
+    assert not (book.staged / "made/live").exists()
     (book.root / "_toc.yml").write_text(TOC + "  - file: book/live\n")
     (book.root / "book/live.md").write_text("# Live")
     stage(book, "embedded")

@@ -124,7 +124,12 @@ def test_an_own_network_is_found_on_the_path_as_python_finds_it(book, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("parameter", "value", "path"), [("image_a", "my.jpg", "my.jpg"), ("imagenet_root", "one", "one/b.jpg")]
+    ("parameter", "value", "path"),
+    [
+        ("image_a", "my.jpg", "my.jpg"),
+        ("imagenet_root", "one", "one/b.jpg"),
+        ("imagenet_root", "one", "one/boxes/b.xml"),
+    ],
 )
 def test_files_and_folders_that_a_parameter_names(book, parameter, value, path):
     (book.root / "my.jpg").write_text("1")

@@ -22,17 +22,14 @@ from gambook.publish.live import live_files
 from gambook.publish.project import Project
 from gambook.publish.provenance import edition
 
-# What draws formulas offline: a file of a package that is here for it alone, and never imported.
+# What draws formulas: a file of a package that is here for it alone, and never imported.
 MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg.js"
 # The page that computes in the browser, and wants networks beside it.
 LIVE = "book/live"
 
 
-def stage(project: Project, profile: str, offline: bool = False) -> None:
-    """Bring _build/src up to date: configuration, pages, executed notebooks under their source paths.
-
-    offline: with the script that draws formulas.
-    """
+def stage(project: Project, profile: str) -> None:
+    """Bring _build/src up to date: configuration, pages, executed notebooks under their source paths, scripts."""
     machinery = project.root / "book" / "gambook"
     pages = [path for path in (project.root / "book").rglob("*") if path.is_file() and machinery not in path.parents]
     files = {
@@ -40,12 +37,12 @@ def stage(project: Project, profile: str, offline: bool = False) -> None:
     }
     for name in project.book_notebooks():
         files[f"notebooks/{name}.ipynb"] = merged(project.source(name), project.executed(profile, name))
-    if offline:
-        script = distribution("sphinx-mathjax-offline").locate_file(MATHJAX)
-        files["offline/vendor/tex-svg.js"] = Path(str(script)).read_bytes()
+    files["made/vendor/tex-svg.js"] = Path(
+        str(distribution("sphinx-mathjax-offline").locate_file(MATHJAX))
+    ).read_bytes()
     if LIVE in project.pages():
         files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
-    config = configuration((project.root / "_config.yml").read_text("utf-8"), offline)
+    config = configuration((project.root / "_config.yml").read_text("utf-8"))
     line = edition(project.root, config.get("repository", {}).get("url") or "")
     files = {name: content.replace(b"<!-- edition -->", line.encode()) for name, content in files.items()}
     files["_config.yml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
@@ -80,8 +77,8 @@ def write_wheel(project: Project, folder: Path) -> Path:
     return Path(path)
 
 
-def configuration(text: str, offline: bool) -> dict:
-    """What Jupyter Book is told: _config.yml, completed by what follows from the address and the edition."""
+def configuration(text: str) -> dict:
+    """What Jupyter Book is told: _config.yml, completed by what follows from the address."""
     config = yaml.safe_load(text)
     html, sphinx = config.setdefault("html", {}), config.setdefault("sphinx", {}).setdefault("config", {})
     address = site_address(config)
@@ -93,11 +90,8 @@ def configuration(text: str, offline: bool) -> dict:
         html |= dict.fromkeys(["use_repository_button", "use_issues_button", "use_edit_page_button"], True)
         hosts = {"colab_url": "https://colab.research.google.com", "binderhub_url": "https://mybinder.org"}
         config["launch_buttons"] = hosts
-    if offline:
-        sphinx["html_static_path"] = [*sphinx.get("html_static_path", []), "offline"]
-        sphinx["mathjax_path"] = "vendor/tex-svg.js"
-        # a summary under each found page is fetched from that page, which a browser refuses to do for local files
-        sphinx["html_show_search_summary"] = False
+    # a summary under each found page is fetched from that page, which a browser refuses to do for local files
+    sphinx["html_show_search_summary"] = bool(address)
     return config
 
 

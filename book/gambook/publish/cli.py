@@ -55,14 +55,13 @@ def run(notebooks: tuple[str, ...], profile: str, given: tuple, jobs: int, force
 
 
 @main.command()
-@click.option("--offline", is_flag=True, help="Put the script in that pages otherwise load from the network.")
 @run_options
-def book(offline: bool, profile: str, given: tuple, jobs: int, force: bool) -> None:
+def book(profile: str, given: tuple, jobs: int, force: bool) -> None:
     """Run the book's notebooks and build it into _build/html."""
     project = find_project(Path.cwd())
     with locked(project):
         run_jobs(project, plan(project, project.book_notebooks(), profile, dict(given), whole=True), jobs, force)
-        stage(project, profile, offline)
+        stage(project, profile)
         click.echo("building the pages ...")
         if not build(project):
             raise click.ClickException("the pages are not right: mend the errors and warnings above and build again")

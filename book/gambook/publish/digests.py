@@ -52,5 +52,6 @@ def _named(parameter: str, value: str, folder: Path) -> object:
     if path.is_file():
         return file_state(path)
     if path.is_dir():
-        return sorted((entry.name, entry.lstat().st_mtime_ns) for entry in path.iterdir())
+        files = {entry.relative_to(path).as_posix(): entry for entry in path.rglob("*") if entry.is_file()}
+        return {name: file_state(entry) for name, entry in files.items()}
     return network_state(value.partition(":")[0]) if re.fullmatch(r"\w+(\.\w+)*:\w+", value) else None
