@@ -18,13 +18,11 @@ __all__ = ["BrokenImage", "Dataset", "Object", "Sample", "Subset", "load_dataset
 DATASETS = {
     "photos": "photos:Photos",
     "scenes": "scenes:Scenes",
-    "digits": "digits:Digits",
     "mnist5k": "digits:Mnist5k",
     "imagenet_samples": "imagenet_samples:ImagenetSamples",
     "imagenet_val_1300": "imagenet_val_1300:ImagenetVal1300",
     "raccoon": "raccoon:Raccoon",
     "davis": "davis:Davis",
-    "mnist": "digits:Mnist",
     "folder": "folder:Folder",
     "imagenet_val": "imagenet_val:ImagenetVal",
     "chestx_ray8": "chest:ChestXray8",
@@ -40,9 +38,9 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
     Parameters
     ----------
     name : str
-        photos, scenes, digits, mnist5k come with packages. imagenet_samples, imagenet_val_1300, raccoon, davis, mnist
-        are fetched once and checked by hash. folder is the user's own photographs; imagenet_val, chestx_ray8, coco,
-        voc2007, voc2012 are the user's own copies.
+        photos, scenes, mnist5k come with packages. imagenet_samples, imagenet_val_1300, raccoon, davis are fetched
+        once and checked by hash. folder is the user's own photographs; imagenet_val, chestx_ray8, coco, voc2007,
+        voc2012 are the user's own copies.
     root : path, optional
         Folder of the user's own copy; of fetched data, by default that named by the environment variable
         GAMLIB_DATA, else a cache folder.
@@ -60,8 +58,8 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
 
     Examples
     --------
-    >>> load_dataset("digits")[0].objects[0].label
-    '0'
+    >>> load_dataset("photos")[0].objects[0].label
+    'cat'
     """
     if not isinstance(name, str) or not isinstance(root, str | Path | None):
         raise TypeError(f"name, root: got {name!r} and {root!r}; give a name, and a folder or None")

@@ -27,7 +27,7 @@ def make_pairs(dataset: Dataset, per_class: int | None, seed: int) -> list[tuple
     Examples
     --------
     >>> from gamlib.data import load_dataset
-    >>> len(make_pairs(load_dataset("digits"), per_class=2, seed=0))
+    >>> len(make_pairs(load_dataset("mnist5k"), per_class=2, seed=0))
     20
     """
     if per_class is not None and (not isinstance(per_class, Integral) or per_class < 1):

@@ -102,6 +102,8 @@ def test_mnist_inside_a_package_is_shuffled_and_keeps_its_digits():
     data = load_dataset("mnist5k")
     labels = [data.labels(index)[0] for index in range(5000)]
     assert {label: labels.count(label) for label in set(labels)} == dict.fromkeys("0123456789", 500)
+    assert (data[-1].id, data[-1].objects[0].label, data.classes["8"]) == ("mnist5k-4999", labels[-1], "8")
+    assert len(make_pairs(data, 2, seed=0)) == 20
     assert min(labels[:300].count(digit) for digit in "0123456789") > 15
     pixels = np.stack([np.asarray(sample.image) for sample in data])
     assert pixels.shape == (5000, 32, 32, 3) and pixels[:, :2].max() == pixels[:, :, -2:].max() == 0 < pixels.max()

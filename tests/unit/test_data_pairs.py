@@ -88,19 +88,11 @@ def test_smallest_objects_errors():
         smallest_objects(Table([("a",)]), 25)
 
 
-def test_digits():
-    data = load_dataset("digits")
-    sample = data[-1]
-    assert (len(data), sample.id, sample.image.size, sample.objects[0].label) == (1797, "digit-1796", (32, 32), "8")
-    assert data.classes["8"] == "8"
-    assert len(make_pairs(data, 2, seed=0)) == 20
-
-
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
         (lambda: load_dataset("racoon"), ValueError, "unknown name 'racoon'; did you mean 'raccoon'.*voc2012"),
-        (lambda: load_dataset("digits", "folder"), TypeError, "'digits' comes with packages and takes no root"),
+        (lambda: load_dataset("photos", "folder"), TypeError, "'photos' comes with packages and takes no root"),
         (
             lambda: load_dataset("coco", ".", spilt="x"),
             TypeError,

@@ -16,7 +16,7 @@ def test_architecture():
     for name in model.layers:
         part = model.module.get_submodule(name)
         part.register_forward_hook(lambda _, __, out, name=name: shapes.update({name: tuple(out.shape)}))
-    x = model.transform(load_dataset("digits")[0].image)[None]
+    x = model.transform(load_dataset("mnist5k")[0].image)[None]
     assert x.shape == (1, 1, 32, 32)
     assert model.embed(x).shape == (1, 84)
     assert shapes == {"relu3": (1, 16, 10, 10), "relu1": (1, 6, 28, 28)}
@@ -25,7 +25,7 @@ def test_architecture():
 
 @pytest.fixture(scope="module")
 def digits():
-    data, model = load_dataset("digits"), load_model("lenet5", weights=None)
+    data, model = load_dataset("mnist5k"), load_model("lenet5", weights=None)
     images = torch.stack([model.transform(data[index].image) for index in range(600)])
     return images, torch.tensor([int(data.labels(index)[0]) for index in range(600)])
 

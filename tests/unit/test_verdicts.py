@@ -327,7 +327,7 @@ def test_gradients_are_judged_exactly(cosine, dot, states):
 def starts(value, baseline, **columns):
     """Two images for each of six starts of a network; `value` and `baseline` are those of each start."""
     frame = pd.DataFrame({
-        "model": "net", "dataset": "digits", "test": "labels", "stage": 1, "layer": "c2",
+        "model": "net", "dataset": "mnist5k", "test": "labels", "stage": 1, "layer": "c2",
         "image": list("ab") * 6, "cluster": np.repeat(list("uvwxyz"), 2),
         "metric": "spearman", "value": np.repeat(value, 2), "baseline": np.repeat(baseline, 2),
     })  # fmt: skip
@@ -342,7 +342,7 @@ def test_labels_are_compared_start_by_start():
         starts([0.6] * 6, [0.1] * 6, dataset="other"),
     ]  # fmt: skip
     table = ledger(None, "test", sanity=join(falls, *noise))
-    row = row_of(table, "C10.1", dataset="digits")
+    row = row_of(table, "C10.1", dataset="mnist5k")
     expected = mean_interval([50.0, 40, 30, 50, 40, 30], list("uvwxyz"))  # a start counts once, not each image
     assert row[["mean", "low", "high"]].tolist() == pytest.approx(list(expected[:3]))
     assert row[["n", "clusters", "kind", "state"]].tolist() == [12, 6, "digits", "for"]

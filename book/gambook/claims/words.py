@@ -13,7 +13,7 @@ DATA_KINDS = (IMAGENET, OTHERS, SCENES, DIGITS)
 KIND_OF = {
     "imagenet_val": IMAGENET, "imagenet_val_1300": IMAGENET,
     "scenes": SCENES, "scenes_two": SCENES, "scenes_shared": SCENES,
-    "digits": DIGITS, "mnist": DIGITS, "mnist5k": DIGITS,
+    "mnist5k": DIGITS,
 }  # fmt: skip
 
 
