@@ -34,7 +34,7 @@ class Mnist5k(Dataset):
     def __getitem__(self, index: int) -> Sample:
         number = range(len(self))[index]
         image = Image.fromarray(self._pixels[number]).convert("RGB")
-        return Sample(f"mnist5k-{number:04d}", image, (Object(*self.labels(number)),))
+        return Sample(f"mnist5k-{number:04d}", image, (Object(str(self._digits[number])),))
 
     def labels(self, index: int) -> tuple[str, ...]:
         return (str(self._digits[index]),)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gamlib.models.checkpoints import load_state, read_checkpoint
-from gamlib.models.imagenet import DENSENET_LAYERS, split_densenet
+from gamlib.models.imagenet import DENSENET_LAYERS, densenet_features
 from gamlib.models.model import Model
 from gamlib.models.preprocess import Preprocess
 
@@ -40,11 +40,7 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
         load_state(net, state, weights)
     pathologies = models.model_urls[_WEIGHTS]["labels"]
     net.classifier = _named_outputs(net.classifier, pathologies)
-    split_densenet(net)
-
-    def features(x: Tensor) -> Tensor:
-        return net.relu(net.features(x)).mean(dim=(2, 3))
-
+    features = densenet_features(net)
     categories = [pathology for pathology in pathologies if pathology]
     return Model(net, DENSENET_LAYERS, features, net.classifier, _PREPROCESS, categories, name, multilabel=True)
 

@@ -51,13 +51,8 @@ def efficientnet_lite(name: str, weights: str | Path | None) -> Model:
 def resnet(name: str, weights: str | Path | None) -> Model:
     """ResNet-50 or ResNet-101 from torchvision (He et al. 2016). Layers: the four stages, each after its ReLU."""
     net: Any = _torchvision(name, weights)
-
-    def features(x: Tensor) -> Tensor:
-        for stage in (net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3, net.layer4):
-            x = stage(x)
-        return net.avgpool(x).flatten(1)
-
-    return Model(net, RESNET_LAYERS, features, net.fc, TORCHVISION, imagenet_categories(), name)
+    *stages, classifier = net.children()
+    return Model(net, RESNET_LAYERS, nn.Sequential(*stages), classifier, TORCHVISION, imagenet_categories(), name)
 
 
 def densenet(name: str, weights: str | Path | None) -> Model:
@@ -67,20 +62,14 @@ def densenet(name: str, weights: str | Path | None) -> Model:
     56x56). The blocks themselves end without a ReLU: their outputs hold negative values.
     """
     net: Any = _torchvision(name, weights, _modern_densenet_names)
-    split_densenet(net)
-
-    def features(x: Tensor) -> Tensor:
-        return net.relu(net.features(x)).mean(dim=(2, 3))
-
+    features = densenet_features(net)
     return Model(net, DENSENET_LAYERS, features, net.classifier, TORCHVISION, imagenet_categories(), name)
 
 
-def split_densenet(net: nn.Module) -> None:
-    """Give a torchvision DenseNet a last ReLU that is a module and not in place, so that a hook can read it.
-
-    torchvision applies it as a function to the output of norm5, so that there is nothing to hook.
-    """
-    net.relu = nn.ReLU(inplace=False)
+def densenet_features(net: Any) -> Callable[[Tensor], Tensor]:
+    """From x to the embedding, by a last ReLU that is a module: torchvision's is a function, which no hook can read."""
+    net.relu = nn.ReLU()
+    return lambda x: net.relu(net.features(x)).mean(dim=(2, 3))
 
 
 def _modern_densenet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

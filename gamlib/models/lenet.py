@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -19,38 +20,29 @@ _BATCH = 32
 _LEARNING_RATE = 2e-3
 
 
-class LeNet5(nn.Module):
-    """LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998, section II.B), input (B, 1, 32, 32).
+def _network() -> nn.Sequential:
+    """LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998, section II.B), (B, 1, 32, 32) -> logits (B, 10).
 
     C1 6 x 28 x 28, S2, C3 16 x 10 x 10, S4, C5 120, F6 84, 10 classes. As is usual today, activations are ReLUs
     (so A >= 0, as the saliency methods assume; the original has tanh), S2 and S4 average without weights, C3 sees all
     maps of S2 and the output is linear.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 6, 5)
-        self.relu1 = nn.ReLU()
-        self.pool2 = nn.AvgPool2d(2)
-        self.conv3 = nn.Conv2d(6, 16, 5)
-        self.relu3 = nn.ReLU()
-        self.pool4 = nn.AvgPool2d(2)
-        self.conv5 = nn.Conv2d(16, 120, 5)
-        self.relu5 = nn.ReLU()
-        self.linear6 = nn.Linear(120, 84)
-        self.relu6 = nn.ReLU()
-        self.output = nn.Linear(84, 10)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Activations of F6, (B, 84)."""
-        x = self.pool2(self.relu1(self.conv1(x)))
-        x = self.pool4(self.relu3(self.conv3(x)))
-        x = self.relu5(self.conv5(x)).flatten(1)
-        return self.relu6(self.linear6(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits, (B, 10)."""
-        return self.output(self.features(x))
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(1, 6, 5),
+            relu1=nn.ReLU(),
+            pool2=nn.AvgPool2d(2),
+            conv3=nn.Conv2d(6, 16, 5),
+            relu3=nn.ReLU(),
+            pool4=nn.AvgPool2d(2),
+            conv5=nn.Conv2d(16, 120, 5),
+            relu5=nn.ReLU(),
+            flat=nn.Flatten(),
+            linear6=nn.Linear(120, 84),
+            relu6=nn.ReLU(),
+            output=nn.Linear(84, 10),
+        )
+    )
 
 
 def lenet5(name: str, weights: str | Path | None) -> Model:
@@ -60,10 +52,10 @@ def lenet5(name: str, weights: str | Path | None) -> Model:
             "weights: 'lenet5' has no published weights; train it with gamlib.models.lenet.train_lenet, "
             "or give weights=None (random) or a checkpoint's path"
         )
-    net = LeNet5()
+    net = _network()
     if weights is not None:
         load_state(net, read_checkpoint(weights), weights)
-    return _model(net, name)
+    return _model(net)
 
 
 def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model:
@@ -86,7 +78,7 @@ def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model
         raise ValueError(f"epochs: {epochs}, expected at least 1")
     images = images.double()
     with torch.random.fork_rng(devices=[]):
-        net = LeNet5().double().train()
+        net = _network().double().train()
         torch.manual_seed(seed)
         for part in net.modules():
             if isinstance(part, nn.Conv2d | nn.Linear):
@@ -103,11 +95,10 @@ def train_lenet(images: Tensor, labels: Tensor, epochs: int, seed: int) -> Model
             loss.backward()
             optimizer.step()
             schedule.step()
-    return _model(net.float().eval(), "lenet5")
+    return _model(net.float().eval())
 
 
-def _model(net: LeNet5, name: str) -> Model:
+def _model(net: nn.Sequential) -> Model:
     categories = [str(digit) for digit in range(10)]
-    return Model(
-        net, LENET_LAYERS, net.features, net.output, Preprocess(LENET_SIZE, (0.5,), (0.5,), 1.0), categories, name
-    )
+    transform = Preprocess(LENET_SIZE, (0.5,), (0.5,), 1.0)
+    return Model(net, LENET_LAYERS, net[:-1], net[-1], transform, categories, "lenet5")
