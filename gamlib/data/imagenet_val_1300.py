@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, reading
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile
 from gamlib.data.classes import imagenet_indices
 from gamlib.data.fetch import fetch
 
 SQUEEZED = 227  # pixels: each photograph was squeezed as a whole
 BOX_TABLE = Path(__file__).with_name("imagenet_val_1300.csv")
-BOX_COLUMNS = ["image", "class_index", "width", "height", "x_min", "y_min", "x_max", "y_max"]
 
 
 class ImagenetVal1300(AnnotatedImages):
@@ -27,7 +26,7 @@ class ImagenetVal1300(AnnotatedImages):
 
     def __init__(self, root: str | Path | None = None) -> None:
         wnids = list(imagenet_indices())
-        table = read_boxes(BOX_TABLE)
+        table = pd.read_csv(BOX_TABLE)
         across, down = SQUEEZED / table["width"], SQUEEZED / table["height"]
         corners = (table["x_min"] * across, table["y_min"] * down,
                    (table["x_max"] + 1) * across, (table["y_max"] + 1) * down)  # fmt: skip
@@ -37,25 +36,3 @@ class ImagenetVal1300(AnnotatedImages):
         photographs = [path for path in fetch("imagenet-val-1300", root) if path.suffix == ".JPEG"]
         self.classes = {wnids[index]: index for index in table["class_index"].tolist()}
         super().__init__([ImageFile(p.stem, p, (SQUEEZED, SQUEEZED), of_image[p.name]) for p in photographs])
-
-
-def read_boxes(path: Path) -> pd.DataFrame:
-    """The table of boxes; ValueError naming the column, or the image whose box or class cannot be.
-
-    Columns: image, class_index (0 to 999), width, height (of the whole photograph), x_min, y_min, x_max, y_max.
-    """
-    with reading(path):
-        boxes = pd.read_csv(path)
-        missing = [column for column in BOX_COLUMNS if column not in boxes]
-        if missing:
-            raise ValueError(f"no column '{missing[0]}'; expected {', '.join(BOX_COLUMNS)}")
-        outside = boxes[(boxes["x_min"] < 0) | (boxes["y_min"] < 0) | (boxes["x_max"] >= boxes["width"] + 1)
-                        | (boxes["y_max"] >= boxes["height"] + 1) | (boxes["x_max"] < boxes["x_min"])
-                        | (boxes["y_max"] < boxes["y_min"])]  # fmt: skip
-        if len(outside):
-            raise ValueError(f"a box of '{outside['image'].iloc[0]}' does not lie in its image")
-        unknown = boxes[~boxes["class_index"].isin(range(1000))]
-        if len(unknown):
-            first = unknown.iloc[0]
-            raise ValueError(f"class {first['class_index']} of '{first['image']}' is out of range, 0 to 999")
-    return boxes

@@ -1,9 +1,9 @@
 """Twenty photographs that scikit-image, scikit-learn and foolbox carry, with outlines of their main objects.
 
-All of them lie inside the packages' wheels, so nothing is downloaded. `photos.csv` names the class, the author and the
-licence of each; `outlines.json` holds the outlines, drawn for this book: by hand and then fitted to the edges by a
-graph-cut segmentation (the rocket and the left motorcycle by hand alone; the right motorcycle's is carried over by the
-disparity map of the stereo pair), each checked by eye.
+All of them lie inside the packages' wheels, so nothing is downloaded. `photos.csv` names the class, the author, the
+licence and the file of each; `outlines.json` holds the outlines, drawn for this book: by hand and then fitted to the
+edges by a graph-cut segmentation (the rocket and the left motorcycle by hand alone; the right motorcycle's is carried
+over by the disparity map of the stereo pair), each checked by eye.
 """
 
 from __future__ import annotations
@@ -14,34 +14,22 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
-import skimage.data
 from PIL import Image
 from skimage.draw import polygon2mask
-from sklearn.datasets import load_sample_image
 
 from gamlib.data.samples import Dataset, Object, Sample
 from gamlib.packaged import packaged
 
-# Functions instead of file names: the packages themselves know where their files lie. The last four are textures.
-_READERS = {
-    "cat": skimage.data.cat,
-    "coffee": skimage.data.coffee,
-    "rocket": skimage.data.rocket,
-    "motorcycle_left": lambda: skimage.data.stereo_motorcycle()[0],
-    "motorcycle_right": lambda: skimage.data.stereo_motorcycle()[1],
-    "temple": lambda: load_sample_image("china.jpg"),
-    "flower": lambda: load_sample_image("flower.jpg"),
-    "grass": skimage.data.grass,
-    "brick": skimage.data.brick,
-    "gravel": skimage.data.gravel,
-    "galaxies": skimage.data.hubble_deep_field,
-}
-
 
 @cache
-def photo_table() -> tuple[dict[str, str], ...]:
-    """The rows of `photos.csv`, one a photograph: photo, label, imagenet, width, height, licence, ..."""
+def _table() -> tuple[dict[str, str], ...]:
+    """The rows of `photos.csv`; those without a label are textures, which only backgrounds of scenes are made of."""
     return tuple(csv.DictReader((files("gamlib.data") / "photos.csv").read_text("utf-8").splitlines()))
+
+
+def photo_table() -> list[dict[str, str]]:
+    """The rows of the photographs, in their order: photo, label, imagenet, width, height, licence, ..."""
+    return [row for row in _table() if row["label"]]
 
 
 @cache
@@ -49,8 +37,8 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
     """Outlines by name: closed polygons, (N, 2) float arrays of x and y in pixels of the photograph.
 
     Pixel (column i, row j) covers [i, i + 1) x [j, j + 1). The first polygon is the border of the object,
-    the others are holes in it. Besides the photographs there is "cat_head": the part of the cat
-    that scenes cut out, rounded where the photograph itself ends.
+    the others are holes in it. Besides the photographs there is "cat_head": the part of the cat that scenes cut out,
+    rounded where the photograph itself ends.
     """
     raw = json.loads((files("gamlib.data") / "outlines.json").read_text("utf-8"))
     return {name: tuple(np.array(polygon, dtype=float) for polygon in polygons) for name, polygons in raw.items()}
@@ -59,12 +47,9 @@ def outlines() -> dict[str, tuple[np.ndarray, ...]]:
 @cache
 def photograph(name: str) -> np.ndarray:
     """A photograph, (H, W, 3) uint8, or a texture, which may be grey, (H, W); read only once."""
-    if name in _READERS:
-        pixels = np.ascontiguousarray(_READERS[name]())
-    else:
-        (row,) = (row for row in photo_table() if row["photo"] == name)
-        with Image.open(packaged(row["package"], row["file"], row["sha256"])) as file:
-            pixels = np.array(file.convert("RGB"))
+    (row,) = (row for row in _table() if row["photo"] == name)
+    with Image.open(packaged(row["package"], row["file"], row["sha256"])) as file:
+        pixels = np.array(file)
     pixels.setflags(write=False)
     return pixels
 
