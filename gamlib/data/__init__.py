@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gamlib.data.pairs import make_pairs, smallest_objects
-from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
-from gamlib.data.subset import Subset
+from gamlib.data.samples import BrokenImage, Dataset, Object, Sample, Subset
 
 __all__ = ["BrokenImage", "Dataset", "Object", "Sample", "Subset", "load_dataset", "make_pairs", "smallest_objects"]
 
@@ -19,12 +18,12 @@ DATASETS = {
     "photos": "photos:Photos",
     "scenes": "scenes:Scenes",
     "mnist5k": "digits:Mnist5k",
-    "imagenet_samples": "imagenet_samples:ImagenetSamples",
-    "imagenet_val_1300": "imagenet_val_1300:ImagenetVal1300",
+    "imagenet_samples": "imagenet:ImagenetSamples",
+    "imagenet_val_1300": "imagenet:ImagenetVal1300",
     "raccoon": "raccoon:Raccoon",
     "davis": "davis:Davis",
     "folder": "folder:Folder",
-    "imagenet_val": "imagenet_val:ImagenetVal",
+    "imagenet_val": "imagenet:ImagenetVal",
     "chestx_ray8": "chest:ChestXray8",
     "coco": "coco:Coco",
     "voc2007": "voc:Voc2007",

@@ -180,3 +180,23 @@ def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], list[An
             difficult = bool(int(element.findtext("difficult", "0")))
             objects.append(Annotation(element.findtext("name", "").strip(), box, difficult=difficult))
         return (int(root.findtext("size/width", "")), int(root.findtext("size/height", ""))), objects
+
+
+def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """A mask, (H, W) bool: True where its file is not black; `size` is the (width, height) of its image.
+
+    ValueError, with the path, for a file that cannot be read, has another size or no object.
+    """
+    try:
+        with Image.open(path) as file:
+            # as colours: grey is too coarse for a dark blue, and pixels of more than 8 bits would be cut
+            values = np.asarray(file if file.mode.startswith("I") else file.convert("RGB"))
+    # Pillow has an error of another kind for each way in which a file can be damaged
+    except Exception as error:
+        raise ValueError(f"mask '{path}': it is missing or damaged ({error}); save it again as PNG") from error
+    mask = np.asarray(np.atleast_3d(values).any(axis=2))
+    if mask.shape != size[::-1]:
+        raise ValueError(f"mask '{path}': it has {mask.shape[::-1]} pixels (width, height), its image {size}")
+    if not mask.any():
+        raise ValueError(f"mask '{path}': it is black; an object has at least one pixel")
+    return mask

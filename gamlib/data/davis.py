@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, read_mask
 from gamlib.data.fetch import fetch
-from gamlib.data.masks import read_mask
 from gamlib.data.photos import tight_box
 
 # ImageNet's class of what the mask holds; what no class fits is explained by the network's first
@@ -29,14 +28,14 @@ class Davis(AnnotatedImages):
     cluster = "label"
 
     def __init__(self, root: str | Path | None = None) -> None:
-        frames = [path for path in fetch("davis", root) if path.suffix == ".jpg"]
         records = []
-        for path in frames:
-            label, mask = path.parent.name, path.with_suffix(".png")
-            box = tight_box(read_mask(mask, SIZE, binary=True))
-            records.append(ImageFile(f"{label}-{path.stem}", path, SIZE, (Annotation(label, box, mask.name),)))
-        self.classes = {path.parent.name: VIDEO_CLASSES.get(path.parent.name) for path in frames}
+        for path in fetch("davis", root):
+            if path.suffix == ".jpg":
+                label, mask = path.parent.name, path.with_suffix(".png")
+                box = tight_box(read_mask(mask, SIZE))
+                records.append(ImageFile(f"{label}-{path.stem}", path, SIZE, (Annotation(label, box, mask.name),)))
         super().__init__(records)
+        self.classes = {record.path.parent.name: VIDEO_CLASSES.get(record.path.parent.name) for record in records}
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
-        return [read_mask(record.path.with_name(a.shape), shape[::-1], binary=True) for a in record.annotations]
+        return [read_mask(record.path.with_name(each.shape), shape[::-1]) for each in record.annotations]

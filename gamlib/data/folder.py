@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_voc_xml
-from gamlib.data.masks import read_mask
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_mask, read_voc_xml
 from gamlib.data.photos import tight_box
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,18 @@ VOC_CLASSES = (
 )  # fmt: skip
 # in the list of a class: 1 for its images, -1 for all others, 0 where all its objects are marked difficult
 FLAGS = {"1": None, "-1": "image of another class", "0": "image of difficult objects only"}
+YEARS = ("VOC2007", "VOC2012")
 PALETTES = ("SegmentationObject", "SegmentationClass")
 
 
-class _Voc(AnnotatedImages):
+class Voc(AnnotatedImages):
     """The user's own copy of PASCAL VOC (Everingham et al., IJCV 2010), as torchvision unpacks it.
 
     Truncated objects are kept. What is left out is counted in `dropped`.
 
     Parameters
     ----------
+    year : {"VOC2007", "VOC2012"}
     root : path
         The folder of the copy.
     split : str
@@ -39,21 +42,19 @@ class _Voc(AnnotatedImages):
         labelled); void pixels (255) belong to no mask.
     """
 
-    year: str
     classes = {name: name for name in VOC_CLASSES}
     layout = """  VOCdevkit/{year}/ (or {year}/, or its content) with
   JPEGImages/2007_000033.jpg ...   Annotations/2007_000033.xml ...   ImageSets/{task}/{split}.txt
   and for masks SegmentationObject/2007_000033.png ...   SegmentationClass/2007_000033.png ..."""
 
-    def __init__(self, root: str | Path | None, split: str = "val", masks: bool = False) -> None:
+    def __init__(self, year: str, root: str | Path | None, split: str = "val", masks: bool = False) -> None:
+        self.name = year.lower()
         task = "Segmentation" if masks else "Main"
-        copy = OwnCopy(self.name, root, self.layout.format(year=self.year, task=task, split=split))
-        listing = copy.find(
-            *(f"{at}/ImageSets/{task}/{split}.txt" for at in (f"VOCdevkit/{self.year}", self.year, "."))
-        )
+        copy = OwnCopy(self.name, root, self.layout.format(year=year, task=task, split=split))
+        listing = copy.find(*(f"{at}/ImageSets/{task}/{split}.txt" for at in (f"VOCdevkit/{year}", year, ".")))
         self._folder, self._masks = listing.parents[2], masks
-        if self._folder.name in {Voc2007.year, Voc2012.year} - {self.year}:
-            raise copy.missing(self.year)
+        if self._folder.name in YEARS and self._folder.name != year:
+            raise copy.missing(year)
         with reading(listing):
             lines = [line.split() for line in listing.read_text("utf-8").splitlines() if line.strip()]
             # without a flag: an image of the list
@@ -83,7 +84,7 @@ class _Voc(AnnotatedImages):
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
         if not self._masks:
-            return super().masks(record, shape)
+            return [None] * len(record.annotations)
         # palette indices, which converting to RGB would lose
         palettes = []
         for palette in PALETTES:
@@ -101,15 +102,4 @@ class _Voc(AnnotatedImages):
         return masks
 
 
-class Voc2007(_Voc):
-    """Pascal VOC 2007, as in `_Voc`."""
-
-    name = "voc2007"
-    year = "VOC2007"
-
-
-class Voc2012(_Voc):
-    """Pascal VOC 2012, as in `_Voc`."""
-
-    name = "voc2012"
-    year = "VOC2012"
+Voc2007, Voc2012 = (partial(Voc, year) for year in YEARS)

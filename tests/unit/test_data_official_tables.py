@@ -13,8 +13,8 @@ from PIL import Image
 from gamlib.data import BrokenImage, load_dataset
 from gamlib.data.chest import ChestXray8
 from gamlib.data.coco import Coco
-from gamlib.data.imagenet_val import ImagenetVal
-from gamlib.data.voc import Voc2012
+from gamlib.data.imagenet import ImagenetVal
+from gamlib.data.voc import Voc
 
 pytest.importorskip("pycocotools", reason='needs the extra "paper"')
 
@@ -175,9 +175,9 @@ def test_missing_root_and_wrong_layout_show_the_layout(tmp_path, name):
         load_dataset(name, tmp_path)
 
 
-@pytest.mark.parametrize("data", [ImagenetVal, ChestXray8, Coco, Voc2012])
+@pytest.mark.parametrize("data", [ImagenetVal, ChestXray8, Coco, Voc])
 def test_the_page_on_data_shows_the_layout(data):
     page = (Path(__file__).parents[2] / "book" / "data.md").read_text(encoding="utf-8")
-    layout = data.layout.format(year="VOC2012", task="Segmentation", split="val" if data is Voc2012 else "val2017")
+    layout = data.layout.format(year="VOC2012", task="Segmentation", split="val" if data is Voc else "val2017")
     paths = [word.rstrip("/") for word in re.split(r"[\s,():]+", layout) if re.search(r"\w[/.]\w|\w/", word)]
     assert len(paths) >= 2 and [path for path in paths if path not in page] == []
