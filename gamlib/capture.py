@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import operator
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gamlib.layouts import check_activation
-from gamlib.models.checks import listed
+from gamlib.models.checks import check_layers, listed
 from gamlib.models.model import Model, evaluation
 
 
@@ -22,26 +21,17 @@ def layer_names(model: Model, layers: int | Sequence[str] | None) -> tuple[str, 
     names = listed(layers) if by_name else model.layers
     if not names:
         raise ValueError("layers: give at least one name in module.named_modules()")
-    if not by_name:
-        depth = min(2, len(names)) if layers is None else _whole(layers)
-        if not 1 <= depth <= len(names):
-            raise ValueError(f"layers: {depth} is out of range; {model.name} offers 1 to {len(names)}")
-        return names[:depth]
-    known = [name for name, _ in model.module.named_modules() if name]
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise ValueError(f"layers: {model.name} has no layer '{name}'; {hint}usual ones: {', '.join(model.layers)}")
-    return names
-
-
-def _whole(layers: object) -> int:
+    if by_name:
+        check_layers(model.module, names)
+        return names
     try:
-        return operator.index(layers)  # ty: ignore[invalid-argument-type]
+        depth = min(2, len(names)) if layers is None else operator.index(layers)
     except TypeError:
         kind = type(layers).__name__
         raise TypeError(f"layers: got a {kind}; give how many, such as 2, or a list of names, last first") from None
+    if not 1 <= depth <= len(names):
+        raise ValueError(f"layers: {depth} is out of range; {model.name} offers 1 to {len(names)}")
+    return names[:depth]
 
 
 @contextlib.contextmanager

@@ -8,21 +8,10 @@ from pathlib import Path
 
 
 def packaged(package: str, name: str, sha256: str) -> Path:
-    """Path of a file of an installed package.
+    """Path of a file of an installed package; `name` is its path there, with slashes, `sha256` that of its content.
 
-    Parameters
-    ----------
-    package : str
-        As PyPI names it.
-    name : str
-        Path inside the package's folder, with slashes.
-    sha256 : str
-        Of the file's content.
-
-    Raises
-    ------
-    ImportError, FileNotFoundError, ValueError
-        Where the package is not installed, has no such file, or another than published; each says what to do.
+    ImportError, FileNotFoundError or ValueError, each with what to do, where the package is not installed, has no such
+    file, or another than published.
     """
     again = f"install it again: pip install --force-reinstall --no-deps {package}"
     try:

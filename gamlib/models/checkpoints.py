@@ -1,13 +1,12 @@
-"""Reading weights from files and from torch.hub, with errors that name the tensor that does not fit."""
+"""Weights from files and from the network, with errors that name the tensor that does not fit."""
 
 from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
@@ -90,12 +89,13 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> N
     net.load_state_dict(state, strict=False)
 
 
-def load_hub_weights(weights: Any) -> dict[str, Tensor]:
-    """Weights that torchvision publishes, by torch.hub, hash-checked; cached in torch.hub's folder."""
+def fetched(url: str, fetch: Callable[[], Any]) -> Any:
+    """What `fetch` returns of a URL; ConnectionError where it cannot be had."""
     try:
-        return weights.get_state_dict(progress=True, check_hash=True)
-    except (URLError, OSError) as error:
+        return fetch()
+    # of the network, from urllib and requests, and of the folder that it is kept in
+    except OSError as error:
         raise ConnectionError(
-            f"weights: the default weights could not be fetched from {weights.url} ({error}); "
-            "connect to the network once, or give weights=None (random) or a checkpoint's path"
+            f"weights: the default weights could not be fetched from {url} ({error}); connect to the network once, "
+            "or give weights=None (random) or a checkpoint's path"
         ) from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import torch
@@ -24,14 +25,20 @@ def listed(layers: Any) -> tuple[str, ...]:
     return names
 
 
-def check_layers(module: nn.Module, layers: Sequence[str], layout: Mapping[str, str | None]) -> None:
-    """ValueError for a layer that the network does not have or that cannot be read, and for an unknown layout."""
+def check_layers(module: nn.Module, layers: Iterable[str]) -> None:
+    """ValueError for a layer that the network does not have or that cannot be read."""
     known = dict(module.named_modules())
-    for layer in (*layers, *layout):
+    for layer in layers:
         if layer not in known:
-            raise ValueError(f"layers: the network has no submodule '{layer}'; see module.named_modules()")
+            near = difflib.get_close_matches(layer, known, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise ValueError(f"layers: the network has no submodule '{layer}'; {hint}see module.named_modules()")
         if isinstance(known[layer], torch.jit.ScriptModule):
             raise ValueError(f"layers: '{layer}' is TorchScript, which no hook can read; give the Python network")
+
+
+def check_layout(layout: Mapping[str, str | None]) -> None:
+    """ValueError for an unknown layout."""
     for form in layout.values():
         if form is not None and (form not in LAYOUTS and not re.fullmatch(r"(BNC|NBC)\+\d+", str(form))):
             raise ValueError(f"layout: unknown '{form}'; accepted: {', '.join(LAYOUTS)}, BNC+1 and the like")

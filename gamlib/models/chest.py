@@ -8,11 +8,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import requests
 import torch
 from torch import Tensor, nn
 
-from gamlib.models.checkpoints import load_state, read_checkpoint
+from gamlib.models.checkpoints import fetched, load_state, read_checkpoint
 from gamlib.models.imagenet import DENSENET_LAYERS, densenet_features
 from gamlib.models.model import Model
 from gamlib.models.preprocess import Preprocess
@@ -30,52 +29,29 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
     sigmoids: torchxrayvision's rescaling to operating points is left out, a score must be the network's own.
     Layers as densenet201's, 7 x 7 to 56 x 56.
     """
-    models = _torchxrayvision()
-    net = models.DenseNet(weights=None)
-    if weights == "default":
-        load_state(net, _published(models), _WEIGHTS)
-    elif weights is not None:
-        state = read_checkpoint(weights)
-        state.pop("op_threshs", None)
-        load_state(net, state, weights)
-    pathologies = models.model_urls[_WEIGHTS]["labels"]
-    net.classifier = _named_outputs(net.classifier, pathologies)
-    features = densenet_features(net)
-    categories = [pathology for pathology in pathologies if pathology]
-    return Model(net, DENSENET_LAYERS, features, net.classifier, _PREPROCESS, categories, name, multilabel=True)
-
-
-def _torchxrayvision() -> types.ModuleType:
     # the package silences every warning of the process when it is imported
     with warnings.catch_warnings():
         try:
             import torchxrayvision.models as models
         except ImportError as error:
             raise ImportError("model 'chexnet' needs torchxrayvision: pip install \"gamlib[paper]\"") from error
-    return models
-
-
-def _named_outputs(linear: nn.Linear, pathologies: list[str]) -> nn.Linear:
-    """The rows of the last layer whose pathology has a name."""
-    rows = [index for index, pathology in enumerate(pathologies) if pathology]
-    named = nn.Linear(linear.in_features, len(rows))
-    with torch.no_grad():
-        named.weight.copy_(linear.weight[rows])
-        named.bias.copy_(linear.bias[rows])
-    return named
-
-
-def _published(models: types.ModuleType) -> dict[str, Tensor]:
-    """Tensors of torchxrayvision's file, which it downloads once to its own folder. No hash is published."""
-    url = models.model_urls[_WEIGHTS]["weights_url"]
-    try:
-        path = models.get_weights(_WEIGHTS)
-    except requests.RequestException as error:
-        raise ConnectionError(
-            f"weights: the default weights could not be fetched from {url} ({error}); connect to the network once, "
-            "or give weights=None (random) or a checkpoint's path"
-        ) from error
-    return read_pickled_network(path)
+    net: Any = models.DenseNet(weights=None)
+    published: dict[str, Any] = models.model_urls[_WEIGHTS]
+    if weights == "default":
+        # downloaded once, to the package's own folder; no hash is published
+        path = fetched(published["weights_url"], lambda: models.get_weights(_WEIGHTS))
+        load_state(net, read_pickled_network(path), path)
+    elif weights is not None:
+        state = read_checkpoint(weights)
+        state.pop("op_threshs", None)
+        load_state(net, state, weights)
+    named = [row for row, pathology in enumerate(published["labels"]) if pathology]
+    last = net.classifier
+    last.weight, last.bias = nn.Parameter(last.weight.detach()[named]), nn.Parameter(last.bias.detach()[named])
+    last.out_features = len(named)
+    categories = [published["labels"][row] for row in named]
+    features = densenet_features(net)
+    return Model(net, DENSENET_LAYERS, features, last, _PREPROCESS, categories, name, multilabel=True)
 
 
 def read_pickled_network(path: str | Path) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ import torchvision
 from PIL import Image
 from torch import Tensor, nn
 
-from gamlib.models.checkpoints import load_hub_weights, load_state, read_checkpoint
+from gamlib.models.checkpoints import fetched, load_state, read_checkpoint
 from gamlib.models.model import Model, imagenet_categories
 from gamlib.models.preprocess import Preprocess
 
@@ -84,7 +84,8 @@ def _torchvision(
     if weights == "default":
         # The weights of the paper's time; torchvision's newer ResNets were trained in another way.
         published = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
-        load_state(net, rename(load_hub_weights(published)), name)
+        state = fetched(published.url, lambda: published.get_state_dict(progress=True, check_hash=True))
+        load_state(net, rename(state), name)
     elif weights is not None:
         load_state(net, rename(read_checkpoint(weights)), weights)
     return net

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gamlib.models.checks import check_layers, check_parts, listed, one_row_an_image
+from gamlib.models.checks import check_layers, check_layout, check_parts, listed, one_row_an_image
 from gamlib.models.preprocess import Preprocess
 
 
@@ -74,7 +75,8 @@ class Model:
     ) -> None:
         self.layers = listed(layers)
         self.layout = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(self.layers, layout)
-        check_layers(module, self.layers, self.layout)
+        check_layers(module, (*self.layers, *self.layout))
+        check_layout(self.layout)
         check_parts(features, head, transform, categories)
         self.module = module
         self.features = features
@@ -198,25 +200,22 @@ class Model:
         return f"Model({self.name}, layers={list(self.layers)}, input {self.input_size[0]}x{self.input_size[1]})"
 
 
-class evaluation:
-    """Context: the network in evaluation mode, for one thread; every submodule's own mode comes back at the end."""
+# Modes, flags and hooks belong to the network, not to a thread: a second forward meanwhile would meet the first's.
+_ONE_AT_A_TIME = threading.RLock()
 
-    # Modes, flags and hooks belong to the network, not to a thread: a second forward meanwhile would meet the first's.
-    _one_at_a_time = threading.RLock()
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-
-    def __enter__(self) -> None:
-        self._one_at_a_time.acquire()
-        self.training = [part for part in self.module.modules() if part.training]
-        if self.training:
-            self.module.eval()
-
-    def __exit__(self, *error: object) -> None:
-        for part in self.training:
-            part.training = True
-        self._one_at_a_time.release()
+@contextlib.contextmanager
+def evaluation(module: nn.Module) -> Generator[None]:
+    """The network in evaluation mode, for one thread; every submodule's own mode comes back at the end."""
+    with _ONE_AT_A_TIME:
+        training = [part for part in module.modules() if part.training]
+        if training:
+            module.eval()
+        try:
+            yield
+        finally:
+            for part in training:
+                part.training = True
 
 
 @functools.cache

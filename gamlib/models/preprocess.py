@@ -50,16 +50,13 @@ class Preprocess:
     resample: Image.Resampling = Image.Resampling.BICUBIC
 
     def __post_init__(self) -> None:
-        for name, kind in (("input_size", operator.index), ("mean", float), ("std", float)):
+        a_channel = (float, "one number a channel, e.g. (0.5, 0.5, 0.5)")
+        numbers = {"input_size": (operator.index, "(H, W), e.g. (224, 224)"), "mean": a_channel, "std": a_channel}
+        for name, (kind, wanted) in numbers.items():
             given = getattr(self, name)
             try:
                 object.__setattr__(self, name, tuple(map(kind, given)))
             except (TypeError, ValueError):
-                wanted = (
-                    "(H, W), e.g. (224, 224)"
-                    if kind is operator.index
-                    else "one number a channel, e.g. (0.5, 0.5, 0.5)"
-                )
                 raise TypeError(f"{name}: got {given!r}; give {wanted}") from None
         if len(self.input_size) != 2 or min(self.input_size) < 1:
             raise ValueError(f"input_size: got {self.input_size}; give (H, W) in pixels, e.g. (224, 224)")

@@ -13,7 +13,6 @@ from PIL import Image
 from torch import nn
 
 import gamlib
-from gamlib.models import imagenet
 from gamlib.models.checkpoints import read_checkpoint
 from gamlib.models.model import imagenet_categories
 
@@ -63,7 +62,7 @@ def test_published_densenet_tensors_are_renamed(monkeypatch):
     state = torchvision.models.densenet201(weights=None).state_dict()
     published = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): value for key, value in state.items()}
     assert "features.denseblock1.denselayer1.norm.1.weight" in published
-    monkeypatch.setattr(imagenet, "load_hub_weights", lambda weights: published)
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", lambda *_args, **_options: published)
     model = gamlib.load_model("densenet201")
     key = "features.denseblock4.denselayer32.conv2.weight"
     assert torch.equal(model.module.state_dict()[key], state[key])

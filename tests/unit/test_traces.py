@@ -365,7 +365,7 @@ def test_number_of_layers_out_of_range(tiny, layers):
 
 
 def test_unknown_layer_names_the_nearest(tiny):
-    with pytest.raises(ValueError, match="no layer 'relu3'; did you mean 'relu[12]'\\? usual ones: relu2, relu1"):
+    with pytest.raises(ValueError, match="no submodule 'relu3'; did you mean 'relu[12]'\\? see module.named_modules"):
         gamlib.trace_class(tiny(), images(1), layers=["relu3"])
 
 
