@@ -62,31 +62,26 @@ def named_tensors(content: Any, source: object) -> dict[str, Tensor]:
 def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
     """Copy `state` into `net`; ValueError naming the first tensor that does not fit or is not finite."""
     state = {key.removeprefix("module."): value for key, value in state.items()}
-    ours = net.state_dict()
-    for key, tensor in ours.items():
-        # Older checkpoints lack the batch counters; no prediction depends on them.
-        if key not in state and not key.endswith("num_batches_tracked"):
-            raise ValueError(f"weights: '{source}' does not fit: tensor '{key}' is missing")
-        if key in state and state[key].shape != tensor.shape:
-            raise ValueError(
-                f"weights: '{source}' does not fit: tensor '{key}' has shape {tuple(state[key].shape)}, "
-                f"the network wants {tuple(tensor.shape)}"
-            )
-        if key in state and tensor.is_floating_point():
-            if state[key].layout != torch.strided or state[key].is_meta:
-                raise ValueError(f"weights: '{source}': tensor '{key}' is sparse or without values")
+    try:
+        # torch makes up for the batch counters that older checkpoints lack
+        missing, unknown = net.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        # a headline, then one line for each tensor that has another shape or no values
+        raise ValueError(f"weights: '{source}' does not fit: {str(error).splitlines()[1].strip()}") from None
+    if missing:
+        raise ValueError(f"weights: '{source}' does not fit: tensor '{missing[0]}' is missing")
+    if unknown:
+        raise ValueError(f"weights: '{source}' does not fit: the network has no tensor '{unknown[0]}'")
+    for key, tensor in net.state_dict().items():
+        if tensor.is_floating_point():
             if not state[key].is_floating_point():
                 raise ValueError(f"weights: '{source}': tensor '{key}' is {state[key].dtype}, expected floating point")
-            if not bool(state[key].isfinite().all()):
+            if not bool(tensor.isfinite().all()):
                 raise ValueError(f"weights: '{source}': tensor '{key}' holds values that are not finite; train it anew")
-            if key.endswith("running_var") and bool((state[key] < 0).any()):
+            if key.endswith("running_var") and bool((tensor < 0).any()):
                 raise ValueError(f"weights: '{source}': tensor '{key}' holds a variance below 0; train it anew")
-    for key in state:
-        if key not in ours:
-            raise ValueError(f"weights: '{source}' does not fit: the network has no tensor '{key}'")
-    if not any(bool(state[key].any()) for key in state if state[key].ndim > 1):
+    if not any(bool(tensor.any()) for tensor in state.values() if tensor.ndim > 1):
         raise ValueError(f"weights: '{source}' holds zeros alone, with which every map is empty; was it ever trained?")
-    net.load_state_dict(state, strict=False)
 
 
 def fetched(url: str, fetch: Callable[[], Any]) -> Any:

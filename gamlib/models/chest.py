@@ -19,6 +19,11 @@ from gamlib.models.preprocess import Preprocess
 _WEIGHTS = "densenet121-res224-nih"
 # torchxrayvision wants one channel in [-1024, 1024]: 2048 p - 1024 for a pixel p in [0, 1]
 _PREPROCESS = Preprocess((224, 224), (0.5,), (1 / 2048,), 1.0)
+# what a pickled network is made of beside its layers: module -> names
+_BUILDERS = {
+    "collections": ("OrderedDict",), "__builtin__": ("set",), "torch": ("Size",),
+    "torch._utils": ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"),
+}  # fmt: skip
 
 
 def chexnet(name: str, weights: str | Path | None) -> Model:
@@ -60,9 +65,8 @@ def read_pickled_network(path: str | Path) -> dict[str, Tensor]:
     `weights_only=True` refuses such a file. This reader builds torch's and torchxrayvision's layers and nothing
     else: any other name in the file is an error (pickle.UnpicklingError) before it is called.
     """
-    reader = types.SimpleNamespace(
-        __name__=__name__, Unpickler=_LayersOnly, load=lambda file, **options: _LayersOnly(file, **options).load()
-    )
+    reader: Any = types.ModuleType("reader")
+    reader.Unpickler, reader.load = _LayersOnly, lambda file, **options: _LayersOnly(file, **options).load()
     net = torch.load(path, map_location="cpu", weights_only=False, pickle_module=reader)
     for part in net.modules():
         # attribute of every module that files written before torch 1.6 lack
@@ -73,20 +77,9 @@ def read_pickled_network(path: str | Path) -> dict[str, Tensor]:
 class _LayersOnly(pickle.Unpickler):
     """Unpickler of layers, tensors and plain containers."""
 
-    BUILDERS = frozenset(
-        {
-            ("collections", "OrderedDict"),
-            ("__builtin__", "set"),
-            ("torch", "Size"),
-            ("torch._utils", "_rebuild_tensor"),
-            ("torch._utils", "_rebuild_tensor_v2"),
-            ("torch._utils", "_rebuild_parameter"),
-        }
-    )
-
     def find_class(self, module: str, name: str) -> Any:
         # decided before anything is imported
-        if (module, name) in self.BUILDERS:
+        if name in _BUILDERS.get(module, ()):
             return super().find_class(module, name)
         if module.startswith(("torch.nn.modules.", "torchxrayvision.")) and "." not in name:
             found = super().find_class(module, name)
