@@ -40,13 +40,15 @@ class ImageFile:
 class AnnotatedImages(Dataset):
     """Base of the data sets that lie in files; `dropped` counts what was left out of the annotations, by reason.
 
-    Records have ids of their own, and at least one image that is there and one object.
+    Records have ids of their own, and at least one image that is there and one object. Where the size of an image is
+    stated, its boxes are cut at its border, and what has no box inside is left out.
     """
 
-    def __init__(self, records: Sequence[ImageFile], dropped: Counter[str] | None = None) -> None:
-        self.records = list(records)
-        self.dropped = dict(+(dropped or Counter()))
-        twice = [id for id, count in Counter(record.id for record in self.records).items() if count > 1]
+    def __init__(self, records: Iterable[ImageFile], dropped: Counter[str] | None = None) -> None:
+        count = Counter(dropped)
+        self.records = [_clipped(record, count) for record in records]
+        self.dropped = dict(+count)
+        twice = [id for id, times in Counter(record.id for record in self.records).items() if times > 1]
         if twice:
             raise ValueError(f"data set '{self.name}': image '{twice[0]}' is there twice; give each a name of its own")
         if not any(record.annotations for record in self.records):
@@ -141,28 +143,23 @@ def reading(path: Path) -> Generator[None, None, None]:
         raise ValueError(f"'{path}' is damaged or not as published ({fault}); unpack or fetch it anew") from error
 
 
-def clipped(annotations: Iterable[Annotation], size: tuple[int, int], dropped: Counter[str]) -> tuple[Annotation, ...]:
-    """The annotations with a box inside an image of (width, height), cut at its border; `dropped` counts the others.
-
-    >>> clipped([Annotation("cat", (-5, 10, 20, 30))], (100, 20), Counter())[0].box
-    (0, 10, 20, 20)
-    """
+def _clipped(record: ImageFile, dropped: Counter[str]) -> ImageFile:
+    """The record with those annotations that have a box inside the image, cut at its border; counts the others."""
+    if record.size is None:
+        return record
     kept = []
-    for annotation in annotations:
-        if annotation.box is None:
-            dropped["object without a box"] += 1
-            continue
-        x0, y0, x1, y1 = annotation.box
-        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, size[0]), min(y1, size[1])
+    for annotation in record.annotations:
+        x0, y0, x1, y1 = annotation.box or (0, 0, 0, 0)
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, record.size[0]), min(y1, record.size[1])
         # not so for a corner that is no number, either
         if x0 < x1 and y0 < y1:
             kept.append(replace(annotation, box=(x0, y0, x1, y1)))
         else:
-            dropped["box outside the image"] += 1
-    return tuple(kept)
+            dropped["box outside the image" if annotation.box else "object without a box"] += 1
+    return replace(record, annotations=tuple(kept))
 
 
-def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], list[Annotation]]:
+def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], tuple[Annotation, ...]]:
     """(width, height) and the objects of an annotation of PASCAL VOC, ImageNet or labelImg.
 
     `first_pixel` is the number that the file's convention gives the first pixel; both ends of a box lie in it. Only
@@ -179,7 +176,7 @@ def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], list[An
                 box = x0, y0, x1 + 1, y1 + 1
             difficult = bool(int(element.findtext("difficult", "0")))
             objects.append(Annotation(element.findtext("name", "").strip(), box, difficult=difficult))
-        return (int(root.findtext("size/width", "")), int(root.findtext("size/height", ""))), objects
+        return (int(root.findtext("size/width", "")), int(root.findtext("size/height", ""))), tuple(objects)
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:

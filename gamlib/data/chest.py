@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, reading
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, reading
 
 TABLE = "BBox_List_2017.csv"
 # the header has one name for four columns, "Bbox [x,y,w,h]", and is cut at its commas, too
@@ -43,10 +42,10 @@ class ChestXray8(AnnotatedImages):
                 raise ValueError(f"{wrong.iloc[0].tolist()}, expected {accepted}")
             table = table.astype(dict.fromkeys(_COLUMNS[2:], float))
         files = {p.name: p for pattern in ("images/*.png", "images_*/images/*.png") for p in copy.root.glob(pattern)}
-        records, dropped = [], Counter[str]()
+        records = []
         for image, rows in table.groupby("Image Index"):
             findings = rows[_COLUMNS[1:]].itertuples(index=False)
-            boxed = [Annotation(label, (x, y, x + width, y + height)) for label, x, y, width, height in findings]
+            boxed = (Annotation(label, (x, y, x + width, y + height)) for label, x, y, width, height in findings)
             file = files.get(image, copy.root / "images" / image)
-            records.append(ImageFile(file.stem, file, RADIOGRAPH, clipped(boxed, RADIOGRAPH, dropped)))
-        super().__init__(records, dropped)
+            records.append(ImageFile(file.stem, file, RADIOGRAPH, tuple(boxed)))
+        super().__init__(records)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, reading
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, reading
 
 
 class Coco(AnnotatedImages):
@@ -54,7 +54,7 @@ class Coco(AnnotatedImages):
                     box = (x, y, x + width, y + height) if one.get("bbox") else None
                     found.append(Annotation(names[one["category_id"]], box, one))
                 file = images / image["file_name"]
-                records.append(ImageFile(file.stem, file, size, clipped(found, size, dropped)))
+                records.append(ImageFile(file.stem, file, size, tuple(found)))
         self.classes = {name: name for name in names.values()}
         super().__init__(sorted(records, key=lambda record: record.id), dropped)
 

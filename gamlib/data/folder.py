@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_mask, read_voc_xml
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, read_mask, read_voc_xml
 from gamlib.data.photos import tight_box
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -53,21 +53,21 @@ class Folder(AnnotatedImages):
 
     def __init__(self, root: str | Path | None, classes: Mapping[str, int | str] | None = None) -> None:
         copy = OwnCopy(self.name, root, self.layout)
-        dropped, told = Counter[str](), {}
+        told = {}
         path = copy.root / "boxes.csv"
         if path.exists():
             table = _read_table(path)
             told, records = _classes(table, path), _from_table(table, path)
         elif beside := _beside(copy.root, "annotations", "xml"):
-            records = _from_xml(beside, dropped)
+            records = _from_xml(beside)
         elif beside := _beside(copy.root, "masks", "png"):
             records = _from_masks(beside, copy.root)
         # other programs have XML files, too
         elif beside := [each for each in _beside(copy.root, ".", "xml") if each[2].is_file()]:
-            records = _from_xml(beside, dropped)
+            records = _from_xml(beside)
         else:
             raise copy.missing("boxes.csv, annotations or masks")
-        super().__init__(list(records), dropped)
+        super().__init__(records)
         labels = {annotation.label for record in self.records for annotation in record.annotations}
         unknown = sorted(set(classes or {}) - labels)
         if unknown:
@@ -133,10 +133,10 @@ def _from_table(table: pd.DataFrame, path: Path) -> Iterator[ImageFile]:
         yield ImageFile(str(name), image, size, tuple(map(Annotation, rows["label"], boxes)))
 
 
-def _from_xml(beside: list[tuple[str, Path, Path]], dropped: Counter[str]) -> Iterator[ImageFile]:
+def _from_xml(beside: list[tuple[str, Path, Path]]) -> Iterator[ImageFile]:
     for name, path, image in beside:
         size, objects = read_voc_xml(path, first_pixel=1)
-        yield ImageFile(name, image, size, clipped(objects, size, dropped))
+        yield ImageFile(name, image, size, objects)
 
 
 def _from_masks(beside: list[tuple[str, Path, Path]], root: Path) -> Iterator[ImageFile]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, clipped, read_voc_xml, reading
+from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, read_voc_xml, reading
 from gamlib.data.classes import imagenet_indices
 from gamlib.data.fetch import fetch
 
@@ -80,19 +81,20 @@ class ImagenetVal(AnnotatedImages):
         self.classes = {wnid: imagenet_indices()[wnid] for wnid in labels}
         records, dropped = [], Counter[str]()
         for file, wnid in sorted(wnids.items(), key=lambda item: item[0].name):
-            xml, size, boxed = xmls / f"{file.stem}.xml", None, ()
+            xml, size, own = xmls / f"{file.stem}.xml", None, []
             if xml.is_file():
                 # pixels count from 0 here: boxes run from 0 to the image's width - 1
                 size, objects = read_voc_xml(xml, first_pixel=0)
                 own = [item for item in objects if item.label == wnid]
                 dropped["box of another class"] += len(objects) - len(own)
-                boxed = clipped(own, size, dropped)
             else:
                 dropped["image without boxes"] += 1
-            records.append(ImageFile(file.stem, file, size, boxed or (Annotation(wnid),)))
+            records.append(ImageFile(file.stem, file, size, tuple(own)))
         super().__init__(records, dropped)
-        if not any(self.areas(index) for index in range(len(self))):
-            raise copy.missing(f"a box of any of the {len(self)} images (left out: {self.dropped})")
+        # an image without a box keeps its label
+        for number, record in enumerate(self.records):
+            if not record.annotations:
+                self.records[number] = replace(record, annotations=(Annotation(wnids[record.path]),))
 
 
 def _devkit_labels(images: Path, devkit: Path) -> dict[Path, str]:

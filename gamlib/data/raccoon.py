@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
-from gamlib.data.annotated import AnnotatedImages, ImageFile, clipped, read_voc_xml
+from gamlib.data.annotated import AnnotatedImages, ImageFile, read_voc_xml
 from gamlib.data.fetch import fetch
 
 
@@ -17,10 +16,10 @@ class Raccoon(AnnotatedImages):
 
     def __init__(self, root: str | Path | None = None) -> None:
         annotated = [path for path in fetch("raccoon", root) if path.suffix == ".xml"]
-        records, dropped = [], Counter[str]()
+        records = []
         for path in sorted(annotated, key=lambda p: int(p.stem.rpartition("-")[2])):
             # labelImg counts pixels from 1, as VOC does: coordinates here run from 1 to the image's width
             size, objects = read_voc_xml(path, first_pixel=1)
             image = path.parents[1] / "images" / f"{path.stem}.jpg"
-            records.append(ImageFile(path.stem, image, size, clipped(objects, size, dropped)))
-        super().__init__(records, dropped)
+            records.append(ImageFile(path.stem, image, size, objects))
+        super().__init__(records)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gamlib.data.annotated import AnnotatedImages, ImageFile, OwnCopy, clipped, read_voc_xml, reading
+from gamlib.data.annotated import AnnotatedImages, ImageFile, OwnCopy, read_voc_xml, reading
 
 # in the order of the palette: class n of SegmentationClass is VOC_CLASSES[n - 1]; 0 is background, 255 void
 VOC_CLASSES = (
@@ -80,7 +80,7 @@ class Voc(AnnotatedImages):
             else:
                 annotations.append(replace(item, shape=number))
         image = self._folder / "JPEGImages" / f"{sample_id}.jpg"
-        return ImageFile(sample_id, image, size, clipped(annotations, size, dropped))
+        return ImageFile(sample_id, image, size, tuple(annotations))
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
         if not self._masks:
