@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torchvision
 from numpy._core import multiarray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from gamlib.models.checkpoints import load_state, read_checkpoint
@@ -38,7 +38,7 @@ def squeezenet(name: str, weights: str | Path | None) -> Model:
     net.features[0].padding = (1, 1)
     if weights == "default":
         path = packaged(*PACKAGED_WEIGHTS)
-        load_state(net, _by_name(_read(path)), path)
+        load_state(net, _by_name(net, _read(path)), path)
     elif weights is not None:
         load_state(net, read_checkpoint(weights), weights)
     last = net.classifier[1]
@@ -71,16 +71,12 @@ def _read(path: Path) -> dict[str, list[np.ndarray]]:
     return {name: value for name, value in held.items() if len(value)}
 
 
-def _by_name(held: dict[str, list[np.ndarray]]) -> dict[str, Tensor]:
-    """The weights under torchvision's names."""
-    places = {"conv1": "features.0", "conv10": "classifier.1"}
-    for number, index in enumerate((3, 4, 6, 7, 9, 10, 11, 12), start=2):
-        for part in ("squeeze1x1", "expand1x1", "expand3x3"):
-            places[f"fire{number}/{part}"] = f"features.{index}.{part.replace('squeeze1x1', 'squeeze')}"
-    state = {}
-    for name, (kernel, bias) in held.items():
-        weight = torch.from_numpy(np.ascontiguousarray(np.transpose(kernel, (3, 2, 0, 1))))
-        # they were learnt on blue, green, red
-        state[f"{places[name]}.weight"] = weight.flip(1) if name == "conv1" else weight
-        state[f"{places[name]}.bias"] = torch.from_numpy(np.ravel(bias).copy())
+def _by_name(net: nn.Module, held: dict[str, list[np.ndarray]]) -> dict[str, Tensor]:
+    """The weights under the names of the network, which has the same order but for its last layer, conv10."""
+    tensors = []
+    for kernel, bias in [held[name] for name in held if name != "conv10"] + [held["conv10"]]:
+        tensors += [torch.tensor(kernel.transpose(3, 2, 0, 1)), torch.tensor(bias.ravel())]
+    state = dict(zip(net.state_dict(), tensors, strict=True))
+    # they were learnt on blue, green, red
+    state["features.0.weight"] = state["features.0.weight"].flip(1)
     return state
