@@ -59,9 +59,9 @@ def check_activation(name: str, output: Any, layout: str | None, x: Tensor, modu
 def _fits(height: int, width: int, x: Tensor) -> bool:
     """Whether an activation has the proportions of the input, up to rounding."""
     down, across = x.shape[-2:]
-    return (height - _ROUNDED) * across <= (width + _ROUNDED) * down and (width - _ROUNDED) * down <= (
-        height + _ROUNDED
-    ) * across
+    tall = (height - _ROUNDED) * across > (width + _ROUNDED) * down
+    wide = (width - _ROUNDED) * down > (height + _ROUNDED) * across
+    return not tall and not wide
 
 
 def _weighs_tokens(output: Tensor) -> bool:

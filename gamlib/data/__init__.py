@@ -50,10 +50,9 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
     ------
     ValueError, TypeError
         For an unknown name or a damaged file; for an option that the data set does not have.
-    FileNotFoundError, ConnectionError
-        For a missing root or file, or another layout than the one shown; where open data cannot be fetched.
-    ImportError
-        Where a package is missing; names the extra.
+    FileNotFoundError, ConnectionError, ImportError
+        For a missing root or file, shown with the layout looked for; where open data cannot be fetched; where a package
+        is missing.
 
     Examples
     --------

@@ -19,9 +19,9 @@ def data_folder() -> Path:
 def fetch(folder: str, root: str | Path | None = None) -> list[Path]:
     """The files of a registry folder, each checked against its SHA-256, and downloaded where missing or different.
 
-    A file gets its name only when it is complete and its hash is right, so after an interruption the next call goes
-    on with the first file that is missing. Other files in the folder do not count. `root` is where the folder lies,
-    or will lie, by default `data_folder()`. Paths are sorted. ConnectionError, with file and URL, where it fails.
+    An interrupted call is taken up again with the first file that is missing. Other files in the folder do not count.
+    `root` is where the folder lies, or will lie, by default `data_folder()`. Paths are sorted. ConnectionError, with
+    file and URL, where it fails.
     """
     root = Path(root).expanduser() if root is not None else data_folder()
     store = pooch.create(path=root, base_url="", retry_if_failed=2)

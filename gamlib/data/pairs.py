@@ -40,12 +40,6 @@ def make_groups(dataset: Dataset, size: int, seed: int, per_class: int | None = 
 
     Labels are served in sorted order; an image of several labels is used for the first that draws it. Arguments and
     error as in `make_pairs`; per_class: groups a label.
-
-    Examples
-    --------
-    >>> from gamlib.data import load_dataset
-    >>> sorted(map(len, make_groups(load_dataset("photos"), 6, seed=0)))[0]
-    2
     """
     images: dict[str, list[int]] = {}
     for index in range(len(dataset)):

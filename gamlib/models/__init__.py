@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -41,18 +41,12 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
     device : str
         Where the network goes, e.g. "cpu", "cuda".
 
-    Returns
-    -------
-    Model
-
     Raises
     ------
     TypeError, ValueError
         For an unknown name or device, or a checkpoint that does not fit or is not finite (names the first tensor).
-    FileNotFoundError
-        For a checkpoint that is not there.
-    ConnectionError
-        When default weights cannot be fetched.
+    FileNotFoundError, ConnectionError
+        For a checkpoint that is not there; where default weights cannot be fetched.
 
     Examples
     --------
@@ -73,8 +67,7 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
         if not isinstance(model, Model):
             raise TypeError(f"model: '{name}' returned a {type(model).__name__}, expected a gamlib.Model")
     elif name in MODELS:
-        module, _, builder = MODELS[name].partition(":")
-        model = getattr(importlib.import_module(f"gamlib.models.{module}"), builder)(name, weights)
+        model = pkgutil.resolve_name(f"gamlib.models.{MODELS[name]}")(name, weights)
     else:
         near = difflib.get_close_matches(name, MODELS, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
@@ -101,11 +94,11 @@ def check_device(device: str) -> None:
 
 
 def _factory(name: str) -> Callable[..., Model]:
-    module, _, function = name.partition(":")
     try:
-        factory = getattr(importlib.import_module(module), function)
+        factory = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
-        where = "is its cell run, in this process?" if module == "__main__" else "is its folder on PYTHONPATH?"
+        in_cell = name.startswith("__main__:")
+        where = "is its cell run, in this process?" if in_cell else "is its folder on PYTHONPATH?"
         raise ValueError(f"model: '{name}' cannot be imported ({error}); {where}") from error
     if not callable(factory):
         raise TypeError(f"model: '{name}' is a {type(factory).__name__}; give a function that returns a gamlib.Model")

@@ -33,8 +33,7 @@ class Preprocess:
     Raises
     ------
     TypeError, ValueError
-        For a size that is no (H, W), for means and deviations that are not as many or not of pixels in [0, 1], and for
-        a crop of nothing.
+        For other numbers than these.
 
     Examples
     --------
