@@ -67,10 +67,8 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
         raise ValueError(f"data set: unknown name '{name}'; {hint}accepted: {', '.join(DATASETS)}")
     factory = pkgutil.resolve_name(f"gamlib.data.{DATASETS[name]}")
     accepted = inspect.signature(factory).parameters
-    if "root" in accepted:
+    if root is not None:
         options["root"] = root
-    elif root is not None:
-        raise TypeError(f"data set '{name}' comes with packages and takes no root; it was given '{root}'")
     unknown = sorted(options.keys() - accepted.keys())
     if unknown:
         raise TypeError(f"data set '{name}' has no option '{unknown[0]}'; accepted: {', '.join(accepted) or 'none'}")

@@ -31,7 +31,7 @@ class ChestXray8(AnnotatedImages):
         for name in "Atelectasis Cardiomegaly Effusion Infiltrate Mass Nodule Pneumonia Pneumothorax".split()
     }
 
-    def __init__(self, root: str | Path | None) -> None:
+    def __init__(self, root: str | Path | None = None) -> None:
         copy = OwnCopy(self.name, root, self.layout)
         path = copy.find(TABLE)
         with reading(path):

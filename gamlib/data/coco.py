@@ -33,7 +33,7 @@ class Coco(AnnotatedImages):
     layout = """  {split}/000000000139.jpg ...
   annotations/instances_{split}.json"""
 
-    def __init__(self, root: str | Path | None, split: str = "val2017") -> None:
+    def __init__(self, root: str | Path | None = None, split: str = "val2017") -> None:
         copy = OwnCopy(self.name, root, self.layout.format(split=split))
         try:
             from pycocotools.coco import COCO

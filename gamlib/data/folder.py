@@ -51,7 +51,7 @@ class Folder(AnnotatedImages):
   masks/*.png        white where the object is
   and the photographs, named alike"""
 
-    def __init__(self, root: str | Path | None, classes: Mapping[str, int | str] | None = None) -> None:
+    def __init__(self, root: str | Path | None = None, classes: Mapping[str, int | str] | None = None) -> None:
         copy = OwnCopy(self.name, root, self.layout)
         told = {}
         path = copy.root / "boxes.csv"

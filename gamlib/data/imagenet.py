@@ -69,7 +69,7 @@ class ImagenetVal(AnnotatedImages):
   boxes   {" or ".join(XMLS)}
           ILSVRC2012_val_00000293.xml ..."""
 
-    def __init__(self, root: str | Path | None) -> None:
+    def __init__(self, root: str | Path | None = None) -> None:
         copy = OwnCopy(self.name, root, self.layout)
         images, xmls = copy.find(*IMAGES), copy.find(*XMLS)
         wnids = {file: file.parent.name for file in images.glob("n*/ILSVRC2012_val_*.JPEG")}

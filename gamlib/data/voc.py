@@ -47,7 +47,7 @@ class Voc(AnnotatedImages):
   JPEGImages/2007_000033.jpg ...   Annotations/2007_000033.xml ...   ImageSets/{task}/{split}.txt
   and for masks SegmentationObject/2007_000033.png ...   SegmentationClass/2007_000033.png ..."""
 
-    def __init__(self, year: str, root: str | Path | None, split: str = "val", masks: bool = False) -> None:
+    def __init__(self, year: str, root: str | Path | None = None, split: str = "val", masks: bool = False) -> None:
         self.name = year.lower()
         task = "Segmentation" if masks else "Main"
         copy = OwnCopy(self.name, root, self.layout.format(year=year, task=task, split=split))

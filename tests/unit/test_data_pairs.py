@@ -92,7 +92,7 @@ def test_smallest_objects_errors():
     ("call", "error", "text"),
     [
         (lambda: load_dataset("racoon"), ValueError, "unknown name 'racoon'; did you mean 'raccoon'.*voc2012"),
-        (lambda: load_dataset("photos", "folder"), TypeError, "'photos' comes with packages and takes no root"),
+        (lambda: load_dataset("photos", "folder"), TypeError, "'photos' has no option 'root'; accepted: none"),
         (
             lambda: load_dataset("coco", ".", spilt="x"),
             TypeError,
