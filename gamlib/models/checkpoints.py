@@ -11,6 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+State = Mapping[str, Tensor]
+
+
+def fill(
+    net: nn.Module, weights: str | Path | None, published: Callable[[], State], rename: Callable[[State], State] = dict
+) -> None:
+    """Copy weights into a network: the published ones ("default"), a checkpoint's, or none where it stays random."""
+    if weights is not None:
+        load_state(net, rename(published() if weights == "default" else read_checkpoint(weights)), weights)
+
 
 def read_file(path: str | Path) -> Any:
     """What a checkpoint file holds, read on the CPU.
@@ -59,7 +69,7 @@ def named_tensors(content: Any, source: object) -> dict[str, Tensor]:
     return dict(content)
 
 
-def load_state(net: nn.Module, state: Mapping[str, Tensor], source: object) -> None:
+def load_state(net: nn.Module, state: State, source: object) -> None:
     """Copy `state` into `net`; ValueError naming the first tensor that does not fit or is not finite."""
     state = {key.removeprefix("module."): value for key, value in state.items()}
     try:

