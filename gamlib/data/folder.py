@@ -41,8 +41,7 @@ class Folder(AnnotatedImages):
     Raises
     ------
     FileNotFoundError, ValueError
-        For a folder without any of these, a column that is missing, a box outside its image, and what the file-based
-        data sets refuse.
+        For a folder without any of these, or with one that is wrong; names the file.
     """
 
     name = "folder"

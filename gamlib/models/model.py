@@ -49,8 +49,7 @@ class Model:
     Raises
     ------
     TypeError, ValueError
-        For a layer that the network does not have or that cannot be read, an unknown layout, another transform, and
-        categories that are no list of names. What features and head return is checked in each forward.
+        For parts that do not fit together. What features and head return is checked in each forward.
 
     Examples
     --------
