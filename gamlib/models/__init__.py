@@ -24,7 +24,7 @@ MODELS = {
     **dict.fromkeys(("resnet50", "resnet101"), "imagenet:resnet"),
     "lenet5": "lenet:lenet5",
     "chexnet": "chest:chexnet",
-    **dict.fromkeys(("tresnet_l_coco", "tresnet_l_voc", "tresnet_xl_voc"), "tresnet:tresnet"),
+    **dict.fromkeys(("tresnet_l_coco", "tresnet_xl_voc"), "tresnet:tresnet"),
 }
 
 

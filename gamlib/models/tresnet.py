@@ -15,13 +15,8 @@ from gamlib.models.checkpoints import load_state, named_tensors, read_file
 from gamlib.models.model import Model
 from gamlib.models.preprocess import Preprocess
 
-# name -> timm's architecture and the number of classes of the data set it was trained on.
-# For VOC only the extra large network has been published.
-NETWORKS = {
-    "tresnet_l_coco": ("tresnet_l", 80),
-    "tresnet_l_voc": ("tresnet_l", 20),
-    "tresnet_xl_voc": ("tresnet_xl", 20),
-}
+# name -> timm's architecture and the number of classes of the data set it was trained on
+NETWORKS = {"tresnet_l_coco": ("tresnet_l", 80), "tresnet_xl_voc": ("tresnet_xl", 20)}
 TRESNET_LAYERS = ("body.layer4", "body.layer3", "body.layer2", "body.layer1")
 _PREPROCESS = Preprocess((448, 448), (0.0,) * 3, (1.0,) * 3, 1.0, Image.Resampling.BILINEAR)
 
@@ -40,15 +35,11 @@ def tresnet(name: str, weights: str | Path | None) -> Model:
             f"weights: '{name}' has no weights that are fetched by themselves; give the path of a checkpoint from the "
             "model zoo of Alibaba-MIIL/ASL, or weights=None (random)"
         )
-    categories = None
+    content = None if weights is None else read_file(weights)
+    categories = _categories(content, weights)
+    net: Any = timm.create_model(architecture, num_classes=len(categories) if categories else classes)
     if weights is not None:
-        content = read_file(weights)
-        state = named_tensors(content, weights)
-        categories = _categories(content, weights)
-        classes = len(categories) if categories else classes
-    net: Any = timm.create_model(architecture, pretrained=False, num_classes=classes)
-    if weights is not None:
-        load_state(net, checkpoint_filter_fn(state, net), weights)
+        load_state(net, checkpoint_filter_fn(named_tensors(content, weights), net), weights)
 
     def features(x: Tensor) -> Tensor:
         return net.forward_head(net.forward_features(x), pre_logits=True)

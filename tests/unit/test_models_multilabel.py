@@ -146,8 +146,8 @@ def test_tresnet_reads_the_published_format(tresnet):
 
 
 def test_tresnet_random(tresnet):
-    model = load_model("tresnet_l_voc", weights=None)
-    assert (model.categories, model.module.num_classes) == (None, 20)
+    model = load_model("tresnet_l_coco", weights=None)
+    assert (model.categories, model.module.num_classes) == (None, 80)
     white = model.transform(Image.new("RGB", (60, 40), "white"))
     assert (white.shape, white.min().item()) == ((3, 448, 448), 1.0)
     with torch.inference_mode():
