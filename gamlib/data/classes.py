@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import re
 from collections.abc import Sequence
-
-
-@functools.cache
-def imagenet_indices() -> dict[str, int]:
-    """WordNet id -> ImageNet-1k class index; the indices number the ids in sorted order."""
-    # here, since with timm comes torchvision, and scores need the names of classes alone
-    from timm.data import ImageNetInfo
-
-    return {wnid: index for index, wnid in enumerate(ImageNetInfo("imagenet-1k").label_names())}
 
 
 def class_index(name: int | str | None, categories: Sequence[str] | None) -> int | None:

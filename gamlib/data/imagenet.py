@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+from timm.data import ImageNetInfo
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, read_voc_xml, reading
-from gamlib.data.classes import imagenet_indices
 from gamlib.data.fetch import fetch
 
+# WordNet id -> class index: the indices number the ids in sorted order
+INDICES = {wnid: index for index, wnid in enumerate(ImageNetInfo("imagenet-1k").label_names())}
 SQUEEZED = 227  # pixels: each of the 1,300 was squeezed as a whole
 BOX_TABLE = Path(__file__).with_name("imagenet_val_1300.csv")
 IMAGES = ("val", "ILSVRC2012_img_val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val")
@@ -26,7 +28,7 @@ class ImagenetSamples(AnnotatedImages):
 
     def __init__(self, root: str | Path | None = None) -> None:
         wnids = {file: file.stem.partition("_")[0] for file in fetch("imagenet-samples", root)}
-        self.classes = {wnid: imagenet_indices()[wnid] for wnid in wnids.values()}
+        self.classes = {wnid: INDICES[wnid] for wnid in wnids.values()}
         super().__init__([ImageFile(file.stem, file, None, (Annotation(wnid),)) for file, wnid in wnids.items()])
 
 
@@ -41,7 +43,7 @@ class ImagenetVal1300(AnnotatedImages):
     cluster = "label"
 
     def __init__(self, root: str | Path | None = None) -> None:
-        wnids = list(imagenet_indices())
+        wnids = list(INDICES)
         table = pd.read_csv(BOX_TABLE)
         across, down = SQUEEZED / table["width"], SQUEEZED / table["height"]
         corners = (table["x_min"] * across, table["y_min"] * down,
@@ -76,9 +78,9 @@ class ImagenetVal(AnnotatedImages):
         if not wnids:
             wnids = _devkit_labels(images, copy.find(*DEVKITS))
         labels = sorted(set(wnids.values()))
-        if unknown := set(labels) - imagenet_indices().keys():
+        if unknown := set(labels) - INDICES.keys():
             raise ValueError(f"'{images}': '{min(unknown)}' is not one of the 1000 WordNet ids of ImageNet-1k")
-        self.classes = {wnid: imagenet_indices()[wnid] for wnid in labels}
+        self.classes = {wnid: INDICES[wnid] for wnid in labels}
         records, dropped = [], Counter[str]()
         for file, wnid in sorted(wnids.items(), key=lambda item: item[0].name):
             xml, size, own = xmls / f"{file.stem}.xml", None, []
@@ -108,7 +110,7 @@ def _devkit_labels(images: Path, devkit: Path) -> dict[Path, str]:
     truth, meta = devkit / "ILSVRC2012_validation_ground_truth.txt", devkit / "meta.mat"
     with reading(meta):
         synsets = loadmat(meta, squeeze_me=True)["synsets"]
-        wnid_of = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if s["WNID"] in imagenet_indices()}
+        wnid_of = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets if s["WNID"] in INDICES}
     with reading(truth):
         # a blank line would move all labels below it, and is no number
         labels = [wnid_of[int(line)] for line in truth.read_text("utf-8").rstrip().splitlines()]
