@@ -50,7 +50,8 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
     fill(net, weights, download, lambda state: {key: state[key] for key in state if key != "op_threshs"})
     named = [row for row, pathology in enumerate(published["labels"]) if pathology]
     last = net.classifier
-    last.weight, last.bias = nn.Parameter(last.weight.detach()[named]), nn.Parameter(last.bias.detach()[named])
+    last.weight = nn.Parameter(last.weight.detach()[named])
+    last.bias = nn.Parameter(last.bias.detach()[named])
     last.out_features = len(named)
     categories = [published["labels"][row] for row in named]
     features = densenet_features(net)
@@ -64,7 +65,8 @@ def read_pickled_network(path: str | Path) -> dict[str, Tensor]:
     else: any other name in the file is an error (pickle.UnpicklingError) before it is called.
     """
     reader: Any = types.ModuleType("reader")
-    reader.Unpickler, reader.load = _LayersOnly, lambda file, **options: _LayersOnly(file, **options).load()
+    reader.Unpickler = _LayersOnly
+    reader.load = lambda file, **options: _LayersOnly(file, **options).load()
     net = torch.load(path, map_location="cpu", weights_only=False, pickle_module=reader)
     for part in net.modules():
         # attribute of every module that files written before torch 1.6 lack
