@@ -48,7 +48,7 @@ class ImagenetVal1300(AnnotatedImages):
         across, down = SQUEEZED / table["width"], SQUEEZED / table["height"]
         corners = (table["x_min"] * across, table["y_min"] * down,
                    (table["x_max"] + 1) * across, (table["y_max"] + 1) * down)  # fmt: skip
-        boxes = zip(*(corner.clip(upper=SQUEEZED) for corner in corners), strict=True)
+        boxes = zip(*corners, strict=True)
         boxed = [Annotation(wnids[index], box) for index, box in zip(table["class_index"], boxes, strict=True)]
         of_image = pd.Series(boxed).groupby(table["image"]).agg(tuple)
         photographs = [path for path in fetch("imagenet-val-1300", root) if path.suffix == ".JPEG"]
