@@ -15,6 +15,7 @@ from PIL import Image
 
 from gamlib.boxes import Box
 from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
+from gamlib.sources import file_state
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,8 @@ class AnnotatedImages(Dataset):
     def fingerprint(self, index: int) -> Any:
         """Annotations, and size and time of change of the image's file."""
         record = self.records[index]
-        state = record.path.stat() if record.path.is_file() else None
         annotations = [(a.label, a.box, a.shape) for a in record.annotations]
-        return record.id, record.size, annotations, state and (state.st_size, state.st_mtime_ns)
+        return record.id, record.size, annotations, file_state(record.path) if record.path.is_file() else None
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
         """One bool mask of `shape` (H, W), or None, an annotation."""

@@ -15,6 +15,7 @@ from PIL import Image
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, read_mask, read_voc_xml
 from gamlib.data.photos import tight_box
+from gamlib.sources import file_state
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
@@ -79,9 +80,9 @@ class Folder(AnnotatedImages):
         return [each.shape and read_mask(Path(each.shape), shape[::-1]) for each in record.annotations]
 
     def fingerprint(self, index: int) -> Any:
-        """Also the time of change of the masks' files."""
+        """Also the state of the masks' files."""
         masks = [Path(each.shape) for each in self.records[index].annotations if each.shape]
-        return super().fingerprint(index), [mask.stat().st_mtime_ns for mask in masks if mask.is_file()]
+        return super().fingerprint(index), [file_state(mask) for mask in masks if mask.is_file()]
 
 
 def _read_table(path: Path) -> pd.DataFrame:
