@@ -18,13 +18,11 @@ def check_activation(name: str, output: Any, layout: str | None, x: Tensor, modu
     shape = tuple(output.shape) if isinstance(output, Tensor) else ()
     form, _, ahead = (layout or "BCHW").partition("+")
     if len(shape) != len(LAYOUTS[form]):
-        hint = "name a convolutional layer"
+        hint = f"name a layer that hands on {form}"
         if len(shape) == 3:
             hint = (
                 f"tokens? Then give gamlib.Model layout={_guess(shape[1], x)!r}, with class and register tokens ahead"
             )
-        elif len(shape) != 4 or layout:
-            hint = f"name a layer that hands on {form}"
         got = shape or f"a {type(output).__name__}"
         raise ValueError(f"layers: the output of '{name}' is no (B, C, h, w) activation but {got}; {hint}")
     rows = shape[form.index("B")]
