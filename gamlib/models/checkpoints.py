@@ -52,6 +52,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     return named_tensors(read_file(path), path)
 
 
+def unpickler(known: Mapping[str, Any]) -> type[pickle.Unpickler]:
+    """An unpickler that builds what is known by its dotted name; any other name is an error before it is imported."""
+
+    class Known(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if f"{module}.{name}" not in known:
+                raise pickle.UnpicklingError(f"'{module}.{name}' has no place in a file of weights")
+            return known[f"{module}.{name}"]
+
+    return Known
+
+
 def named_tensors(content: Any, source: object) -> dict[str, Tensor]:
     """The named tensors in what a checkpoint file holds; ValueError naming what is no tensor."""
     for key in ("state_dict", "model"):

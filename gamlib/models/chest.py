@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 import types
 import warnings
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gamlib.models.checkpoints import State, fetched, fill
+from gamlib.models.checkpoints import State, fetched, fill, unpickler
 from gamlib.models.imagenet import DENSENET_LAYERS, densenet_features
 from gamlib.models.model import Model
 from gamlib.models.preprocess import Preprocess
@@ -19,11 +19,6 @@ from gamlib.models.preprocess import Preprocess
 _WEIGHTS = "densenet121-res224-nih"
 # torchxrayvision wants one channel in [-1024, 1024]: 2048 p - 1024 for a pixel p in [0, 1]
 _PREPROCESS = Preprocess((224, 224), (0.5,), (1 / 2048,), 1.0)
-# what a pickled network is made of beside its layers: module -> names
-_BUILDERS = {
-    "collections": ("OrderedDict",), "__builtin__": ("set",), "torch": ("Size",),
-    "torch._utils": ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"),
-}  # fmt: skip
 
 
 def chexnet(name: str, weights: str | Path | None) -> Model:
@@ -45,7 +40,8 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
 
     def download() -> State:
         # once, to the package's own folder; no hash is published
-        return read_pickled_network(fetched(published["weights_url"], lambda: models.get_weights(_WEIGHTS)))
+        path = fetched(published["weights_url"], lambda: models.get_weights(_WEIGHTS))
+        return read_pickled_network(path, models)
 
     fill(net, weights, download, lambda state: {key: state[key] for key in state if key != "op_threshs"})
     named = [row for row, pathology in enumerate(published["labels"]) if pathology]
@@ -58,31 +54,23 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
     return Model(net, DENSENET_LAYERS, features, last, _PREPROCESS, categories, name, multilabel=True)
 
 
-def read_pickled_network(path: str | Path) -> dict[str, Tensor]:
+def read_pickled_network(path: str | Path, models: types.ModuleType) -> dict[str, Tensor]:
     """State of a whole network that was pickled, as torchxrayvision publishes it.
 
-    `weights_only=True` refuses such a file. This reader builds torch's and torchxrayvision's layers and nothing
-    else: any other name in the file is an error (pickle.UnpicklingError) before it is called.
+    `weights_only=True` refuses such a file. Here torch's layers are built, those of `models`, and nothing else.
     """
+    kinds = [each for each in (*vars(nn).values(), *vars(models).values()) if isinstance(each, type)]
+    known: dict[str, Any] = {
+        f"{each.__module__}.{each.__name__}": each for each in kinds if issubclass(each, nn.Module)
+    }
+    known |= {"collections.OrderedDict": OrderedDict, "__builtin__.set": set, "torch.Size": torch.Size}
+    for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"):
+        known[f"torch._utils.{name}"] = getattr(torch._utils, name)
     reader: Any = types.ModuleType("reader")
-    reader.Unpickler = _LayersOnly
-    reader.load = lambda file, **options: _LayersOnly(file, **options).load()
+    reader.Unpickler = unpickler(known)
+    reader.load = lambda file, **options: reader.Unpickler(file, **options).load()
     net = torch.load(path, map_location="cpu", weights_only=False, pickle_module=reader)
     for part in net.modules():
         # attribute of every module that files written before torch 1.6 lack
         part.__dict__.setdefault("_non_persistent_buffers_set", set())
     return net.state_dict()
-
-
-class _LayersOnly(pickle.Unpickler):
-    """Unpickler of layers, tensors and plain containers."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        # decided before anything is imported
-        if name in _BUILDERS.get(module, ()):
-            return super().find_class(module, name)
-        if module.startswith(("torch.nn.modules.", "torchxrayvision.")) and "." not in name:
-            found = super().find_class(module, name)
-            if isinstance(found, type) and issubclass(found, nn.Module):
-                return found
-        raise pickle.UnpicklingError(f"'{module}.{name}' has no place in a file of weights")

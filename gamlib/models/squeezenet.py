@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torchvision
-from numpy._core import multiarray
+from numpy._core.multiarray import _reconstruct
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from gamlib.models.checkpoints import fill
+from gamlib.models.checkpoints import fill, unpickler
 from gamlib.models.model import Model, imagenet_categories
 from gamlib.models.preprocess import Preprocess
 from gamlib.packaged import packaged
@@ -49,21 +48,11 @@ def squeezenet(name: str, weights: str | Path | None) -> Model:
     return Model(net, layers, features, head, PREPROCESS, imagenet_categories(), name)
 
 
-class _Arrays(pickle.Unpickler):
-    """Reads arrays and plain containers, and nothing that could run."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
-            return multiarray._reconstruct
-        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
-            return getattr(np, name)
-        raise pickle.UnpicklingError(f"it holds a {module}.{name}, expected arrays only")
-
-
 def _read(path: Path) -> dict[str, list[np.ndarray]]:
     """Layer name -> kernel (h, w, in, out) and bias; layers without weights are left out."""
+    arrays = {"numpy.core.multiarray._reconstruct": _reconstruct, "numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype}
     with path.open("rb") as file:
-        held = _Arrays(file, encoding="latin1").load()
+        held: Any = unpickler(arrays)(file, encoding="latin1").load()
     return {name: value for name, value in held.items() if len(value)}
 
 

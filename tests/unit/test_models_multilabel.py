@@ -78,7 +78,7 @@ class Harmful:
 def test_a_pickled_network_cannot_run_code(tmp_path, capsys):
     torch.save({"net": Harmful()}, tmp_path / "harmful.pt")
     with pytest.raises(pickle.UnpicklingError, match="'__builtin__.print' has no place in a file of weights"):
-        read_pickled_network(tmp_path / "harmful.pt")
+        read_pickled_network(tmp_path / "harmful.pt", xrv.models)
     with pytest.raises(ValueError, match="harmful.pt' is not a checkpoint that holds only tensors"):
         load_model("chexnet", tmp_path / "harmful.pt")
     assert capsys.readouterr().out == ""
