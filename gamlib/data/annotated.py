@@ -179,13 +179,17 @@ def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], tuple[A
         return (int(root.findtext("size/width", "")), int(root.findtext("size/height", ""))), tuple(objects)
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """A mask, (H, W) bool: True where its file is not black; `size` is the (width, height) of its image.
+def read_mask(path: Path, size: tuple[int, int], binary: bool = False) -> np.ndarray:
+    """A mask, (H, W) bool: True where its file is neither black nor transparent.
 
-    ValueError, with the path, for a file that cannot be read, has another size or no object.
+    size: (width, height) of its image. binary: whether it holds black (0) and white (255) only. ValueError, with the
+    path, for a file that cannot be read, has another size, another value or no object.
     """
     try:
         with Image.open(path) as file:
+            if file.has_transparency_data:
+                colours = file.convert("RGBA")
+                file = Image.alpha_composite(Image.new("RGBA", file.size, "black"), colours)
             # as colours: grey is too coarse for a dark blue, and pixels of more than 8 bits would be cut
             values = np.asarray(file if file.mode.startswith("I") else file.convert("RGB"))
     # Pillow has an error of another kind for each way in which a file can be damaged
@@ -194,6 +198,8 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     mask = np.asarray(np.atleast_3d(values).any(axis=2))
     if mask.shape != size[::-1]:
         raise ValueError(f"mask '{path}': it has {mask.shape[::-1]} pixels (width, height), its image {size}")
+    if binary and not np.isin(values, (0, 255)).all():
+        raise ValueError(f"mask '{path}': expected black (0) and white (255) only")
     if not mask.any():
         raise ValueError(f"mask '{path}': it is black; an object has at least one pixel")
     return mask

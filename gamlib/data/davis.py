@@ -32,10 +32,10 @@ class Davis(AnnotatedImages):
         for path in fetch("davis", root):
             if path.suffix == ".jpg":
                 label, mask = path.parent.name, path.with_suffix(".png")
-                box = tight_box(read_mask(mask, SIZE))
+                box = tight_box(read_mask(mask, SIZE, binary=True))
                 records.append(ImageFile(f"{label}-{path.stem}", path, SIZE, (Annotation(label, box, mask.name),)))
         super().__init__(records)
         self.classes = {record.path.parent.name: VIDEO_CLASSES.get(record.path.parent.name) for record in records}
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
-        return [read_mask(record.path.with_name(each.shape), shape[::-1]) for each in record.annotations]
+        return [read_mask(record.path.with_name(each.shape), shape[::-1], binary=True) for each in record.annotations]
