@@ -35,10 +35,10 @@ def layer_names(model: Model, layers: int | Sequence[str] | None) -> tuple[str, 
 
 
 @contextlib.contextmanager
-def frozen(module: nn.Module) -> Generator[None]:
+def frozen(*parts: nn.Module) -> Generator[None]:
     """The network in evaluation mode, with no parameter that wants a gradient; as before at the end."""
-    with evaluation(module):
-        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    with evaluation(*parts):
+        trained = [parameter for part in parts for parameter in part.parameters() if parameter.requires_grad]
         for parameter in trained:
             parameter.requires_grad_(False)
         try:
@@ -67,7 +67,7 @@ def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tenso
             raise ValueError(
                 f"features: '{name}' runs under torch.no_grad or torch.inference_mode; let features run without"
             )
-        check_activation(name, output, model.layout.get(name), x, parts[name])
+        check_activation(name, output, model.layout_of(name), x, parts[name])
         outputs[name] = output if output.requires_grad else output.detach().requires_grad_()
         # A copy goes on: an operation in place after this layer must not overwrite what is held.
         return outputs[name].clone()

@@ -132,7 +132,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
         score.check(model, len(x))
     # layers that are counted are right only where all that the model offers are listed last first
     listed = names if isinstance(layers, str | Sequence) else model.layers
-    with frozen(model.module), torch.inference_mode(False), torch.enable_grad():
+    with frozen(*model.parts), torch.inference_mode(False), torch.enable_grad():
         with captured(model, names, listed, x) as outputs:
             embedding = model.forward_features(x.clone() if x.is_inference() else x.detach())
         held = [outputs[name] for name in names]
@@ -143,7 +143,7 @@ def trace(model: Model, x: Tensor, scores: Sequence[Score], layers: int | Sequen
                 raise ValueError(f"score: {type(score).__name__} gave values {tuple(value.shape)}; give one an image")
             backward = gradients(total, dict(zip(names, held, strict=True)), retain_graph=number < len(scores))
             recorded = (
-                Layer(name, *(_full(as_channels_first(each, model.layout.get(name), x)) for each in (a.detach(), g)))
+                Layer(name, *(_full(as_channels_first(each, model.layout_of(name), x)) for each in (a.detach(), g)))
                 for name, a, g in zip(names, held, backward, strict=True)
             )
             if target is not None and logits is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from numbers import Integral
 
 
 def class_index(name: int | str | None, categories: Sequence[str] | None) -> int | None:
@@ -22,8 +23,8 @@ def class_index(name: int | str | None, categories: Sequence[str] | None) -> int
     >>> class_index("cat", ["dog", "cat"])
     1
     """
-    if name is None or isinstance(name, int):
-        return name
+    if name is None or isinstance(name, Integral):
+        return name if name is None else int(name)
     if not isinstance(name, str):
         raise TypeError(f"class: got {name!r}; give an index (0, 1, ...) or a name")
     if categories is None:

@@ -41,6 +41,17 @@ class Object:
     box: Box | None = None
     mask: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise ValueError(
+                f"object '{self.label}': got box {self.box}; give (x0, y0, x1, y1) with x0 < x1 and y0 < y1"
+            )
+        if self.mask is not None:
+            mask = np.asarray(self.mask)
+            if mask.ndim != 2 or (mask.dtype != bool and not np.isin(mask, (0, 1, 255)).all()):
+                raise ValueError(f"object '{self.label}': got a mask {mask.shape} of {mask.dtype}; give (H, W) bool")
+            object.__setattr__(self, "mask", mask.astype(bool))
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -102,6 +113,11 @@ class Sample:
                 x0, y0, x1, y1 = item.box
                 boxes[item.label].append((x0 * across, y0 * down, x1 * across, y1 * down))
             if item.mask is not None:
+                if item.mask.shape != self.image.size[::-1]:
+                    raise ValueError(
+                        f"sample '{self.id}': the mask of '{item.label}' has {item.mask.shape} pixels (height, width), "
+                        f"its image {self.image.size[::-1]}"
+                    )
                 squeezed = Image.fromarray(item.mask).resize((width, height), Image.Resampling.NEAREST)
                 masks[item.label] = masks.get(item.label, False) | np.asarray(squeezed)
         others = {label: [mask for name, mask in masks.items() if name != label] for label in boxes}
@@ -205,6 +221,14 @@ class Subset(Dataset):
 
     def __getitem__(self, index: int) -> Sample:
         return self.dataset[self.indices[index]]
+
+    def read(self, index: int) -> Sample:
+        try:
+            return super().read(index)
+        except BrokenImage:
+            # which names it by its number in the whole
+            self.dataset.read(self.indices[index])
+            raise
 
     def labels(self, index: int) -> tuple[str, ...]:
         return self.dataset.labels(self.indices[index])

@@ -105,9 +105,11 @@ def digest(content: Any) -> str:
 
 
 def model_digest(model: Model) -> str:
-    """Weights, layers with their layout, and preprocessing of a network."""
-    sha = hashlib.sha256(repr((model.name, model.layers, model.layout, model.transform, model.multilabel)).encode())
-    for name, tensor in model.module.state_dict().items():
+    """Weights, layers with their layout, and preprocessing of a network, and what lies beside it."""
+    layout = [model.layout_of(layer) for layer in model.layers]
+    sha = hashlib.sha256(repr((model.name, model.layers, layout, model.transform, model.multilabel)).encode())
+    weights = [item for part in model.parts for item in part.state_dict().items()]
+    for name, tensor in [*weights, *(("", tensor) for tensor in model.tensors)]:
         sha.update(name.encode())
         sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return sha.hexdigest()[:16]

@@ -75,10 +75,11 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
             f"model: unknown name '{name}'; {hint}accepted: {', '.join(MODELS)}, "
             'or "package.module:factory" for your own network'
         )
-    model.module.to(device).eval()
-    # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU. Tensors of five
-    # dimensions, as of a 3-D convolution, have no such order.
-    if all(tensor.ndim < 5 for tensor in model.module.state_dict().values()):
+    for part in model.parts:
+        part.to(device).eval()
+    # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU. Not for a network of
+    # the user's, which may reshape its tensors by `view`.
+    if name in MODELS:
         model.module.to(memory_format=torch.channels_last)
     return model
 

@@ -37,9 +37,9 @@ def check_layers(module: nn.Module, layers: Iterable[str]) -> None:
             raise ValueError(f"layers: '{layer}' is TorchScript, which no hook can read; give the Python network")
 
 
-def check_layout(layout: Mapping[str, str | None]) -> None:
+def check_layouts(forms: Iterable[str | None]) -> None:
     """ValueError for an unknown layout."""
-    for form in layout.values():
+    for form in forms:
         if form is not None and (form not in LAYOUTS and not re.fullmatch(r"(BNC|NBC)\+\d+", str(form))):
             raise ValueError(f"layout: unknown '{form}'; accepted: {', '.join(LAYOUTS)}, BNC+1 and the like")
 

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gamlib.models.checks import check_layers, check_layout, check_parts, listed, one_row_an_image
+from gamlib.models.checks import check_layers, check_layouts, check_parts, listed, one_row_an_image
+from gamlib.models.parts import reached
 from gamlib.models.preprocess import Preprocess
 
 
@@ -73,11 +74,16 @@ class Model:
         layout: str | Mapping[str, str] | None = None,
     ) -> None:
         self.layers = listed(layers)
-        self.layout = dict(layout) if isinstance(layout, Mapping) else dict.fromkeys(self.layers, layout)
-        check_layers(module, (*self.layers, *self.layout))
-        check_layout(self.layout)
+        self.layout = dict(layout) if isinstance(layout, Mapping) else layout
+        check_layers(module, (*self.layers, *(self.layout if isinstance(self.layout, dict) else ())))
+        check_layouts(self.layout.values() if isinstance(self.layout, dict) else [self.layout])
         check_parts(features, head, transform, categories)
         self.module = module
+        own = set(module.modules())
+        # a neck or a head may lie beside the network
+        outside = [part for part in reached([features, head]) if part not in own]
+        self.parts = (module, *(part for part in outside if isinstance(part, nn.Module)))
+        self.tensors = tuple(part for part in outside if isinstance(part, Tensor))
         self.features = features
         self.head = head
         self.transform = transform
@@ -103,6 +109,10 @@ class Model:
     def input_size(self) -> tuple[int, int]:
         """(H, W) of the input in pixels."""
         return self.transform.input_size
+
+    def layout_of(self, layer: str) -> str | None:
+        """How a layer hands on its activation; None where nothing was said of it."""
+        return self.layout.get(layer) if isinstance(self.layout, dict) else self.layout
 
     def batch(self, images: Sequence[Image.Image | str | Path]) -> Tensor:
         """Photographs or their paths as one input (B, C, H, W), normalised, on the network's device."""
@@ -160,14 +170,14 @@ class Model:
     def embed(self, x: Tensor) -> Tensor:
         """Embedding h(x), (B, D), without a graph."""
         x = self.checked_input(x)
-        with torch.inference_mode(), evaluation(self.module):
+        with torch.inference_mode(), evaluation(*self.parts):
             return self.forward_features(x)
 
     def logits(self, x: Tensor) -> Tensor:
         """Class logits, (B, K), without a graph."""
         self.needed_head()
         x = self.checked_input(x)
-        with torch.inference_mode(), evaluation(self.module):
+        with torch.inference_mode(), evaluation(*self.parts):
             return self.forward_head(self.forward_features(x))
 
     def scores_of(self, logits: Tensor) -> Tensor:
@@ -204,17 +214,17 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 @contextlib.contextmanager
-def evaluation(module: nn.Module) -> Generator[None]:
+def evaluation(*parts: nn.Module) -> Generator[None]:
     """The network in evaluation mode, for one thread; every submodule's own mode comes back at the end."""
     with _ONE_AT_A_TIME:
-        training = [part for part in module.modules() if part.training]
-        if training:
-            module.eval()
+        training = [each for part in parts for each in part.modules() if each.training]
+        for each in training:
+            each.training = False
         try:
             yield
         finally:
-            for part in training:
-                part.training = True
+            for each in training:
+                each.training = True
 
 
 @functools.cache

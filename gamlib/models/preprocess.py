@@ -94,8 +94,8 @@ class Preprocess:
             raise ValueError(f"image: cannot be read ({error}); save it as PNG with 8 bits a channel") from error
         height, width = self.input_size
         if crop:
-            scale = max(height, width) / self.crop_fraction / min(image.size)
-            image = image.resize([max(1, round(side * scale)) for side in image.size], self.resample)
+            least, short = min(image.size), round(max(height, width) / self.crop_fraction)
+            image = image.resize([short * side // least for side in image.size], self.resample)
             left, top = (image.width - width) // 2, (image.height - height) // 2
             image = image.crop((left, top, left + width, top + height))
         else:

@@ -20,7 +20,6 @@ from torch.nn.functional import cosine_similarity, interpolate
 
 import gamlib
 from gamlib.boxes import THRESHOLDS, box_ious
-from gamlib.evaluation.plan import cached_model
 from gamlib.evaluation.results import grid_columns, measures
 
 HERE = Path(__file__).parent
@@ -151,11 +150,11 @@ def runs(quick, tiny, tmp_path_factory):
         return judged(results, profile, chosen) if own else pd.DataFrame([chosen])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny, "brink", lambda: tiny.network(gain=4.65), raising=False)
+        network = tiny.network(gain=4.65)
+        patch.setattr(tiny, "brink", lambda: network, raising=False)
         patch.setattr(Protocol, "evaluations", lambda _: [*strata, two])
         patch.setattr(module, "_judged", named)
-        net = cached_model(name, "default", "cpu", 0).module
-        hook = net[0].register_forward_hook(lambda _m, _i, output: batches.append(len(output)))
+        hook = network.module[0].register_forward_hook(lambda _m, _i, output: batches.append(len(output)))
         curve = specification("embedded", name, out)
         first = list(batches)
         batches.clear()
