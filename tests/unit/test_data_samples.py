@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gamlib.data import BrokenImage, Dataset, Object, Sample
+from gamlib.data import BrokenImage, Dataset, Object, Sample, Subset
 
 
 def mask(*pixels):
@@ -60,3 +60,46 @@ def test_whatever_a_reader_raises_is_a_broken_image():
         Files().read(0)
     with pytest.raises(BrokenImage, match=r"image 'files\[1\]' cannot be read: OSError: image file is truncated"):
         Files().read(1)
+
+
+@pytest.mark.parametrize("box", [(50, 50, 20, 20), (0, 0, 0, 5), (0, 0, float("nan"), 5)])
+def test_a_box_that_encloses_nothing_is_refused(box):
+    with pytest.raises(ValueError, match=r"object 'cat': got box \(.*\); give \(x0, y0, x1, y1\) with x0 < x1"):
+        Object("cat", box)
+
+
+def test_a_mask_of_zeros_and_ones_or_255_is_one_of_truth_values():
+    for value in (1, 255):
+        mask = np.zeros((4, 6), np.uint8)
+        mask[1, 2] = value
+        truth = Sample("a", Image.new("RGB", (6, 4)), (Object("cat", None, mask),)).truths((4, 6))["cat"]
+        assert truth.mask.dtype == bool and truth.mask.sum() == 1 and truth.mask[1, 2]
+
+
+@pytest.mark.parametrize("mask", [np.full((4, 6), 0.5), np.ones((4, 6, 3), bool), np.full((4, 6), 2)])
+def test_what_is_no_mask_is_refused(mask):
+    with pytest.raises(ValueError, match=r"object 'cat': got a mask \(.*\) of .*; give \(H, W\) bool"):
+        Object("cat", None, mask)
+
+
+def test_a_mask_of_another_size_than_its_image_is_named():
+    sample = Sample("a", Image.new("RGB", (6, 4)), (Object("cat", None, np.ones((6, 4), bool)),))
+    with pytest.raises(ValueError, match=r"sample 'a': the mask of 'cat' has \(6, 4\) pixels .*, its image \(4, 6\)"):
+        sample.truths((4, 4))
+
+
+def test_a_broken_image_of_a_part_is_named_by_its_number_in_the_whole():
+    class Broken(Dataset):
+        name, classes = "whole", {}
+
+        def __len__(self):
+            return 5
+
+        def labels(self, index):
+            return ()
+
+        def __getitem__(self, index):
+            raise OSError("no such luck")
+
+    with pytest.raises(BrokenImage, match=r"image 'whole\[3\]' cannot be read: OSError: no such luck"):
+        Subset(Subset(Broken(), [1, 3]), [1]).read(0)

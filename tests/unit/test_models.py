@@ -11,6 +11,7 @@ import torch
 import torchvision
 from PIL import Image
 from torch import nn
+from torchvision import transforms
 
 import gamlib
 from gamlib.models.checkpoints import read_checkpoint
@@ -172,6 +173,7 @@ def test_missing_checkpoint(tmp_path):
 FACTORY = """
 import torch
 from torch import nn
+from torchvision import transforms
 import gamlib
 
 def make(weights=None):
@@ -274,6 +276,14 @@ def test_crop_takes_the_centre(lite0):
     assert (row[:14] == -1).all()
     assert (row[18:206] == 1).all()
     assert (row[210:] == -1).all()
+
+
+@pytest.mark.parametrize("size", [(333, 503), (501, 335), (299, 299), (257, 640)])
+def test_crop_is_that_of_torchvision(size):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), dtype=np.uint8))
+    ours = gamlib.Preprocess((224, 224), (0.5,) * 3, (0.5,) * 3, 0.875, Image.Resampling.BILINEAR)(image, crop=True)
+    cropped = transforms.CenterCrop(224)(transforms.Resize(256)(image))
+    torch.testing.assert_close(ours, 2 * transforms.ToTensor()(cropped) - 1)
 
 
 def test_crop_of_an_upright_image_takes_the_middle_rows(lite0):
