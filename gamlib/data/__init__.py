@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gamlib.data.pairs import make_pairs, smallest_objects
-from gamlib.data.samples import BrokenImage, Dataset, Object, Sample, Subset
+from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
+from gamlib.data.subset import Subset
 
 __all__ = ["BrokenImage", "Dataset", "Object", "Sample", "Subset", "load_dataset", "make_pairs", "smallest_objects"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,55 +183,3 @@ class Dataset(ABC):
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
-
-
-class Subset(Dataset):
-    """Part of a data set, in the order of `indices`, with those of its fixed pairs that lie wholly in it.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    indices : sequence of int
-        From 0 to len(dataset) - 1, none twice; ValueError else.
-
-    Examples
-    --------
-    >>> from gamlib.data import load_dataset
-    >>> part = Subset(load_dataset("photos"), [0, 3, 4])
-    >>> len(part), part.pairs
-    (3, ((1, 2),))
-    """
-
-    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
-        outside = [i for i in indices if not 0 <= i < len(dataset)]
-        if outside or len(set(indices)) < len(indices):
-            raise ValueError(f"indices: expected different numbers from 0 to {len(dataset) - 1}, got {list(indices)}")
-        self.dataset = dataset
-        self.indices = tuple(indices)
-        for attribute in ("name", "classes", "cluster", "percentile"):
-            setattr(self, attribute, getattr(dataset, attribute))
-        place = {index: position for position, index in enumerate(self.indices)}
-        if dataset.pairs is not None:
-            self.pairs = tuple((place[a], place[b]) for a, b in dataset.pairs if a in place and b in place)
-        if dataset.folds is not None:
-            self.folds = tuple(dataset.folds[index] for index in self.indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.dataset[self.indices[index]]
-
-    def read(self, index: int) -> Sample:
-        try:
-            return super().read(index)
-        except BrokenImage:
-            # which names it by its number in the whole
-            self.dataset.read(self.indices[index])
-            raise
-
-    def labels(self, index: int) -> tuple[str, ...]:
-        return self.dataset.labels(self.indices[index])
-
-    def areas(self, index: int) -> tuple[float, ...]:
-        return self.dataset.areas(self.indices[index])
