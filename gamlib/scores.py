@@ -137,7 +137,7 @@ class PairScore(ABC):
             )
 
     def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        index = torch.as_tensor(self.pairs, device=embedding.device)
+        index = torch.as_tensor(self.pairs, dtype=torch.long, device=embedding.device).reshape(-1, 2)
         similarity = self.similarity(embedding[index[:, 0]], embedding[index[:, 1]])
         if similarity.shape != index.shape[:1]:
             raise ValueError(

@@ -97,6 +97,12 @@ def _load(plan: Plan, model: Model, index: int) -> Item | BrokenImage:
         sample = plan.dataset.read(index)
     except BrokenImage as broken:
         return broken
+    labels = {item.label for item in sample.objects}
+    if labels != set(plan.dataset.labels(index)):
+        raise ValueError(
+            f"data set '{plan.dataset.name}': '{sample.id}' has objects {sorted(labels)}, where labels({index}) says "
+            f"{sorted(set(plan.dataset.labels(index)))}; pairs and classes are chosen by these, so let them agree"
+        )
     return Item(sample.id, model.transform(sample.image), sample.truths(model.input_size) or {"": Truth()})
 
 

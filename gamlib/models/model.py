@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -114,9 +114,9 @@ class Model:
         """How a layer hands on its activation; None where nothing was said of it."""
         return self.layout.get(layer) if isinstance(self.layout, dict) else self.layout
 
-    def batch(self, images: Sequence[Image.Image | str | Path]) -> Tensor:
+    def batch(self, images: Iterable[Image.Image | str | Path]) -> Tensor:
         """Photographs or their paths as one input (B, C, H, W), normalised, on the network's device."""
-        if isinstance(images, Image.Image | str | Path) or len(images) == 0:
+        if isinstance(images, Image.Image | str | Path) or not (images := list(images)):
             raise TypeError("images: give a list of photographs or their paths, at least one")
         return torch.stack([self.transform(image) for image in images]).to(self.device)
 

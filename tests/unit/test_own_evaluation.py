@@ -328,3 +328,17 @@ def test_a_formula_of_one_s_own_is_told_from_its_next_version(monkeypatch):
     given = [scaled(1), scaled(2), lambda a, g, s: (a * g).sum(1)]
     assert len({digest_of(formula) for formula in given}) == 3
     assert digest_of(scaled(1)) == digest_of(scaled(1)) != formula_digest(("gam",))
+
+
+def test_labels_that_the_samples_do_not_have_are_refused(package, tmp_path):
+    class Other(Mine):
+        def labels(self, index):
+            return ("a",)
+
+        def __getitem__(self, index):
+            return Mine()[index]
+
+    with pytest.raises(
+        ValueError, match=r"data set 'mine': 'photo-1' has objects \['b'\], where labels\(1\) says \['a'\]"
+    ):
+        run(tmp_path, f"{package(FILE)}:factory", Other())
