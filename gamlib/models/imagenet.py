@@ -51,7 +51,8 @@ def resnet(name: str, weights: str | Path | None) -> Model:
     """ResNet-50 or ResNet-101 from torchvision (He et al. 2016). Layers: the four stages, each after its ReLU."""
     net: Any = _torchvision(name, weights)
     *stages, classifier = net.children()
-    return Model(net, RESNET_LAYERS, nn.Sequential(*stages), classifier, TORCHVISION, imagenet_categories(), name)
+    features = nn.Sequential(*stages, nn.Flatten())
+    return Model(net, RESNET_LAYERS, features, classifier, TORCHVISION, imagenet_categories(), name)
 
 
 def densenet(name: str, weights: str | Path | None) -> Model:
