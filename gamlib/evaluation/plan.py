@@ -78,7 +78,7 @@ class Plan:
 def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
     """Check settings against the data and the network, draw pairs and folds, cut shards; errors as in `evaluate`."""
     _check_unedited(model_name, dataset)
-    loaded = _loaded(model_name, settings)
+    loaded = _loading(model_name, settings.weights)
     model = cached_model(model_name, settings.weights, settings.device, settings.seed, loaded)
     for depth in settings.n:
         layer_names(model, depth)
@@ -97,15 +97,19 @@ def _check_unedited(model_name: str, dataset: Dataset) -> None:
         check_unedited(name)
 
 
-def _loaded(name: str, settings: Settings) -> str:
+def _loading(name: str, weights: str | None) -> str:
     """What tells a loading from others: of your own network each is another, since its cell may have been run again."""
-    weights = Path(settings.weights or "")
-    return uuid.uuid4().hex if ":" in name else str(file_state(weights)) if weights.is_file() else ""
+    file = Path(weights or "")
+    return uuid.uuid4().hex if ":" in name else str(file_state(file)) if file.is_file() else ""
+
+
+def cached_model(name: str, weights: str | None, device: str, seed: int, loaded: str | None = None) -> Model:
+    """The network, of `loaded` or else as it is now. Random weights (weights=None) are drawn from the seed."""
+    return _cached(name, weights, device, seed, _loading(name, weights) if loaded is None else loaded)
 
 
 @functools.lru_cache(maxsize=1)
-def cached_model(name: str, weights: str | None, device: str, seed: int, loaded: str = "") -> Model:
-    """The network, loaded once a process and `loaded`. Random weights (weights=None) are drawn from the seed."""
+def _cached(name: str, weights: str | None, device: str, seed: int, loaded: str) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return load_model(name, weights, device)

@@ -15,6 +15,7 @@ from PIL import Image
 import gamlib
 from gamlib.data import BrokenImage, Dataset, Object, Sample, Subset
 from gamlib.evaluation import Settings
+from gamlib.evaluation.plan import cached_model, make_plan
 from gamlib.evaluation.store import dataset_digest, factory_digest, formula_digest
 from gamlib.methods import METHODS, Method
 
@@ -342,3 +343,8 @@ def test_labels_that_the_samples_do_not_have_are_refused(package, tmp_path):
         ValueError, match=r"data set 'mine': 'photo-1' has objects \['b'\], where labels\(1\) says \['a'\]"
     ):
         run(tmp_path, f"{package(FILE)}:factory", Other())
+
+
+def test_a_network_of_ours_is_loaded_once_for_all_that_ask():
+    one = cached_model("squeezenet1_1", "default", "cpu", 0)
+    assert make_plan("squeezenet1_1", Mine(), Settings("cosine", "gam", 1)).model() is one
