@@ -1,5 +1,6 @@
 """load_dataset, pairs, small objects and class names."""
 
+import numpy as np
 import pytest
 
 from gamlib.data import Dataset, load_dataset, make_pairs, smallest_objects
@@ -116,3 +117,8 @@ def test_class_index():
     assert class_index("Hernia", ["Mass", "Hernia"]) == 1
     assert class_index(281, None) == 281
     assert class_index(None, ["Mass"]) is None
+
+
+def test_a_class_may_be_a_number_of_numpy_s():
+    found = class_index(np.int64(3), None)
+    assert found == 3 and type(found) is int

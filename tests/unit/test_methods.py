@@ -1,5 +1,6 @@
 """Every method's raw map against numbers worked out by hand, and the rules for batches, depths and odd values."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -217,3 +218,17 @@ def test_unknown_method():
 def test_methods_hold_the_five_public_functions():
     assert list(gamlib.METHODS) == ["gam", "grad_cam", "grad_cam_pp", "grad_cam_pp_stable", "layer_cam"]
     assert all(gamlib.METHODS[name] is getattr(gamlib, name) for name in gamlib.METHODS)
+
+
+def test_a_depth_may_be_a_number_of_numpy_s():
+    layers = tuple(gamlib.Layer(name, *torch.rand(2, 1, 3, 4, 4)) for name in "ab")
+    trace = gamlib.Trace(torch.ones(1), layers, (8, 8))
+    assert torch.equal(gamlib.gam(trace, n=np.int64(2)), gamlib.gam(trace, n=2))
+    assert list(gamlib.saliency_maps(trace, "gam", np.int64(1))) == [("gam", 1)]
+
+
+def test_one_row_of_a_trace_is_asked_for_by_a_slice():
+    trace = gamlib.Trace(torch.ones(2), (gamlib.Layer("a", *torch.rand(2, 2, 3, 4, 4)),), (8, 8))
+    assert len(trace[:1].score) == 1
+    with pytest.raises(TypeError, match=r"trace: got 0; give a slice, such as trace\[:1\]"):
+        trace[0]

@@ -348,3 +348,23 @@ def test_labels_that_the_samples_do_not_have_are_refused(package, tmp_path):
 def test_a_network_of_ours_is_loaded_once_for_all_that_ask():
     one = cached_model("squeezenet1_1", "default", "cpu", 0)
     assert make_plan("squeezenet1_1", Mine(), Settings("cosine", "gam", 1)).model() is one
+
+
+def test_a_group_larger_than_a_shard_is_a_shard_of_its_own(package, tmp_path):
+    class Many(Mine):
+        def __len__(self):
+            return 36
+
+        def labels(self, index):
+            return ("a",)
+
+    plan = make_plan(f"{package(FILE)}:factory", Many(), Settings("cosine", "gam", 1, partners=17))
+    assert [sum(len(unit.images) for unit in shard) for shard in plan.shards] == [18, 18]
+
+
+def test_an_evaluation_with_another_formula_has_another_key(monkeypatch):
+    keys = []
+    for formula in (lambda a, g, s: a.sum(1), lambda a, g, s: (a * g).sum(1)):
+        monkeypatch.setitem(METHODS, "mine", Method(formula, "Mine", "Mine", "#332288"))
+        keys.append(make_plan("squeezenet1_1", Mine(), Settings("cosine", "mine", 1)).key)
+    assert keys[0] != keys[1]

@@ -44,6 +44,11 @@ def test_a_photograph_and_itself_have_no_gradient_under_the_cosine():
     assert not gradient[0].any()
 
 
+def test_no_pairs_at_all_are_scored_as_none(tiny):
+    total, value, _ = Cosine([], alone=range(4))(tiny(), embedding())
+    assert total.item() == 0 and bool(value.isnan().all())
+
+
 def test_a_similarity_of_another_shape_is_refused(tiny):
     class Kept(Dot):
         @staticmethod
