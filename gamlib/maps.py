@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from gamlib.names import check_name
+
 RESIZE_MODES = ("bicubic", "bilinear")
 AGGREGATES = ("mean", "max", "product")
 
@@ -38,8 +40,7 @@ def resize(maps: Tensor, size: tuple[int, int], mode: str = "bicubic") -> Tensor
     >>> resize(torch.ones(1, 7, 7), (224, 224)).sum().item()
     50176.0
     """
-    if mode not in RESIZE_MODES:
-        raise ValueError(f"mode: unknown '{mode}'; accepted: {', '.join(RESIZE_MODES)}")
+    check_name("mode", mode, RESIZE_MODES)
     if isinstance(size, int):
         raise TypeError(f"size: got {size}; give (H, W)")
     rows = _interpolation(maps.shape[-2], size[0], mode).to(maps)
@@ -90,8 +91,7 @@ def aggregate(maps: Sequence[Tensor], how: str | Sequence[float] = "mean") -> Te
     if len({each.shape for each in maps}) != 1:
         raise ValueError(f"maps: got {[tuple(each.shape) for each in maps]}; give one or more of the same size")
     if isinstance(how, str):
-        if how not in AGGREGATES:
-            raise ValueError(f"how: unknown '{how}'; accepted: {', '.join(AGGREGATES)}, or one weight a layer")
+        check_name("how", how, AGGREGATES, ", or one weight a layer")
         if how == "mean":
             return functools.reduce(torch.add, maps) / len(maps)
         return functools.reduce(torch.maximum if how == "max" else torch.mul, maps)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from gamlib.maps import aggregate, min_max, resize
+from gamlib.names import check_name
 from gamlib.traces import Trace
 
 
@@ -152,8 +153,7 @@ def layer_maps(trace: Trace, method: str, n: int) -> list[Tensor]:
     ValueError
         For an unknown method or a depth that the trace does not have.
     """
-    if method not in METHODS:
-        raise ValueError(f"method: unknown '{method}'; accepted: {', '.join(METHODS)}")
+    check_name("method", method, METHODS)
     _check_trace(trace)
     return _raw(METHODS[method], trace, n)
 
@@ -191,8 +191,7 @@ def saliency_maps(
     methods = [methods] if isinstance(methods, str) else methods
     depths = depths if isinstance(depths, Sequence) else [depths]
     for method in methods:
-        if method not in METHODS and method not in VARIANTS:
-            raise ValueError(f"method: unknown '{method}'; accepted: {', '.join([*METHODS, *VARIANTS])}")
+        check_name("method", method, [*METHODS, *VARIANTS])
     _check_trace(trace)
     for n in depths:
         _check_depth(trace, n)

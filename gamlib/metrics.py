@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from gamlib.models.model import Model
+from gamlib.names import check_name
 
 FILLS = ("black", "mean")
 
@@ -117,8 +118,7 @@ def explanation_map(model: Model, x: Tensor, saliency: Tensor, fill: str = "blac
     >>> explanation_map(model, torch.zeros(1, 3, 224, 224), torch.zeros(1, 224, 224)).unique()  # (0 - 0.5) / 0.5
     tensor([-1.])
     """
-    if fill not in FILLS:
-        raise ValueError(f"fill: unknown '{fill}'; accepted: {', '.join(FILLS)}")
+    check_name("fill", fill, FILLS)
     saliency = torch.as_tensor(saliency)
     if saliency.shape != (x.shape[0], *x.shape[2:]):
         raise ValueError(

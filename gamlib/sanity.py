@@ -19,6 +19,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from gamlib.models.model import Model
+from gamlib.names import check_name
 
 MODES = ("cascading", "independent")
 Stage = str | Sequence[str]
@@ -53,8 +54,7 @@ def randomise(model: Model, stages: Sequence[Stage], mode: str = "cascading", se
     torch.Size([1, 1000])
     torch.Size([1, 1000])
     """
-    if mode not in MODES:
-        raise ValueError(f"mode: unknown '{mode}'; accepted: {', '.join(MODES)}")
+    check_name("mode", mode, MODES)
     known = dict(model.module.named_modules())
     named = [[stage] if isinstance(stage, str) else list(stage) for stage in stages]
     for name in itertools.chain(*named):

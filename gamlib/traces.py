@@ -11,6 +11,7 @@ from torch import Tensor
 from gamlib.capture import captured, frozen, gradients, layer_names
 from gamlib.layouts import as_channels_first
 from gamlib.models.model import Model
+from gamlib.names import check_name
 from gamlib.scores import SIMILARITIES, ClassScore, PairScore, Score
 
 
@@ -200,11 +201,9 @@ def trace_pair(
         Both hold the same scores.
     """
     _check_model(model)
-    score = SIMILARITIES.get(similarity) if isinstance(similarity, str) else similarity
-    if not isinstance(score, type) or not issubclass(score, PairScore):
-        raise ValueError(
-            f"similarity: unknown {similarity!r}; accepted: {', '.join(SIMILARITIES)}, or a subclass of PairScore"
-        )
+    if not isinstance(similarity, type) or not issubclass(similarity, PairScore):
+        check_name("similarity", similarity, SIMILARITIES, ", or a subclass of PairScore")
+        similarity = SIMILARITIES[similarity]
     xa, xb = model.checked_input(xa), model.checked_input(xb)
     if len(xa) != len(xb):
         raise ValueError(f"pair: the sides have {len(xa)} and {len(xb)} images; give batches of the same size")
@@ -212,7 +211,7 @@ def trace_pair(
         sizes = [f"{x.shape[-2]} x {x.shape[-1]}" for x in (xa, xb)]
         raise ValueError(f"pair: the sides have {' and '.join(sizes)} pixels; bring them to one size")
     pairs = [(row, len(xa) + row) for row in range(len(xa))]
-    both = trace(model, torch.cat([xa, xb]), [score(pairs)], layers)[0]
+    both = trace(model, torch.cat([xa, xb]), [similarity(pairs)], layers)[0]
     return both[: len(xa)], both[len(xa) :]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Sequence
+
+from gamlib.names import check_name
 
 PROFILES = ("embedded", "open", "paper")
 
@@ -18,18 +19,15 @@ def check_given(cells: Sequence[str], profile: str = "embedded") -> None:
     --------
     >>> check_given(["", "seed = 0", "# Parameters\nseeed = 1"])
     Traceback (most recent call last):
-    ValueError: parameters: this notebook has no 'seeed'; did you mean 'seed'? accepted: seed
+    ValueError: parameters of this notebook: unknown 'seeed'; did you mean 'seed'? accepted: seed
     """
     put_in = next((number for number, cell in enumerate(cells) if cell.startswith("# Parameters")), 0)
     known = assigned("\n".join(cells[:put_in]))
     for name, value in assigned(cells[put_in]).items() if put_in else ():
-        if name not in known:
-            near = "".join(f"did you mean '{near}'? " for near in difflib.get_close_matches(name, known, n=1))
-            raise ValueError(f"parameters: this notebook has no '{name}'; {near}accepted: {', '.join(known)}")
+        check_name("parameters of this notebook", name, known)
         if isinstance(known[name], str) and not isinstance(value, str | None):
             raise TypeError(f"parameters: {name} is text, and Papermill has read {value!r}; give it by -r, not by -p")
-    if profile not in PROFILES:
-        raise ValueError(f"profile: unknown '{profile}'; accepted: {', '.join(PROFILES)}")
+    check_name("profile", profile, PROFILES)
 
 
 def assigned(source: str) -> dict[str, object]:

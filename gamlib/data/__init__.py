@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import pkgutil
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from gamlib.data.pairs import make_pairs, smallest_objects
 from gamlib.data.samples import BrokenImage, Dataset, Object, Sample
 from gamlib.data.subset import Subset
+from gamlib.names import check_name
 
 __all__ = ["BrokenImage", "Dataset", "Object", "Sample", "Subset", "load_dataset", "make_pairs", "smallest_objects"]
 
@@ -62,10 +62,7 @@ def load_dataset(name: str, root: str | Path | None = None, **options: Any) -> D
     """
     if not isinstance(name, str) or not isinstance(root, str | Path | None):
         raise TypeError(f"name, root: got {name!r} and {root!r}; give a name, and a folder or None")
-    if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ValueError(f"data set: unknown name '{name}'; {hint}accepted: {', '.join(DATASETS)}")
+    check_name("data set", name, DATASETS)
     factory = pkgutil.resolve_name(f"gamlib.data.{DATASETS[name]}")
     accepted = inspect.signature(factory).parameters
     if root is not None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, read_mask, read_voc_xml
 from gamlib.data.photos import tight_box
+from gamlib.names import check_name
 from gamlib.sources import file_state
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -69,11 +70,8 @@ class Folder(AnnotatedImages):
             raise copy.missing("boxes.csv, annotations or masks")
         super().__init__(records)
         labels = {annotation.label for record in self.records for annotation in record.annotations}
-        unknown = sorted(set(classes or {}) - labels)
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], labels, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(labels)[:5])}"
-            raise ValueError(f"classes: no object has the label '{unknown[0]}'; {hint}")
+        for label in classes or ():
+            check_name("classes", label, sorted(labels))
         self.classes = dict.fromkeys(sorted(labels)) | told | dict(classes or {})
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
@@ -94,9 +92,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise ValueError(f"'{path}' is no table ({error}); expected a first line {','.join(HEAD)}") from error
     for column in HEAD:
         if column not in table:
-            near = difflib.get_close_matches(column, table.columns, n=1)
-            hint = f"; rename '{near[0]}'" if near else ""
-            raise ValueError(f"'{path}': no column '{column}'{hint}; expected {', '.join(HEAD)}")
+            near = "".join(f"; rename '{near}'" for near in difflib.get_close_matches(column, table.columns, n=1))
+            raise ValueError(f"'{path}': no column '{column}'{near}; expected {', '.join(HEAD)}")
     if table.empty:
         raise ValueError(f"'{path}': nothing below its first line; expected one line a box")
     corners = table[[*CORNERS]].apply(pd.to_numeric, errors="coerce")

@@ -13,6 +13,7 @@ from gamlib.data.cutouts import BACKGROUNDS, SCENE_SIDE, Cutout, Scene
 from gamlib.data.pairs import rounds
 from gamlib.data.photos import class_indices, photo_table, tight_box
 from gamlib.data.samples import Dataset, Object, Sample
+from gamlib.names import check_name
 
 SCENE_MARGIN = 4  # pixels between an object's box and the border
 
@@ -70,8 +71,7 @@ class Scenes(Dataset):
     cluster = "label"
 
     def __init__(self, kind: str = "single", n: int = 64, percentile: int = 100, seed: int = 0) -> None:
-        if kind not in LARGEST_AREA:
-            raise ValueError(f"unknown kind of scenes '{kind}'; choose one of {', '.join(LARGEST_AREA)}")
+        check_name("kind of scenes", kind, LARGEST_AREA)
         if percentile not in (100, 25, 10):
             raise ValueError(f"percentile {percentile} is not accepted; choose one of 100 (all sizes), 25, 10")
         if not isinstance(n, Integral) or n < 2 or n % 2:

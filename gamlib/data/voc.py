@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gamlib.data.annotated import AnnotatedImages, ImageFile, OwnCopy, read_voc_xml, reading
+from gamlib.names import check_name
 
 # in the order of the palette: class n of SegmentationClass is VOC_CLASSES[n - 1]; 0 is background, 255 void
 VOC_CLASSES = (
@@ -73,8 +74,7 @@ class Voc(AnnotatedImages):
         annotations = []
         # SegmentationObject numbers the objects of the annotation from 1, in their order
         for number, item in enumerate(objects, start=1):
-            if item.label not in self.classes:
-                raise ValueError(f"'{path}': unknown class '{item.label}'; accepted: {', '.join(self.classes)}")
+            check_name(f"'{path}', class", item.label, self.classes)
             if item.difficult and not self._masks:
                 dropped["difficult"] += 1
             else:

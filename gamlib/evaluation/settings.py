@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gamlib.controls import CONTROLS
 from gamlib.methods import METHODS, VARIANTS
 from gamlib.metrics import FILLS
+from gamlib.names import check_name
 
 TASKS = ("class", "cosine", "dot")
 SIDES = ("both", "one")
@@ -87,10 +88,10 @@ class Settings:
 
 def _known(argument: str, given: str | Sequence[str], accepted: Sequence[str]) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
-    wrong = [name for name in names if name not in accepted]
-    if wrong or not names or len(set(names)) < len(names):
-        what = f"unknown '{wrong[0]}'" if wrong else f"got {list(names)}, expected at least one, none twice"
-        raise ValueError(f"{argument}: {what}; accepted: {', '.join(accepted)}")
+    for name in names:
+        check_name(argument, name, accepted)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"{argument}: got {list(names)}; give at least one of {', '.join(accepted)}, none twice")
     return names
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import pkgutil
 import re
@@ -13,6 +12,7 @@ import torch
 
 from gamlib.models.model import Model
 from gamlib.models.preprocess import Preprocess
+from gamlib.names import check_name
 
 __all__ = ["MODELS", "Model", "Preprocess", "load_model"]
 
@@ -66,15 +66,9 @@ def load_model(name: str, weights: str | Path | None = "default", device: str = 
         model = factory() if weights == "default" else factory(weights=weights)
         if not isinstance(model, Model):
             raise TypeError(f"model: '{name}' returned a {type(model).__name__}, expected a gamlib.Model")
-    elif name in MODELS:
-        model = pkgutil.resolve_name(f"gamlib.models.{MODELS[name]}")(name, weights)
     else:
-        near = difflib.get_close_matches(name, MODELS, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ValueError(
-            f"model: unknown name '{name}'; {hint}accepted: {', '.join(MODELS)}, "
-            'or "package.module:factory" for your own network'
-        )
+        check_name("model", name, MODELS, ', or "package.module:factory" for your own network')
+        model = pkgutil.resolve_name(f"gamlib.models.{MODELS[name]}")(name, weights)
     for part in model.parts:
         part.to(device).eval()
     # Channels last in memory: the same sums in another order, a fifth to a half faster on a CPU. Not for a network of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from gamlib.layouts import LAYOUTS
 from gamlib.models.preprocess import Preprocess
+from gamlib.names import nearest
 
 
 def listed(layers: Any) -> tuple[str, ...]:
@@ -30,9 +30,8 @@ def check_layers(module: nn.Module, layers: Iterable[str]) -> None:
     known = dict(module.named_modules())
     for layer in layers:
         if layer not in known:
-            near = difflib.get_close_matches(layer, known, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise ValueError(f"layers: the network has no submodule '{layer}'; {hint}see module.named_modules()")
+            near = nearest(layer, known)
+            raise ValueError(f"layers: the network has no submodule '{layer}'; {near}see module.named_modules()")
         if isinstance(known[layer], torch.jit.ScriptModule):
             raise ValueError(f"layers: '{layer}' is TorchScript, which no hook can read; give the Python network")
 

@@ -20,6 +20,7 @@ from PIL import Image
 
 from gamlib.controls import CONTROLS
 from gamlib.methods import METHODS
+from gamlib.names import check_name
 
 # Put in force while something is drawn (`matplotlib.rc_context`), never at import.
 STYLE: dict[Any, Any] = {
@@ -68,8 +69,7 @@ def color_of(name: str) -> str:
     >>> color_of("gam"), color_of("blank")
     ('#0072b2', '#a7a7a7')
     """
-    if name not in METHODS and name not in GREYS:
-        raise ValueError(f"name: unknown '{name}'; accepted: {', '.join([*METHODS, *GREYS])}")
+    check_name("name", name, [*METHODS, *GREYS])
     return METHODS[name].color if name in METHODS else GREYS[name]
 
 

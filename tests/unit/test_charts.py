@@ -41,7 +41,9 @@ def test_a_method_has_its_own_colour_and_a_control_is_grey():
         red, green, blue = mpl.colors.to_rgb(color_of(name))
         assert red == green == blue
     assert len({color_of(name) for name in [*METHODS, *CONTROLS]}) == len(METHODS) + len(CONTROLS)
-    with pytest.raises(ValueError, match="name: unknown 'gamm'; accepted: gam, grad_cam, .*, constant_box"):
+    with pytest.raises(
+        ValueError, match="name: unknown 'gamm'; did you mean 'gam'\\? accepted: gam, grad_cam, .*, constant_box"
+    ):
         color_of("gamm")
 
 

@@ -161,7 +161,11 @@ def test_voc_masks_that_contradict_each_other_are_broken(voc, indices, reason):
     ("file", "content", "message"),
     [
         ("Annotations/2007_000001.xml", xml(xml_object("cat", 1, 1, 5)), "is damaged .*could not convert .* ''.*anew"),
-        ("Annotations/2007_000001.xml", xml(xml_object("catt", 1, 1, 5, 5)), "unknown class 'catt'; accepted: aero"),
+        (
+            "Annotations/2007_000001.xml",
+            xml(xml_object("catt", 1, 1, 5, 5)),
+            "class: unknown 'catt'; did you mean 'cat'\\? accepted: aero",
+        ),
         ("ImageSets/Main/val.txt", "2007_000001 yes\n", r"is damaged or not as published \(KeyError: 'yes'\)"),
     ],
 )

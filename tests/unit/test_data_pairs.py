@@ -92,7 +92,7 @@ def test_smallest_objects_errors():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: load_dataset("racoon"), ValueError, "unknown name 'racoon'; did you mean 'raccoon'.*voc2012"),
+        (lambda: load_dataset("racoon"), ValueError, "data set: unknown 'racoon'; did you mean 'raccoon'.*voc2012"),
         (lambda: load_dataset("photos", "folder"), TypeError, "'photos' has no option 'root'; accepted: none"),
         (
             lambda: load_dataset("coco", ".", spilt="x"),

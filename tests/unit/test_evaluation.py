@@ -390,9 +390,9 @@ def test_dask_gives_the_same_rows_though_a_worker_dies(tiny, undisturbed, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tasks": "classes"}, "tasks: unknown 'classes'; accepted: class, cosine, dot"),
-        ({"methods": ("gam", "gram")}, "methods: unknown 'gram'; accepted: gam, "),
-        ({"methods": ()}, "methods: got .*expected at least one"),
+        ({"tasks": "classes"}, "tasks: unknown 'classes'; did you mean 'class'\\? accepted: class, cosine, dot"),
+        ({"methods": ("gam", "gram")}, "methods: unknown 'gram'; did you mean 'gam'\\? accepted: gam, "),
+        ({"methods": ()}, "methods: got .*give at least one of gam"),
         ({"fill": "white"}, "fill: unknown 'white'; accepted: black, mean"),
         ({"mask_side": "left"}, "mask_side: unknown 'left'; accepted: both, one"),
         ({"n": 3}, "layers: 3 is out of range; tiny offers 1 to 2"),

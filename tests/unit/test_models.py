@@ -29,7 +29,7 @@ GREY = gamlib.Preprocess((4, 6), (0.5,), (0.25,))
     ],
 )
 def test_unknown_model_names_the_nearest(name, hint):
-    with pytest.raises(ValueError, match=f"model: unknown name '{name}'; {hint}"):
+    with pytest.raises(ValueError, match=f"model: unknown '{name}'; {hint}"):
         gamlib.load_model(name)
 
 

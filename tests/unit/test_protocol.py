@@ -129,7 +129,7 @@ def test_every_side_of_every_claim_is_evaluated():
 def test_unknown_profile_and_part(tmp_path):
     with pytest.raises(ValueError, match="profile: unknown 'closed'; accepted: embedded, open, paper"):
         Protocol("closed", "net")
-    with pytest.raises(ValueError, match="part: unknown 'masks'; accepted: boxes, masking"):
+    with pytest.raises(ValueError, match="part: unknown 'masks'; did you mean 'masking'\\? accepted: boxes, masking"):
         Protocol("embedded", "net").run("masks", tmp_path)
 
 

@@ -84,10 +84,10 @@ def test_layers_are_counted_or_named(text, value):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "01_first_lok"], "Error: unknown notebook '01_first_lok'; did you mean '01_first_look'?"),
-        (["run", "notebooks/01_first_look.ipynb", "-p", "sed", "1"], "of 01_first_look 'sed'; did you mean 'seed'?"),
-        (["run", "01_first_look", "08_confidence", "-p", "n_images", "4"], "parameter of 08_confidence 'n_images'"),
-        (["run", "-p", "n_image", "4"], "unknown parameter 'n_image'; did you mean 'n_images'?"),
+        (["run", "01_first_lok"], "Error: notebook: unknown '01_first_lok'; did you mean '01_first_look'?"),
+        (["run", "notebooks/01_first_look.ipynb", "-p", "sed", "1"], ": unknown 'sed'; did you mean 'seed'?"),
+        (["run", "01_first_look", "08_confidence", "-p", "n_images", "4"], "08_confidence: unknown 'n_images'"),
+        (["run", "-p", "n_image", "4"], "parameter: unknown 'n_image'; did you mean 'n_images'?"),
         (["run", "-p", "n_images", "many"], "n_images of 01_first_look is of type int (default 60), not 'many'"),
         (["run", "-p", "fast", "1"], "fast of 01_first_look is of type bool (default False), not 1"),
         (["run", "-p", "profile", "open"], "results of another profile have their own folder; give --profile open"),
@@ -98,7 +98,7 @@ def test_layers_are_counted_or_named(text, value):
         (["run", "-p", "results_dir", ""], "'' is no folder that can be written to"),
         (["run", "-p", "results_dir", "01_first_look.ipynb/x"], "is no folder that can be written to"),
         (["run", "-p", "results_dir", "/proc/x"], "'/proc/x' is no folder that can be written to"),
-        (["book", "--profile", "embeded"], "profile 'embeded'; did you mean 'embedded'? Accepted: embedded, open"),
+        (["book", "--profile", "embeded"], "unknown 'embeded'; did you mean 'embedded'? accepted: embedded, open"),
         (["results", "--profile", "paper"], "'paper' is not one of 'embedded', 'open'"),
     ],
 )  # fmt: skip
@@ -144,7 +144,9 @@ def test_a_notebook_runs_after_those_it_needs_which_come_along(book, write_noteb
 
 def test_needs_are_checked(book, write_notebook):
     write_notebook(book, "02_verdicts", "seed = 0", needs=["09_confidence"])
-    with pytest.raises(Refused, match="notebook that 02_verdicts needs '09_confidence'; did you mean '08_confidence'"):
+    with pytest.raises(
+        Refused, match="notebook that 02_verdicts needs: unknown '09_confidence'; did you mean '08_confidence'"
+    ):
         plan(book, ["02_verdicts"], "embedded")
     write_notebook(book, "02_verdicts", "seed = 0", needs=["03_circle"])
     write_notebook(book, "03_circle", "seed = 0", needs=["02_verdicts"])

@@ -49,8 +49,8 @@ def test_each_part_is_a_slide_with_its_picture_and_its_text(told):
 @pytest.mark.parametrize(
     ("old", "new", "error"),
     [
-        ("#code-1", "#code-7", "unknown picture of 01_toy in book/slides.md 'code-7'; did you mean 'code-1'?"),
-        ("::finding", "::verdict", "unknown text of 01_toy in book/slides.md 'verdict'. Accepted: finding"),
+        ("#code-1", "#code-7", "picture of 01_toy in book/slides.md: unknown 'code-7'; did you mean 'code-1'?"),
+        ("::finding", "::verdict", "text of 01_toy in book/slides.md: unknown 'verdict'; accepted: finding"),
     ],
 )
 def test_what_a_notebook_does_not_have_is_refused(told, old, new, error):

@@ -49,7 +49,7 @@ CASES = [
     (lambda: gamlib.trace_class(model(), X.to("meta")), TypeError, "x: expected a dense float tensor"),
     (lambda: gamlib.trace_class(model(), X, 1j), TypeError, "target: expected class indices"),
     (lambda: gamlib.trace(model(), X, [gamlib.ClassScore]), TypeError, "scores: give a list of scores"),
-    (lambda: gamlib.trace_pair(model(), X, X, 3), ValueError, "similarity: unknown 3; accepted: cosine, dot, or"),
+    (lambda: gamlib.trace_pair(model(), X, X, 3), ValueError, "similarity: unknown '3'; accepted: cosine, dot, or"),
     (lambda: gamlib.gam(gamlib.trace_pair(model(), X, X)), TypeError, "trace: got a tuple.*take one of them"),
     (lambda: gamlib.gam(X), TypeError, "trace: got a Tensor"),
     (lambda: preprocess(mean=(float("nan"),)), ValueError, "mean, std: got"),

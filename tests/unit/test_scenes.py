@@ -207,7 +207,7 @@ def test_backgrounds_are_coloured_and_free_of_objects(name):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "triple"}, "unknown kind of scenes 'triple'; choose one of single, two, shared"),
+        ({"kind": "triple"}, "kind of scenes: unknown 'triple'; accepted: single, two, shared"),
         ({"n": 7}, "n = 7 scenes cannot be paired; give an even number of at least 2"),
         ({"n": 0}, "n = 0 scenes cannot be paired"),
         ({"percentile": 50}, "percentile 50 is not accepted; choose one of 100"),

@@ -22,6 +22,7 @@ from gamlib.evaluation.plan import cached_model
 from gamlib.evaluation.results import CELL, ITEM, KEY, REQUIRED, measures, strata
 from gamlib.metrics import FILLS
 from gamlib.models import Model
+from gamlib.names import check_name
 
 PARTS = ("boxes", "masking")
 # Partners of an image, so that no verdict hangs on one drawing; photographs for each scene, since they vary more.
@@ -65,8 +66,7 @@ class Protocol:
     dataset_root: str = ""
 
     def __post_init__(self) -> None:
-        if self.profile not in PROFILES:
-            raise ValueError(f"profile: unknown '{self.profile}'; accepted: {', '.join(PROFILES)}")
+        check_name("profile", self.profile, PROFILES)
         if self.n_images < 2:
             raise ValueError(f"n_images: got {self.n_images}; a pair takes two, give 2 or more")
 
@@ -126,8 +126,7 @@ class Protocol:
         ValueError, FileNotFoundError
             Before any work: for an unknown part or a missing checkpoint, and as in `load_dataset`. As in `evaluate`.
         """
-        if part not in PARTS:
-            raise ValueError(f"part: unknown '{part}'; accepted: {', '.join(PARTS)}")
+        check_name("part", part, PARTS)
         ready = [(one, self._weights(one), one.load(self.seed)) for one in self.evaluations()]
         frames, skipped, dropped = [], [], {}
         for one, weights, data in ready:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import yaml
+
+from gamlib.names import check_name
 
 
 class Refused(click.ClickException):
@@ -73,11 +74,11 @@ def check_names(kind: str, given: Iterable[str], accepted: Iterable[str]) -> Non
     --------
     >>> check_names("profile", ["opne"], ["embedded", "open"])
     Traceback (most recent call last):
-    gambook.publish.project.Refused: unknown profile 'opne'; did you mean 'open'? Accepted: embedded, open
+    gambook.publish.project.Refused: profile: unknown 'opne'; did you mean 'open'? accepted: embedded, open
     """
     accepted = list(accepted)
     for name in given:
-        if name not in accepted:
-            near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.5)
-            hint = f"; did you mean '{near[0]}'?" if near else "."
-            raise Refused(f"unknown {kind} '{name}'{hint} Accepted: {', '.join(accepted) or 'none'}")
+        try:
+            check_name(kind, name, accepted)
+        except ValueError as error:
+            raise Refused(str(error)) from None
