@@ -211,6 +211,22 @@ def test_a_large_score_loses_the_printed_map_alone(live, folder):
 
 
 @once
+def test_a_photograph_against_itself_has_empty_maps(live, folder):
+    # at its maximum the cosine's gradient is 0; rounding used to leave noise, which was stretched to [0, 1]
+    report = live("#network=squeezenet1_1&score=cosine&n=2").give(folder / "left.png", folder / "left.png")
+    assert [row["s"] for row in report["rows"]] == pytest.approx([1, 1])
+    assert [[one.any() for one in row["maps"]] for row in report["rows"]] == [[False] * len(NAMES)] * 2
+    assert [row["boxes"] for row in report["rows"]] == [[None] * len(NAMES)] * 2
+
+
+@once
+@pytest.mark.parametrize("value", [0.1, -0.7, 3e20])
+def test_a_layer_with_one_value_everywhere_has_an_empty_map(live, value):
+    drawn = "(value) => [...GamLive.saliency([{side: 7}], () => new Float64Array(49).fill(value), 0, 224)]"
+    assert set(live().page.evaluate(drawn, value)) == {0}
+
+
+@once
 def test_what_cannot_be_read_is_said_in_words(live, tmp_path):
     page = live()
     for name, content, said in (
