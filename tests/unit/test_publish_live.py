@@ -69,11 +69,29 @@ def test_a_batch_norm_is_folded_into_its_convolution():
     assert (description["read"], description["embedding"], description["logits"]) == ([1], 2, 3)
 
 
-def test_an_operation_that_the_page_does_not_have_is_named():
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+class Moved(nn.Module):
+    def forward(self, x):
+        return x + 1
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ([nn.Sigmoid()], "the page has no sigmoid"),
+        ([nn.Conv2d(4, 4, 1, groups=2)], r"conv2d.*, 2\)"),
+        ([nn.Conv2d(4, 4, 2, dilation=2)], r"conv2d.*\[2, 2\]\)"),
+        ([nn.ZeroPad2d(1), nn.MaxPool2d(2)], "the page has no max_pool2d"),
+        ([nn.MaxPool2d(2, dilation=2)], "the page has no max_pool2d"),
+        ([nn.ReLU(), nn.BatchNorm2d(4)], "the page has no batch_norm"),
+        ([nn.MaxPool2d(2), nn.BatchNorm2d(4)], "the page has no batch_norm"),
+        ([Moved()], r"the page has no add\(1,\)"),
+    ],
+)
+def test_an_operation_that_the_page_does_not_have_is_named(after, message):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), *after, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
     transform = gamlib.Preprocess((8, 8), (0.5,) * 3, (0.5,) * 3)
-    with pytest.raises(ValueError, match="the page has no sigmoid"):
-        export(gamlib.Model(net, ["1"], net[:4], net[4], transform))
+    with pytest.raises(ValueError, match=message):
+        export(gamlib.Model(net, ["1"], net[:-1], net[-1], transform))
 
 
 def test_each_licence_lies_beside_its_weights():

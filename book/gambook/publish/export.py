@@ -6,15 +6,29 @@ a layer is noted at it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch.fx.node import map_arg
 
-if TYPE_CHECKING:
-    from gamlib.models import Model
+from gamlib.models import Model
 
-_SAME = ("flatten", "dropout", "contiguous", "clone", "view", "reshape")
-_ACTIVATIONS = {("relu", ()): "relu", ("hardtanh", (0.0, 6.0)): "relu6", ("relu6", ()): "relu6"}
+
+class _Layer(int):
+    """Number of a layer, told from the other numbers of a call."""
+
+
+class _Whole(torch.nn.Module):
+    """Features and head as one network."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.module, self.model = model.module, model
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        embedding = self.model.features(x).flatten(1)
+        return embedding, self.model.needed_head()(embedding)
 
 
 def export(model: Model) -> tuple[dict[str, Any], np.ndarray]:
@@ -40,23 +54,11 @@ def export(model: Model) -> tuple[dict[str, Any], np.ndarray]:
     ValueError
         For an operation that the page does not have.
     """
-    import torch
-
-    class Whole(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.module = model.module
-
-        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            embedding = model.features(x).flatten(1)
-            return embedding, model.needed_head()(embedding)
-
-    side = model.input_size[0]
+    side, transform = model.input_size[0], model.transform
     with torch.no_grad():
-        program = torch.export.export(Whole(), (torch.zeros(1, 3, side, side),))
-    reader = _Reader(program)
-    embedding, logits = (reader.at[node] for node in reader.outputs)
-    transform = model.transform
+        reader = _Reader(torch.export.export(_Whole(model), (torch.zeros(1, 3, side, side),)))
+    weights = reader.placed()
+    embedding, logits = reader.outputs
     description = {
         "name": model.name,
         "side": side,
@@ -69,92 +71,87 @@ def export(model: Model) -> tuple[dict[str, Any], np.ndarray]:
         "logits": logits,
         "layers": reader.layers,
     }
-    return description, np.concatenate([tensor.ravel() for tensor in reader.placed()])
+    return description, weights
 
 
 class _Reader:
     """The operations of an exported program, one after the other, as layers."""
 
-    def __init__(self, program: Any) -> None:
+    def __init__(self, program: torch.export.ExportedProgram) -> None:
         names = program.graph_signature.inputs_to_parameters | program.graph_signature.inputs_to_buffers
-        self.tensors = {node: program.state_dict[name].detach().double().numpy() for node, name in names.items()}
         self.layers: list[dict[str, Any]] = []
-        self.weights: dict[int, list[np.ndarray]] = {}
-        self.at: dict[Any, int] = {}  # operation -> its layer
+        self.weights: dict[int, list[torch.Tensor]] = {}
         self.modules: dict[str, int] = {}  # name of a module -> the layer of its output
-        pads: dict[Any, tuple[Any, int]] = {}
+        at: dict[Any, Any] = {}  # operation -> its layer, or a tensor that the network keeps
         for node in program.graph.nodes:
-            if node.op == "placeholder" and node.name not in self.tensors:
-                self._add(node, "image", [])
+            values = map_arg(node.args, at.__getitem__)
+            if node.op == "placeholder" and node.name in names:
+                at[node] = program.state_dict[names[node.name]].detach().double()
+            elif node.op == "placeholder":
+                at[node] = self._add(node, "image", [])
             elif node.op == "output":
-                self.outputs = node.args[0]
-            elif node.op == "call_function":
-                kind = str(node.target).split(".")[1].rstrip("_")
-                if kind == "flatten" and node.args[0].name in self.tensors:
-                    # a convolution's weight that a head takes as a matrix
-                    self.tensors[node.name] = self.tensors[node.args[0].name].reshape(len(node.meta["val"]), -1)
-                    continue
-                if kind == "pad":
-                    pads[node] = node.args[0], node.args[1][0]
-                    continue
-                source, pad = pads.get(node.args[0], (node.args[0], 0)) if kind != "cat" else (None, 0)
-                self._read(node, kind, source, pad)
-                for name, _ in node.meta["nn_module_stack"].values():
-                    self.modules[name] = self.at[node]
+                self.outputs = values[0]
+            else:
+                # whatever the call leaves out, as PyTorch fills it in
+                left_out = node.target._schema.arguments[len(values) :]
+                options = [node.kwargs.get(each.name, each.default_value) for each in left_out]
+                at[node] = self._read(node, str(node.target).split(".")[1].rstrip("_"), *values, *options)
+                self.modules |= dict.fromkeys((name for name, _ in node.meta["nn_module_stack"].values()), at[node])
 
-    def _read(self, node: Any, kind: str, source: Any, pad: int) -> None:
-        rest = node.args[1:]
-        if kind in _SAME:
-            self.at[node] = self.at[source]
-        elif kind == "batch_norm":
-            self._fold(self.at[source], rest)
-            self.at[node] = self.at[source]
-        elif (kind, rest) in _ACTIVATIONS:
-            self.at[node] = self.at[source]
-            self.layers[self.at[node]]["relu"] = _ACTIVATIONS[kind, rest]
-        elif kind == "conv2d" and (len(rest) < 6 or rest[5] in (1, self.layers[self.at[source]]["channels"])):
-            given = dict(zip(("weight", "bias", "stride", "pad", "dilation", "groups"), rest, strict=False))
-            weight, stride, own = self.tensors[given["weight"].name], given.get("stride", [1]), given.get("pad", [0])
-            added = {"kernel": weight.shape[-1], "stride": stride[0], "pad": pad + own[0]}
-            op = "conv" if given.get("groups", 1) == 1 else "depthwise"
-            self._add(node, op, [source], weight, given.get("bias"), **added)
-        elif kind == "linear":
-            self._add(node, "linear", [source], self.tensors[rest[0].name][:, :, None, None], *rest[1:])
-        elif kind == "max_pool2d":
-            kernel, stride, own = (*rest, [0])[:3]
-            self._add(node, "maxpool", [source], kernel=kernel[0], stride=stride[0], pad=own[0])
-        elif kind == "add" and node.args[0] is not node.args[1]:
-            self._add(node, "add", node.args)
-        elif kind == "cat" and rest == (1,):
-            self._add(node, "concat", node.args[0])
-        elif (kind, rest) in (("adaptive_avg_pool2d", ([1, 1],)), ("mean", ([2, 3],)), ("mean", ([-1, -2], True))):
-            self._add(node, "mean", [source])
-        else:
-            raise ValueError(f"network: the page has no {kind}{rest}; see network.js for what it has, and add it there")
+    def _read(self, node: torch.fx.Node, kind: str, *values: Any) -> Any:
+        """The layer that an operation is or becomes part of; with the margin that it adds, for padding."""
+        linear = [number for number in self.weights if not self.layers[number]["relu"]]
+        match kind, *values:
+            case "flatten", torch.Tensor() as weight, *_:
+                # a convolution's weight that a head takes as a matrix
+                return weight.flatten(1)
+            case "flatten" | "dropout" | "contiguous" | "clone" | "view" | "reshape", _Layer(source), *_:
+                return source
+            case "pad", _Layer(source), [pad, *_], "constant", None | 0:
+                return source, pad
+            case "batch_norm", _Layer(source), scale, shift, mean, var, False, _, eps, _ if source in linear:
+                # (x - mean) / sqrt(var + eps) * scale + shift
+                weight, bias = self.weights[source]
+                factor = scale / (var + eps).sqrt()
+                self.weights[source] = [weight * factor[:, None, None, None], (bias - mean) * factor + shift]
+                return source
+            case ("relu" | "relu6", _Layer(source)) | ("hardtanh", _Layer(source), 0, 6):
+                self.layers[source]["relu"] = "relu" if kind == "relu" else "relu6"
+                return source
+            case "conv2d", source, weight, bias, [stride, *_], [pad, *_], [1, *_], groups:
+                source, margin = source if isinstance(source, tuple) else (source, 0)
+                op, sizes = "conv" if groups == 1 else "depthwise", {"kernel": weight.shape[-1], "stride": stride}
+                if groups in (1, self.layers[source]["channels"]):
+                    return self._add(node, op, [source], weight, bias, **sizes, pad=margin + pad)
+            case "linear", _Layer(source), weight, bias:
+                return self._add(node, "linear", [source], weight[:, :, None, None], bias)
+            case "max_pool2d", _Layer(source), [kernel, *_], [stride, *_], [pad, *_], [1, *_], _:
+                return self._add(node, "maxpool", [source], kernel=kernel, stride=stride, pad=pad)
+            case "add", _Layer(one), _Layer(other), 1 if one != other:
+                return self._add(node, "add", [one, other])
+            case "cat", sources, 1:
+                return self._add(node, "concat", sources)
+            case ("adaptive_avg_pool2d", _Layer(source), [1, 1]) | ("mean", _Layer(source), [2, 3] | [-1, -2], *_):
+                return self._add(node, "mean", [source])
+        raise ValueError(
+            f"network: the page has no {kind}{node.args[1:]}; see network.js for what it has, and add it there"
+        )
 
-    def _add(self, node: Any, op: str, sources: Any, weight: Any = None, bias: Any = None, **more: int) -> None:
-        shape = tuple(node.meta["val"].shape)
-        self.at[node] = len(self.layers)
-        layer = {"op": op, "from": [self.at[each] for each in sources], "relu": None, **more}
-        self.layers.append(layer | {"channels": shape[1], "side": shape[2] if len(shape) == 4 else 1})
+    def _add(self, node: Any, op: str, sources: Any, weight: Any = None, bias: Any = None, **more: int) -> _Layer:
+        _, channels, *sides = node.meta["val"].shape
+        layer = {"op": op, "from": list(sources), "relu": None, **more}
+        self.layers.append(layer | {"channels": channels, "side": sides[0] if sides else 1})
+        number = _Layer(len(self.layers) - 1)
         if weight is not None:
-            given = np.zeros(len(weight)) if bias is None else self.tensors[bias.name]
-            self.weights[self.at[node]] = [weight, given]
+            self.weights[number] = [weight, torch.zeros(len(weight)) if bias is None else bias]
+        return number
 
-    def _fold(self, layer: int, arguments: Any) -> None:
-        """Batch norm, (x - mean) / sqrt(var + eps) * scale + shift, into the convolution before it."""
-        scale, shift, mean, var = (self.tensors[each.name] for each in arguments[:4])
-        weight, bias = self.weights[layer]
-        factor = scale / np.sqrt(var + arguments[6])
-        self.weights[layer] = [weight * factor[:, None, None, None], (bias - mean) * factor + shift]
-
-    def placed(self) -> list[np.ndarray]:
+    def placed(self) -> np.ndarray:
         """All weights in order, their places noted in the layers."""
         tensors, place = [], 0
         for number, (weight, bias) in self.weights.items():
             depthwise = self.layers[number]["op"] == "depthwise"
-            weight = weight.transpose((2, 3, 1, 0) if depthwise else (0, 2, 3, 1))
-            self.layers[number] |= {"weight": place, "bias": place + weight.size}
-            tensors += [weight, bias]
-            place += weight.size + bias.size
-        return tensors
+            self.layers[number] |= {"weight": place, "bias": place + weight.numel()}
+            tensors += [weight.permute((2, 3, 1, 0) if depthwise else (0, 2, 3, 1)).flatten(), bias]
+            place += weight.numel() + len(bias)
+        return torch.cat(tensors).numpy()

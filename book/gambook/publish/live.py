@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gambook.publish.digests import tree_digest
-from gambook.publish.export import export
 from gambook.publish.project import Project
 
 if TYPE_CHECKING:
@@ -59,6 +58,9 @@ def _networks() -> dict[str, bytes]:
 
 def network_files(model: Model, precision: str = PRECISION) -> dict[str, bytes]:
     """NAME.js, which says what the network is, and NAME-0.js, NAME-1.js, ... with its weights, little-endian."""
+    # here, since torch takes seconds
+    from gambook.publish.export import export
+
     description, weights = export(model)
     data = weights.astype({"float16": "<f2", "float32": "<f4"}[precision]).tobytes()
     parts = [data[start : start + PART] for start in range(0, len(data), PART)]
