@@ -179,7 +179,7 @@ def until(done, limit=120):
 
 def test_a_place_that_cannot_be_written_to_costs_one_notebook(project, write_notebook):
     write_notebook(project, "01_first", "seed = 0")
-    project.executed("embedded", ".01_first.partial").mkdir(parents=True)
+    project.executed("embedded", "01_first.failed").mkdir(parents=True)
     with pytest.raises(click.ClickException, match="01_first, could not be run: .*Is a directory"):
         run_jobs(project, plan(project, ["01_first"], "embedded"))
 

@@ -32,20 +32,15 @@ class Job:
     digest: str
 
     @property
-    def partial(self) -> Path:
-        """Where the notebook grows while it runs."""
-        return self.target.with_name(f".{self.target.stem}.partial.ipynb")
-
-    @property
     def failed(self) -> Path:
-        """Where it stays when a cell fails."""
+        """Where the notebook grows while it runs, and stays when it does not come to its end."""
         return self.target.with_name(f"{self.target.stem}.failed.ipynb")
 
     def is_current(self) -> bool:
         """Whether the target was made from the code, parameters and sources of now, and nothing was tried since."""
         results = self.passed.get("results_dir")
         # a run that was broken off or failed has written to the folder of results
-        if self.partial.exists() or self.failed.exists() or (results and not Path(str(results)).is_dir()):
+        if self.failed.exists() or (results and not Path(str(results)).is_dir()):
             return False
         try:
             made = json.loads(self.target.read_text("utf-8"))

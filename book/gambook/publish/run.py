@@ -6,11 +6,12 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +31,10 @@ THREADS = {f"{name}_THREADS": "1" for name in ("OMP_NUM", "MKL_NUM", "OPENBLAS_N
 # glibc gives each large tensor back to the system and asks for fresh pages at the next layer: a third of a forward's
 # time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+# What of the user's a kernel does without: kernel specs, start-up files, a backend. jupyter_client leaves files in
+# TMPDIR where it is killed.
+FOLDERS = ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "TMPDIR")
+BACKEND = "module://matplotlib_inline.backend_inline"
 
 
 @contextmanager
@@ -100,38 +105,46 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
     """Run one job; why it failed. What was whole stays until the new one is, and its name is never on a part."""
     start = time.perf_counter()
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    job.partial.write_text("")
-    job.failed.unlink(missing_ok=True)
+    job.failed.write_text("")
+    paths = {"input_path": str(job.source), "output_path": str(job.failed), "cwd": str(job.source.parent)}
     # cleanup errors: a kernel that is being shut down may still write
     with tempfile.TemporaryDirectory(prefix="gam-kernel-", ignore_cleanup_errors=True) as folder:
-        paths = {"source": str(job.source), "target": str(job.partial), "folder": folder}
         process = subprocess.run(
             [sys.executable, str(Path(__file__).with_name("execute.py"))],
             input=json.dumps({**paths, "parameters": job.passed}),
-            env=environment,
+            env={**environment, **dict.fromkeys(FOLDERS, folder), "MPLBACKEND": BACKEND},
             capture_output=True,
             encoding="utf-8",
             errors="replace",
         )
-        failure = Path(folder, "failure.txt")
-        cell = failure.read_text("utf-8") if failure.exists() else None
-    text = job.partial.read_text("utf-8")
+    text = job.failed.read_text("utf-8")
     if process.returncode == 0:
         notebook = json.loads(text)
         record = {"digest": job.digest, "profile": job.profile, "parameters": job.shown, "versions": versions()}
         add_provenance(notebook, record | {"seconds": round(time.perf_counter() - start, 1), "commit": made_at})
-        job.partial.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(job.partial, job.target)
+        job.failed.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        os.replace(job.failed, job.target)
         return None
-    if text:
-        os.replace(job.partial, job.failed)
-    else:
-        job.partial.unlink()
-    if cell:
-        return f"{cell}\n    kept as {job.failed}"
+    said = (process.stderr.strip().splitlines() or ["no message"])[-1]
+    if not text:
+        job.failed.unlink()
+    elif process.returncode > 0 and (failure := _failure(json.loads(text), said)):
+        return f"{failure}\n    kept as {job.failed}"
     if process.returncode < 0:
         return f"killed by signal {-process.returncode} (often for want of memory)"
-    return f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
+    return f"could not be run: {said}"
+
+
+def _failure(notebook: Mapping, said: str) -> str:
+    """The cell that began last, counted from 1 as in a run of the source, with its error or else what was said."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = [cell for cell in code if "injected-parameters" not in cell["metadata"].get("tags", [])]
+    begun = [n for n, cell in enumerate(code, 1) if cell["metadata"].get("papermill", {}).get("start_time")]
+    if not begun:
+        return ""
+    outputs = code[begun[-1] - 1]["outputs"]
+    errors = [f"{output['ename']}: {output['evalue']}" for output in outputs if output["output_type"] == "error"]
+    return f"cell {begun[-1]}: " + re.sub(r"\x1b\[[0-9;]*m", "", [*errors, said][0])
 
 
 def kernel_environment() -> dict[str, str]:
