@@ -31,10 +31,9 @@ def notebook_digest(
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     names = {name for cell in cells for name in imports(cell) if f"{name}.".startswith("gambook.claims.")}
     claims = imported_files(names, [book])
-    beside = {path.name: path for module in claims.values() for path in module.parent.iterdir()}
-    beside = {name: path for name, path in beside.items() if path.suffix in _BESIDE}
+    beside = [path for module in claims.values() for path in module.parent.iterdir() if path.suffix in _BESIDE]
     named = {key: _named(key, value, folder) for key, value in parameters.items() if isinstance(value, str)}
-    whole = [cells, parameters, named, files_digest(claims | beside), sorted(read)]
+    whole = [cells, parameters, named, files_digest(claims | {path.name: path for path in beside}), sorted(read)]
     return hashlib.sha256(json.dumps(whole, default=str, sort_keys=True).encode()).hexdigest()
 
 
@@ -49,9 +48,6 @@ def _named(parameter: str, value: str, folder: Path) -> object:
     if not value or parameter == "results_dir":  # which is written to
         return None
     path = folder / value
-    if path.is_file():
-        return file_state(path)
-    if path.is_dir():
-        files = {entry.relative_to(path).as_posix(): entry for entry in path.rglob("*") if entry.is_file()}
-        return {name: file_state(entry) for name, entry in files.items()}
+    if path.exists():
+        return {str(file): file_state(file) for file in [path, *path.rglob("*")] if file.is_file()}
     return network_state(value.partition(":")[0]) if re.fullmatch(r"\w+(\.\w+)*:\w+", value) else None

@@ -75,10 +75,8 @@ def plan(
     for name in () if whole else names:
         check_names(f"parameter of {name}", given, known[name])
     # each of its data sets is paired with a network, as in the paper
-    paired = [
-        name for name in names if "imagenet_root" in known[name] and profile == "paper" and not given.get("dataset")
-    ]
-    if paired and "model" in given:
+    paired = [name for name in names if "imagenet_root" in known[name]]
+    if paired and profile == "paper" and "model" in given and not given.get("dataset"):
         raise Refused(
             f"parameter model: under the paper profile {paired[0]} takes the network that the paper pairs with each "
             "data set; leave it out, or give dataset and dataset_root, or another profile"

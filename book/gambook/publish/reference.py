@@ -11,9 +11,9 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
-from pathlib import Path
 
 import click
 
@@ -47,37 +47,36 @@ def make_results(project: Project, profile: str, workers: int) -> None:
 
     Finished parts are kept in _build: a run that was broken off goes on where it was.
     """
-    folders, n_images = {}, REFERENCE_PROFILES[profile]
     for model, full in BACKBONES.items():
         place = f"{profile}-{model}"
         jobs = plan(project, CHAPTERS + IN_FULL * full, profile, {"model": model}, whole=True, place=place)
         # its sentences are held to the results that are made here
-        given = {"model": model, "n_images": str(n_images), "masked": str(full).lower(), "reference_dir": ""}
+        n_images = str(REFERENCE_PROFILES[profile])
+        given = {"model": model, "n_images": n_images, "masked": str(full).lower(), "reference_dir": ""}
         jobs += [job for job in plan(project, (LEDGER,), profile, given, place=place) if job.name == LEDGER]
-        folders[model] = project.results(place)
         click.echo(f"{profile}, {model}:")
         run_jobs(project, jobs, workers)
     click.echo("choices left open, and the measures of every map ...")
     os.environ.update(kernel_environment())
-    made = {model: project.results(f"{profile}-{model}") for model in CURVE_BACKBONES}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        waiting = {pool.submit(_add_curve, profile, model, folder): model for model, folder in made.items()}
+        waiting = {pool.submit(_add_curve, project, profile, model): model for model in CURVE_BACKBONES}
         for future in as_completed(waiting):
             future.result()
             click.echo(f"  {waiting[future]}")
-    _publish(project.root / "book" / "results" / profile, profile, folders, made)
+    _publish(project, profile)
     click.echo(f"book/results/{profile} is up to date")
 
 
-def _add_curve(profile: str, model: str, folder: Path) -> None:
+def _add_curve(project: Project, profile: str, model: str) -> None:
     """Add the specification curve to the results of one backbone."""
     from gambook.claims.curve import specification
     from gamlib.evaluation import save
 
+    folder = project.results(f"{profile}-{model}")
     save(specification(profile, model, folder / "choices"), folder / "specification.csv")
 
 
-def _publish(target: Path, profile: str, folders: dict[str, Path], curves: dict[str, Path]) -> None:
+def _publish(project: Project, profile: str) -> None:
     """Put the backbones' tables together, make cells and ledger of the published maps, say where all came from."""
     import pandas as pd
 
@@ -87,18 +86,18 @@ def _publish(target: Path, profile: str, folders: dict[str, Path], curves: dict[
     from gamlib.evaluation.results import cell_means
     from gamlib.evaluation.store import sources_digest
 
-    target.mkdir(parents=True, exist_ok=True)
-
-    def together(name: str, places: dict[str, Path]) -> pd.DataFrame:
-        there = [folder / f"{name}.csv" for folder in places.values() if (folder / f"{name}.csv").is_file()]
-        parts = [pd.read_csv(path, keep_default_na=False) for path in there]
+    def together(name: str, models: Iterable[str]) -> pd.DataFrame:
+        places = [project.results(f"{profile}-{model}") / f"{name}.csv" for model in models]
+        parts = [pd.read_csv(path, keep_default_na=False) for path in places if path.is_file()]
         return pd.concat(parts, ignore_index=True).drop_duplicates()
 
+    target = project.root / "book" / "results" / profile
+    target.mkdir(parents=True, exist_ok=True)
     # as they are written: the ledger follows from what readers find
-    tables = {name: together(name, folders).round(3) for name in TABLES}
-    for model, folder in folders.items():
-        shutil.copyfile(folder / "maps.parquet", target / f"maps_{model}.parquet")
-    maps = pd.concat([pd.read_parquet(folder / "maps.parquet") for folder in folders.values()], ignore_index=True)
+    tables = {name: together(name, BACKBONES).round(3) for name in TABLES}
+    for model in BACKBONES:
+        shutil.copyfile(project.results(f"{profile}-{model}") / "maps.parquet", target / f"maps_{model}.parquet")
+    maps = pd.concat([pd.read_parquet(target / f"maps_{model}.parquet") for model in BACKBONES], ignore_index=True)
     shown = [name for name in maps if name in ("box_iou", "mask_iou") or name.startswith(("adp_", "pic_"))]
     cells = [cell_means(maps[maps["part"] == part_of(name)], name).assign(metric=name) for name in shown]
     tables["cells"] = pd.concat(cells, ignore_index=True).drop(columns="clusters")
@@ -107,12 +106,12 @@ def _publish(target: Path, profile: str, folders: dict[str, Path], curves: dict[
     for name, table in tables.items():
         table.round(3).to_csv(target / f"{name}.csv", index=False)
     # thousands of rows, each with its claim written out; compressed without the time, so that equal rows stay equal
-    together("specification", curves).to_csv(
+    together("specification", CURVE_BACKBONES).to_csv(
         target / "specification.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
     )
     record = {
-        "profile": profile, "models": list(folders), "n_images": REFERENCE_PROFILES[profile],
-        "commit": commit(target.parents[2]), "processor": platform.processor() or platform.machine(),
+        "profile": profile, "models": list(BACKBONES), "n_images": REFERENCE_PROFILES[profile],
+        "commit": commit(project.root), "processor": platform.processor() or platform.machine(),
         "versions": versions(), "sources": sources_digest(),
     }  # fmt: skip
     (target / "provenance.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
