@@ -3,6 +3,7 @@
 A process of its own for each notebook, since Papermill changes the working folder of its process and a kernel that
 dies must not take other runs with it. It imports nothing of gamlib: only the kernel should load torch.
 What the kernel needs besides lies in the folder that JUPYTER_PATH names, and goes with the run.
+Exit code CELL_FAILED: the notebook is there, up to the cell that failed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import shutil
 import sys
 import threading
 import time
+
+# Exit code; Python's own are 1 and 2.
+CELL_FAILED = 3
 
 
 def _end_with(parent: int, folder: str) -> None:
@@ -40,8 +44,8 @@ def _main() -> None:
     sockets = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/k"}})
     try:
         papermill.execute_notebook(**json.load(sys.stdin), kernel_name="python3", progress_bar=False, config=sockets)
-    except DeadKernelError:
-        sys.exit("DeadKernelError: the kernel died (often for want of memory)")
+    except (papermill.PapermillExecutionError, DeadKernelError):
+        sys.exit(CELL_FAILED)
 
 
 if __name__ == "__main__":

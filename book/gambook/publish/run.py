@@ -22,6 +22,7 @@ from doit.reporter import ZeroReporter
 from doit.runner import MThreadRunner
 from doit.task import Task
 
+from gambook.publish.execute import CELL_FAILED
 from gambook.publish.plan import Job
 from gambook.publish.project import Project
 from gambook.publish.provenance import add_provenance, commit, versions
@@ -31,10 +32,8 @@ THREADS = {f"{name}_THREADS": "1" for name in ("OMP_NUM", "MKL_NUM", "OPENBLAS_N
 # glibc gives each large tensor back to the system and asks for fresh pages at the next layer: a third of a forward's
 # time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-# What of the user's a kernel does without: kernel specs, start-up files, a backend. jupyter_client leaves files in
-# TMPDIR where it is killed.
+# What name the user's kernel specs and start-up files, and where jupyter_client leaves files when it is killed.
 FOLDERS = ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "TMPDIR")
-BACKEND = "module://matplotlib_inline.backend_inline"
 
 
 @contextmanager
@@ -112,7 +111,7 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         process = subprocess.run(
             [sys.executable, str(Path(__file__).with_name("execute.py"))],
             input=json.dumps({**paths, "parameters": job.passed}),
-            env={**environment, **dict.fromkeys(FOLDERS, folder), "MPLBACKEND": BACKEND},
+            env=environment | dict.fromkeys(FOLDERS, folder),
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -125,31 +124,31 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         job.failed.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
         os.replace(job.failed, job.target)
         return None
-    said = (process.stderr.strip().splitlines() or ["no message"])[-1]
+    if process.returncode == CELL_FAILED:
+        return f"{_failure(json.loads(text))}\n    kept as {job.failed}"
     if not text:
         job.failed.unlink()
-    elif process.returncode > 0 and (failure := _failure(json.loads(text), said)):
-        return f"{failure}\n    kept as {job.failed}"
     if process.returncode < 0:
         return f"killed by signal {-process.returncode} (often for want of memory)"
-    return f"could not be run: {said}"
+    return f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
 
 
-def _failure(notebook: Mapping, said: str) -> str:
-    """The cell that began last, counted from 1 as in a run of the source, with its error or else what was said."""
+def _failure(notebook: Mapping) -> str:
+    """The cell that failed, counted from 1 as in a run of the source, and its error."""
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     code = [cell for cell in code if "injected-parameters" not in cell["metadata"].get("tags", [])]
-    begun = [n for n, cell in enumerate(code, 1) if cell["metadata"].get("papermill", {}).get("start_time")]
-    if not begun:
-        return ""
-    outputs = code[begun[-1] - 1]["outputs"]
-    errors = [f"{output['ename']}: {output['evalue']}" for output in outputs if output["output_type"] == "error"]
-    return f"cell {begun[-1]}: " + re.sub(r"\x1b\[[0-9;]*m", "", [*errors, said][0])
+    for number, cell in enumerate(code, 1):
+        for output in cell["outputs"]:
+            if output["output_type"] == "error":
+                return re.sub(r"\x1b\[[0-9;]*m", "", f"cell {number}: {output['ename']}: {output['evalue']}")
+    begun = [cell for cell in code if cell["metadata"]["papermill"]["start_time"]]
+    return f"cell {len(begun)}: DeadKernelError: the kernel died (often for want of memory)"
 
 
 def kernel_environment() -> dict[str, str]:
     """Environment of kernels: one thread, memory kept, the user's modules importable, GAMLIB_DATA absolute."""
     environment = {**MEMORY, **os.environ, **THREADS, "PYTHONHASHSEED": "0"}
+    environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     # what one kernel has compiled the next one need not
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     # a kernel runs in the notebook's folder; what the user typed is relative to theirs
