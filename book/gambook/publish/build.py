@@ -32,14 +32,12 @@ def stage(project: Project, profile: str) -> None:
     """Bring _build/src up to date: configuration, pages, executed notebooks under their source paths, scripts."""
     machinery = project.root / "book" / "gambook"
     pages = [path for path in (project.root / "book").rglob("*") if path.is_file() and machinery not in path.parents]
-    files = {
-        path.relative_to(project.root).as_posix(): path.read_bytes() for path in [project.root / "_toc.yml", *pages]
-    }
+    pages.append(project.root / "_toc.yml")
+    files = {path.relative_to(project.root).as_posix(): path.read_bytes() for path in pages}
     for name in project.book_notebooks():
         files[f"notebooks/{name}.ipynb"] = merged(project.source(name), project.executed(profile, name))
-    files["made/vendor/tex-svg.js"] = Path(
-        str(distribution("sphinx-mathjax-offline").locate_file(MATHJAX))
-    ).read_bytes()
+    mathjax = distribution("sphinx-mathjax-offline").locate_file(MATHJAX)
+    files["made/vendor/tex-svg.js"] = Path(str(mathjax)).read_bytes()
     if LIVE in project.pages():
         files |= {f"made/live/{name}": content for name, content in live_files(project).items()}
     config = configuration((project.root / "_config.yml").read_text("utf-8"))
@@ -47,8 +45,8 @@ def stage(project: Project, profile: str) -> None:
     files = {name: content.replace(b"<!-- edition -->", line.encode()) for name, content in files.items()}
     files["_config.yml"] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
 
-    for path in [path for path in project.staged.rglob("*") if path.is_file()]:
-        if path.relative_to(project.staged).as_posix() not in files:
+    for path in [*project.staged.rglob("*")]:
+        if path.is_file() and path.relative_to(project.staged).as_posix() not in files:
             path.unlink()
     for name, content in files.items():
         path = project.staged / name
@@ -105,9 +103,8 @@ def site_address(config: Mapping) -> str | None:
     """
     if given := (config.get("html") or {}).get("baseurl"):
         return given.rstrip("/") + "/"
-    found = re.fullmatch(
-        r"https://github\.com/([^/]+)/([^/]+?)(\.git)?/?", config.get("repository", {}).get("url") or ""
-    )
+    url = config.get("repository", {}).get("url") or ""
+    found = re.fullmatch(r"https://github\.com/([^/]+)/([^/]+?)(\.git)?/?", url)
     if not found:
         return None
     owner, name = found[1].lower(), found[2]
@@ -138,15 +135,12 @@ def _finish(project: Project) -> None:
     for page in project.html.rglob("*.html"):
         # the theme's preloading of icon fonts, which no page uses and a browser refuses for local files
         text = page.read_text("utf-8")
-        mended = re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)
+        text = re.sub(r'<link rel="preload" as="font"[^>]*>\n?', "", text)
         # what unfolds a part of the table of contents has an icon and no name
-        mended = mended.replace(
-            '<summary><span class="toctree-toggle', '<summary aria-label="Show its pages"><span class="toctree-toggle'
-        )
+        text = re.sub(r'<summary>(?=<span class="toctree-toggle)', '<summary aria-label="Show its pages">', text)
         # entries of the bibliography are no items of a list to those who hear the page
-        mended = mended.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
-        if mended != text:
-            page.write_text(mended, "utf-8")
+        text = text.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        page.write_text(text, "utf-8")
     config = yaml.safe_load((project.staged / "_config.yml").read_text("utf-8"))
     # Sphinx itself copies scripts and styles only when a page has changed
     for folder in config["sphinx"]["config"].get("html_static_path", []):
