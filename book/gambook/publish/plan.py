@@ -13,9 +13,10 @@ from gambook.given import assigned, literal
 from gambook.publish.digests import notebook_digest, tree_digest
 from gambook.publish.project import Project, Refused, check_names
 
-# Parameters that name a file or folder of the user's. A kernel runs in the notebook's folder, the user types paths
-# relative to their own: an existing relative path is made absolute before the run.
-PATHS = ("image_a", "image_b", "root", "checkpoint", "weights", "results_dir", "reference_dir")
+# Parameters that name a file of the user's, and how those end that name a folder. A kernel runs in the notebook's
+# folder, the user types paths relative to their own: an existing relative path is made absolute before the run.
+FILES = ("image_a", "image_b", "weights")
+FOLDERS = ("_root", "_dir")
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def typed(notebook: str, name: str, text: str, default: object) -> object:
 
 def absolute_path(name: str, value: object) -> object:
     """`value` as an absolute path where the parameter names a file of the user's; a folder for results may be new."""
-    if not isinstance(value, str) or not value or not (name in PATHS or name.endswith("_root")):
+    if not isinstance(value, str) or not value or not (name in FILES or name.endswith(FOLDERS)):
         return value
     path = Path(value).expanduser().resolve()
     return str(path) if name == "results_dir" or path.exists() else value
@@ -183,6 +184,5 @@ def check_places(values: Mapping[str, object], defaults: Mapping[str, object]) -
             there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
             if not value or not there.is_dir() or not os.access(there, os.W_OK) or there.is_relative_to("/proc"):
                 raise Refused(f"parameter results_dir: '{value}' is no folder that can be written to; name one that is")
-        elif (name in ("root", "reference_dir") or name.endswith("_root")) and value and value != defaults.get(name):
-            if not Path(str(value)).is_dir():
-                raise Refused(f"parameter {name}: there is no folder '{value}'; name the one that is meant")
+        elif name.endswith(FOLDERS) and value and value != defaults.get(name) and not Path(str(value)).is_dir():
+            raise Refused(f"parameter {name}: there is no folder '{value}'; name the one that is meant")

@@ -56,13 +56,9 @@ def add_provenance(notebook: dict, record: Mapping) -> None:
         cell["metadata"].pop("execution", None)
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["metadata"]["tags"].append("remove-cell")
-    notebook["cells"].append({"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": foot(record)})
-
-
-def foot(record: Mapping) -> str:
-    """The foot of a page, in Markdown."""
-    shown = {"profile": record["profile"]}
-    shown |= {name: record["parameters"][name] for name in ("model", "seed", "device") if name in record["parameters"]}
-    parts = [f"{name} {value}" for name, value in {**shown, **record["versions"]}.items()]
+    asked = {"profile": record["profile"], **record["parameters"]}
+    parts = [f"{name} {asked[name]}" for name in ("profile", "model", "seed", "device") if name in asked]
+    parts += [f"{name} {version}" for name, version in record["versions"].items()]
     parts += [f"{record['seconds']:.0f} s", *([f"commit {record['commit']}"] if record["commit"] else [])]
-    return "---\n\n*How this page was made:* " + " · ".join(parts)
+    foot = "---\n\n*How this page was made:* " + " · ".join(parts)
+    notebook["cells"].append({"cell_type": "markdown", "id": "provenance", "metadata": {}, "source": foot})
