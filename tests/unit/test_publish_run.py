@@ -196,6 +196,13 @@ def test_the_commit_of_a_checkout(project):
     assert commit(project.root) == f"{short} with local changes"
 
 
+def test_the_commit_of_a_checkout_in_a_folder_with_a_space(project):
+    for command in (["init"], ["add", "."], ["commit", "-m", "first"]):
+        git(project.root, *command)
+    moved = project.root.rename(project.root.with_name("my checkout"))
+    assert commit(moved) == git(moved, "rev-parse", "--short", "HEAD")
+
+
 def test_without_git_there_is_no_commit(project, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert commit(project.root) == ""

@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 def commit(root: Path) -> str:
     """The commit of a checkout, such as "abc1234" or "abc1234 with local changes"; "" where git knows none."""
     try:
-        top, short = _git(root, "rev-parse", "--show-toplevel", "--short", "HEAD").split()
+        top, short = _git(root, "rev-parse", "--show-toplevel", "--short", "HEAD").splitlines()
         changed = _git(root, "status", "--porcelain", "--", *_SOURCES)
     except (OSError, ValueError, subprocess.CalledProcessError):
         return ""
