@@ -103,16 +103,30 @@ def test_each_licence_lies_beside_its_weights():
 def test_they_are_made_once(project, monkeypatch):
     made = []
     monkeypatch.setattr(live, "_networks", lambda: made.append(live.PRECISION) or {"a.js": b"a"})
-    monkeypatch.setattr(live, "_book", lambda: b"book")
+    monkeypatch.setattr(live, "_book", lambda: {"book.js": (project.root / "gamlib/methods.py").read_bytes()})
     for change in (None, None, "gamlib/models/model.py", "gamlib/methods.py", "requirements.lock"):
         if change:
             (project.root / change).parent.mkdir(exist_ok=True)
             (project.root / change).write_text("# changed")
-        assert live_files(project) == {"a.js": b"a", "book.js": b"book"}
+        # titles of methods are the book's
+        titles = (project.root / "gamlib/methods.py").read_bytes()
+        assert live_files(project) == {"a.js": b"a", "book.js": titles}
     monkeypatch.setattr(live, "PRECISION", "float32")
-    assert live_files(project) == {"a.js": b"a", "book.js": b"book"}
-    # methods are formulas of the page's own
+    assert live_files(project) == {"a.js": b"a", "book.js": b"# changed"}
+    # their formulas are the page's own
     assert made == ["float16"] * 3 + ["float32"]
+
+
+def test_what_is_made_in_part_is_made_again(project, monkeypatch):
+    def fails():
+        raise OSError("no space left")
+
+    monkeypatch.setattr(live, "_book", lambda: {"book.js": b"book"})
+    monkeypatch.setattr(live, "_networks", fails)
+    with pytest.raises(OSError, match="no space"):
+        live_files(project)
+    monkeypatch.setattr(live, "_networks", lambda: {"a.js": b"a"})
+    assert live_files(project) == {"a.js": b"a", "book.js": b"book"}
 
 
 def test_the_page_says_how_large_the_first_network_is():

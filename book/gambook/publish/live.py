@@ -1,7 +1,7 @@
 """The networks of the page that computes in the reader's browser, as scripts: also a page opened as a file loads these.
 
-Git holds no weight; what is made stays in _build/live until the networks, the versions of the lock, or what makes it
-change.
+Git holds no weight; what is made stays in _build/live until what it is made of, the versions of the lock, or what makes
+it change.
 """
 
 from __future__ import annotations
@@ -33,17 +33,22 @@ EXAMPLES = ("cat", "coffee", "rocket")
 
 
 def live_files(project: Project) -> dict[str, bytes]:
-    """Files of the page, name -> content, each below 4 MB; made once and kept in _build/live."""
-    here = Path(__file__)
-    sources = [project.root / "gamlib/models", project.root / "requirements.lock", here, here.with_name("export.py")]
-    state = "".join([PRECISION, *map(tree_digest, sources)])
-    folder = project.build / "live" / hashlib.sha256(state.encode()).hexdigest()[:12]
-    if not (folder / "book.js").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        # last: what has it is whole
-        for name, content in {**_networks(), "book.js": _book()}.items():
-            (folder / name).write_bytes(content)
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    """Files of the page, name -> content, each below 4 MB; networks, and the rest, are made once and kept."""
+    here, gamlib, lock = Path(__file__), project.root / "gamlib", project.root / "requirements.lock"
+    made_of = {_networks: [gamlib / "models", lock, here, here.with_name("export.py")], _book: [gamlib, lock, here]}
+    files = {}
+    for make, sources in made_of.items():
+        state = "".join([PRECISION, *map(tree_digest, sources)])
+        folder = project.build / "live" / hashlib.sha256(state.encode()).hexdigest()[:12]
+        if not folder.exists():
+            # what has its name is whole
+            part = folder.with_suffix(".part")
+            part.mkdir(parents=True, exist_ok=True)
+            for name, content in make().items():
+                (part / name).write_bytes(content)
+            part.rename(folder)
+        files |= {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return files
 
 
 def _networks() -> dict[str, bytes]:
@@ -85,7 +90,7 @@ def licence(package: str) -> str:
     return changed + path.read_text("utf-8")
 
 
-def _book() -> bytes:
+def _book() -> dict[str, bytes]:
     """What the page has of the book: networks, titles of methods, colours, and photographs to start from."""
     import matplotlib as mpl
     from PIL import Image
@@ -109,4 +114,4 @@ def _book() -> bytes:
         "box": FOUND_BOX,
         "examples": examples,
     }
-    return f"GamLive.book({json.dumps(said)});\n".encode()
+    return {"book.js": f"GamLive.book({json.dumps(said)});\n".encode()}
