@@ -33,7 +33,7 @@ THREADS = {f"{name}_THREADS": "1" for name in ("OMP_NUM", "MKL_NUM", "OPENBLAS_N
 # time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 # What name the user's kernel specs and start-up files, and where jupyter_client leaves files when it is killed.
-FOLDERS = ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "TMPDIR")
+KERNEL_FOLDERS = ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "TMPDIR")
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         process = subprocess.run(
             [sys.executable, str(Path(__file__).with_name("execute.py"))],
             input=json.dumps({**paths, "parameters": job.passed}),
-            env=environment | dict.fromkeys(FOLDERS, folder),
+            env=environment | dict.fromkeys(KERNEL_FOLDERS, folder),
             capture_output=True,
             encoding="utf-8",
             errors="replace",
