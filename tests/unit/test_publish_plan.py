@@ -7,9 +7,10 @@ from graphlib import CycleError
 
 import pytest
 from click.testing import CliRunner
+from gambook.publish import reference
 from gambook.publish.cli import main
 from gambook.publish.plan import defaults, plan, typed
-from gambook.publish.project import Refused
+from gambook.publish.project import Project, Refused
 
 FIRST = """
 profile = 'embedded'
@@ -169,6 +170,22 @@ def test_what_makes_a_notebook_due_besides_its_digest(book):
     job.failed.unlink()
     job.target.write_text(made[:-5])
     assert not job.is_current(), "the file is damaged"
+
+
+def test_the_reference_runs_are_planned_for_each_network(root, monkeypatch):
+    runs = []
+    monkeypatch.setattr(reference, "run_jobs", lambda project, jobs, workers: runs.append(jobs))
+    monkeypatch.setattr(reference, "kernel_environment", dict)
+    monkeypatch.setattr(reference, "CURVE_BACKBONES", ())
+    monkeypatch.setattr(reference, "_publish", lambda project, profile: None)
+    reference.make_results(Project(root), "embedded", 1)
+    assert [jobs[-1].name for jobs in runs] == ["12_verdicts"] * 4
+    asked = [[jobs[-1].passed[name] for name in ("model", "masked", "n_images", "reference_dir")] for jobs in runs]
+    assert asked == [
+        ["efficientnet_lite0", True, 192, ""], ["squeezenet1_1", True, 192, ""],
+        ["efficientnet_lite1", False, 192, ""], ["efficientnet_lite2", False, 192, ""],
+    ]  # fmt: skip
+    assert ["06_sanity_checks" in {job.name for job in jobs} for jobs in runs] == [True, True, False, False]
 
 
 def test_the_command_line_does_not_wait_for_torch():

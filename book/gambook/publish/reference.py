@@ -50,9 +50,9 @@ def make_results(project: Project, profile: str, workers: int) -> None:
     for model, full in BACKBONES.items():
         place = f"{profile}-{model}"
         jobs = plan(project, CHAPTERS + IN_FULL * full, profile, {"model": model}, whole=True, place=place)
-        # its sentences are held to the results that are made here
         n_images = str(REFERENCE_PROFILES[profile])
-        given = {"model": model, "n_images": n_images, "masked": str(full).lower(), "reference_dir": ""}
+        # its sentences are held to the results that are made here
+        given = {"model": model, "n_images": n_images, "masked": str(full), "reference_dir": ""}
         jobs += [job for job in plan(project, (LEDGER,), profile, given, place=place) if job.name == LEDGER]
         click.echo(f"{profile}, {model}:")
         run_jobs(project, jobs, workers)
