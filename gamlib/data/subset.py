@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gamlib.data.samples import BrokenImage, Dataset, Sample
+from gamlib.data.samples import Dataset, Sample
 
 
 class Subset(Dataset):
@@ -42,15 +42,8 @@ class Subset(Dataset):
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Sample:
-        return self.dataset[self.indices[index]]
-
-    def read(self, index: int) -> Sample:
-        try:
-            return super().read(index)
-        except BrokenImage:
-            # which names it by its number in the whole
-            self.dataset.read(self.indices[index])
-            raise
+        # of the whole, which names what it cannot read by its own number
+        return self.dataset.read(self.indices[index])
 
     def labels(self, index: int) -> tuple[str, ...]:
         return self.dataset.labels(self.indices[index])
