@@ -20,7 +20,7 @@ from gamlib.sources import file_state
 
 @dataclass(frozen=True)
 class Annotation:
-    """An object before its image is read; `shape` is whatever the data set needs to draw its mask."""
+    """An object before its image is read; `shape` is the path of its mask, or what else the data set draws it from."""
 
     label: str
     box: Box | None = None
@@ -98,14 +98,16 @@ class AnnotatedImages(Dataset):
         return tuple((x1 - x0) * (y1 - y0) / pixels for x0, y0, x1, y1 in boxes)
 
     def fingerprint(self, index: int) -> Any:
-        """Annotations, and size and time of change of the image's file."""
+        """Annotations, and size and time of change of the files of the image and its masks."""
         record = self.records[index]
         annotations = [(a.label, a.box, a.shape) for a in record.annotations]
-        return record.id, record.size, annotations, file_state(record.path) if record.path.is_file() else None
+        files = [record.path, *(Path(a.shape) for a in record.annotations if isinstance(a.shape, str))]
+        return record.id, record.size, annotations, [file_state(file) for file in files if file.is_file()]
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
         """One bool mask of `shape` (H, W), or None, an annotation."""
-        return [None] * len(record.annotations)
+        size = shape[::-1]
+        return [read_mask(Path(a.shape), size) if isinstance(a.shape, str) else None for a in record.annotations]
 
 
 class OwnCopy:
@@ -179,11 +181,11 @@ def read_voc_xml(path: Path, first_pixel: int) -> tuple[tuple[int, int], tuple[A
         return (int(root.findtext("size/width", "")), int(root.findtext("size/height", ""))), tuple(objects)
 
 
-def read_mask(path: Path, size: tuple[int, int], binary: bool = False) -> np.ndarray:
+def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     """A mask, (H, W) bool: True where its file is neither black nor transparent.
 
-    size: (width, height) of its image. binary: whether it holds black (0) and white (255) only. ValueError, with the
-    path, for a file that cannot be read, has another size, another value or no object.
+    size: (width, height) of its image. ValueError, with the path, for a file that cannot be read, has another size or
+    no object.
     """
     try:
         with Image.open(path) as file:
@@ -198,8 +200,6 @@ def read_mask(path: Path, size: tuple[int, int], binary: bool = False) -> np.nda
     mask = np.asarray(np.atleast_3d(values).any(axis=2))
     if mask.shape != size[::-1]:
         raise ValueError(f"mask '{path}': it has {mask.shape[::-1]} pixels (width, height), its image {size}")
-    if binary and not np.isin(values, (0, 255)).all():
-        raise ValueError(f"mask '{path}': expected black (0) and white (255) only")
     if not mask.any():
         raise ValueError(f"mask '{path}': it is black; an object has at least one pixel")
     return mask

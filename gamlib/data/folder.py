@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from PIL import Image
 from gamlib.data.annotated import AnnotatedImages, Annotation, ImageFile, OwnCopy, read_mask, read_voc_xml
 from gamlib.data.photos import tight_box
 from gamlib.names import check_name
-from gamlib.sources import file_state
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 CORNERS = ("x_min", "y_min", "x_max", "y_max")
@@ -73,14 +72,6 @@ class Folder(AnnotatedImages):
         for label in classes or ():
             check_name("classes", label, sorted(labels))
         self.classes = dict.fromkeys(sorted(labels)) | told | dict(classes or {})
-
-    def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
-        return [each.shape and read_mask(Path(each.shape), shape[::-1]) for each in record.annotations]
-
-    def fingerprint(self, index: int) -> Any:
-        """Also the state of the masks' files."""
-        masks = [Path(each.shape) for each in self.records[index].annotations if each.shape]
-        return super().fingerprint(index), [file_state(mask) for mask in masks if mask.is_file()]
 
 
 def _read_table(path: Path) -> pd.DataFrame:
