@@ -53,25 +53,22 @@ class Folder(AnnotatedImages):
 
     def __init__(self, root: str | Path | None = None, classes: Mapping[str, int | str] | None = None) -> None:
         copy = OwnCopy(self.name, root, self.layout)
-        told = {}
-        path = copy.root / "boxes.csv"
+        folder, told = copy.root, {}
+        path = folder / "boxes.csv"
         if path.exists():
             table = _read_table(path)
             told, records = _classes(table, path), _from_table(table, path)
-        elif beside := _beside(copy.root, "annotations", "xml"):
-            records = _from_xml(beside)
-        elif beside := _beside(copy.root, "masks", "png"):
-            records = _from_masks(beside, copy.root)
-        # other programs have XML files, too
-        elif beside := [each for each in _beside(copy.root, ".", "xml") if each[2].is_file()]:
-            records = _from_xml(beside)
         else:
-            raise copy.missing("boxes.csv, annotations or masks")
+            records = (
+                _noted(folder, "annotations", "xml") or _noted(folder, "masks", "png") or _noted(folder, ".", "xml")
+            )
+            if not records:
+                raise copy.missing("boxes.csv, annotations or masks")
         super().__init__(records)
-        labels = {annotation.label for record in self.records for annotation in record.annotations}
+        labels = sorted({label for index in range(len(self)) for label in self.labels(index)})
         for label in classes or ():
-            check_name("classes", label, sorted(labels))
-        self.classes = dict.fromkeys(sorted(labels)) | told | dict(classes or {})
+            check_name("classes", label, labels)
+        self.classes = dict.fromkeys(labels) | told | dict(classes or {})
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -121,27 +118,13 @@ def _from_table(table: pd.DataFrame, path: Path) -> Iterator[ImageFile]:
         yield ImageFile(str(name), image, size, tuple(map(Annotation, rows["label"], boxes)))
 
 
-def _from_xml(beside: list[tuple[str, Path, Path]]) -> Iterator[ImageFile]:
-    for name, path, image in beside:
-        size, objects = read_voc_xml(path, first_pixel=1)
-        yield ImageFile(name, image, size, objects)
-
-
-def _from_masks(beside: list[tuple[str, Path, Path]], root: Path) -> Iterator[ImageFile]:
-    for name, path, image in beside:
-        size = _size(image)
-        box = tight_box(read_mask(path, size)) if size else None
-        label = image.parent.name if image.parent != root else "object"
-        yield ImageFile(name, image, size, (Annotation(label, box, str(path)),))
-
-
-def _beside(root: Path, folder: str, suffix: str) -> list[tuple[str, Path, Path]]:
-    """Name, note and photograph of each file in `folder`; where no photograph has the name, the path it should have."""
+def _noted(root: Path, folder: str, suffix: str) -> list[ImageFile]:
+    """Photographs with what the XML files or masks in `folder` say; the path it should have where one is missing."""
     named = defaultdict(list)
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() in SUFFIXES and not path.is_relative_to(root / "masks"):
             named[path.stem].append(path.relative_to(root))
-    beside = []
+    records = []
     for note in sorted((root / folder).rglob(f"*.{suffix}")):
         inner = note.relative_to(root / folder).with_suffix("")
         ends = [path for path in named[note.stem] if path.with_suffix("").parts[-len(inner.parts) :] == inner.parts]
@@ -150,9 +133,19 @@ def _beside(root: Path, folder: str, suffix: str) -> list[tuple[str, Path, Path]
             raise ValueError(
                 f"'{note}': of '{found[0]}' or of '{found[1]}'? Rename one, or put it in a folder named as theirs"
             )
-        image = root / (found[0] if found else inner.with_name(f"{inner.name}.jpg"))
-        beside.append((inner.as_posix(), note, image))
-    return beside
+        # beside photographs other programs have XML files, too
+        if found or folder != ".":
+            image = root / (found[0] if found else inner.with_name(f"{inner.name}.jpg"))
+            size, objects = read_voc_xml(note, 1) if suffix == "xml" else _masked(note, image, root)
+            records.append(ImageFile(inner.as_posix(), image, size, objects))
+    return records
+
+
+def _masked(mask: Path, image: Path, root: Path) -> tuple[tuple[int, int] | None, tuple[Annotation, ...]]:
+    """(width, height) and the object of a photograph that has a mask."""
+    size = _size(image)
+    box = tight_box(read_mask(mask, size)) if size else None
+    return size, (Annotation(image.parent.name if image.parent != root else "object", box, str(mask)),)
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from timm.data import ImageNetInfo
@@ -16,7 +17,6 @@ from gamlib.data.fetch import fetch
 INDICES = {wnid: index for index, wnid in enumerate(ImageNetInfo("imagenet-1k").label_names())}
 SQUEEZED = 227  # pixels: each of the 1,300 was squeezed as a whole
 BOX_TABLE = Path(__file__).with_name("imagenet_val_1300.csv")
-BOX_COLUMNS = ("image", "class_index", "width", "height", "x_min", "y_min", "x_max", "y_max")
 IMAGES = ("val", "ILSVRC2012_img_val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val")
 XMLS = ("Annotations/CLS-LOC/val", "ILSVRC/Annotations/CLS-LOC/val", "ILSVRC2012_bbox_val_v3/val", "bbox/val")
 DEVKITS = ("ILSVRC2012_devkit_t12/data", "devkit/data")
@@ -44,37 +44,15 @@ class ImagenetVal1300(AnnotatedImages):
     cluster = "label"
 
     def __init__(self, root: str | Path | None = None) -> None:
-        wnids = list(INDICES)
-        table = read_boxes(BOX_TABLE)
-        across, down = SQUEEZED / table["width"], SQUEEZED / table["height"]
-        corners = (table["x_min"] * across, table["y_min"] * down,
-                   (table["x_max"] + 1) * across, (table["y_max"] + 1) * down)  # fmt: skip
-        boxes = zip(*corners, strict=True)
-        boxed = [Annotation(wnids[index], box) for index, box in zip(table["class_index"], boxes, strict=True)]
-        of_image = pd.Series(boxed).groupby(table["image"]).agg(tuple)
+        wnids, boxed = list(INDICES), defaultdict(list)
+        rows: Any = pd.read_csv(BOX_TABLE).itertuples()
+        for row in rows:
+            across, down = SQUEEZED / row.width, SQUEEZED / row.height
+            box = (row.x_min * across, row.y_min * down, (row.x_max + 1) * across, (row.y_max + 1) * down)
+            boxed[row.image].append(Annotation(wnids[row.class_index], box))
         photographs = [path for path in fetch("imagenet-val-1300", root) if path.suffix == ".JPEG"]
-        self.classes = {wnids[index]: index for index in table["class_index"].tolist()}
-        super().__init__([ImageFile(p.stem, p, (SQUEEZED, SQUEEZED), of_image[p.name]) for p in photographs])
-
-
-def read_boxes(path: Path) -> pd.DataFrame:
-    """The table of boxes, BOX_COLUMNS; ValueError naming the column, or the image whose box or class cannot be."""
-    with reading(path):
-        boxes = pd.read_csv(path)
-        missing = [column for column in BOX_COLUMNS if column not in boxes]
-        if missing:
-            raise ValueError(f"no column '{missing[0]}'; expected {', '.join(BOX_COLUMNS)}")
-        # ends lie in the box, and some of the official ones a pixel beyond the image
-        inside = (boxes[["x_min", "y_min"]] >= 0).all(axis=1)
-        inside &= (boxes["x_min"] <= boxes["x_max"]) & (boxes["x_max"] < boxes["width"] + 1)
-        inside &= (boxes["y_min"] <= boxes["y_max"]) & (boxes["y_max"] < boxes["height"] + 1)
-        if not inside.all():
-            raise ValueError(f"a box of '{boxes['image'][~inside].iloc[0]}' does not lie in its image")
-        known = boxes["class_index"].isin(range(1000))
-        if not known.all():
-            first = boxes[~known].iloc[0]
-            raise ValueError(f"class {first['class_index']} of '{first['image']}' is out of range, 0 to 999")
-    return boxes
+        super().__init__([ImageFile(p.stem, p, (SQUEEZED, SQUEEZED), tuple(boxed[p.name])) for p in photographs])
+        self.classes = {label: INDICES[label] for index in range(len(self)) for label in self.labels(index)}
 
 
 class ImagenetVal(AnnotatedImages):
