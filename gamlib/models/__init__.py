@@ -19,7 +19,7 @@ __all__ = ["MODELS", "Model", "Preprocess", "load_model"]
 # name -> builder, a function of a module of this package: nothing is imported before it is asked for
 MODELS = {
     **dict.fromkeys(("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"), "imagenet:efficientnet_lite"),
-    **dict.fromkeys(("squeezenet1_1", "squeezenet1_1_fire8"), "squeezenet:squeezenet"),
+    **dict.fromkeys(("squeezenet1_1", "squeezenet1_1_fire8"), "imagenet:squeezenet"),
     "densenet201": "imagenet:densenet",
     **dict.fromkeys(("resnet50", "resnet101"), "imagenet:resnet"),
     "lenet5": "lenet:lenet5",

