@@ -23,8 +23,8 @@ MODELS = {
     "densenet201": "imagenet:densenet",
     **dict.fromkeys(("resnet50", "resnet101"), "imagenet:resnet"),
     "lenet5": "lenet:lenet5",
-    "chexnet": "chest:chexnet",
-    **dict.fromkeys(("tresnet_l_coco", "tresnet_xl_voc"), "tresnet:tresnet"),
+    "chexnet": "multilabel:chexnet",
+    **dict.fromkeys(("tresnet_l_coco", "tresnet_xl_voc"), "multilabel:tresnet"),
 }
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from gamlib.models import load_model
-from gamlib.models.chest import read_pickled_network
+from gamlib.models.multilabel import read_pickled_network
 
 xrv = pytest.importorskip("torchxrayvision", reason='needs the extra "paper"')
 
