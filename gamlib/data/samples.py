@@ -18,9 +18,12 @@ class BrokenImage(Exception):
     """An image that cannot be read: `sample_id` says which, `reason` why. Evaluations skip, count and name it."""
 
     def __init__(self, sample_id: str, reason: str) -> None:
-        super().__init__(f"image '{sample_id}' cannot be read: {reason}")
-        self.sample_id = sample_id
-        self.reason = reason
+        # both as arguments: another process makes the error anew from these
+        super().__init__(sample_id, reason)
+        self.sample_id, self.reason = sample_id, reason
+
+    def __str__(self) -> str:
+        return f"image '{self.sample_id}' cannot be read: {self.reason}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,7 @@
 """A sample's truth at the size of a network's input, and images that a data set cannot read."""
 
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -60,6 +62,12 @@ def test_whatever_a_reader_raises_is_a_broken_image():
         Files().read(0)
     with pytest.raises(BrokenImage, match=r"image 'files\[1\]' cannot be read: OSError: image file is truncated"):
         Files().read(1)
+
+
+def test_a_broken_image_comes_whole_from_another_process():
+    error = pickle.loads(pickle.dumps(BrokenImage("first", "it is cut short")))
+    assert (error.sample_id, error.reason) == ("first", "it is cut short")
+    assert str(error) == "image 'first' cannot be read: it is cut short"
 
 
 @pytest.mark.parametrize("box", [(50, 50, 20, 20), (0, 0, 0, 5), (0, 0, float("nan"), 5)])
