@@ -79,7 +79,7 @@ class Scenes(Dataset):
         if not isinstance(seed, Integral) or seed < 0:
             raise ValueError(f"seed = {seed} is not accepted; give a whole number of at least 0")
         self.name = "scenes" if kind == "single" else f"scenes_{kind}"
-        self.kind, self.percentile, self.seed = kind, percentile, seed
+        self.kind, self.percentile, self.seed = kind, int(percentile), seed
         self._bounds = area_bounds(kind, percentile)
         self.classes = {label: index for label, index in class_indices().items() if index is not None}
         self.pairs = None if kind == "two" else tuple((index, index + 1) for index in range(0, n, 2))

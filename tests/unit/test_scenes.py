@@ -51,6 +51,10 @@ def test_percentiles_of_the_log_uniform_areas():
     assert area_bounds("two", 100) == pytest.approx((0.03, 0.2))
 
 
+def test_a_percentile_with_a_decimal_point_is_the_same():
+    assert Scenes(n=2, percentile=25.0).plan(1) == Scenes(n=2, percentile=25).plan(1)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("percentile", "low", "high"), [(100, 0.03, 0.5), (25, 0.03, 0.0607), (10, 0.03, 0.0398)])
 def test_areas_stay_within_the_stratum(kind, percentile, low, high):
