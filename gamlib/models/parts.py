@@ -13,6 +13,8 @@ from torch import Tensor, nn
 def reached(functions: Iterable[Any]) -> list[nn.Module | Tensor]:
     """What functions and modules compute with: themselves, what they have kept, and what they name of their module.
 
+    ValueError for a function that names a variable of the one around it before this has a value.
+
     Examples
     --------
     >>> neck, head = nn.BatchNorm1d(2), nn.Linear(2, 3)
@@ -43,7 +45,12 @@ def _kept(one: Any) -> list[Any]:
     if inspect.ismethod(one):
         return [one.__self__, one.__func__]
     if inspect.isfunction(one):
-        named = inspect.getclosurevars(one)
+        try:
+            named = inspect.getclosurevars(one)
+        except ValueError as error:
+            raise ValueError(
+                f"'{one.__qualname__}' names a variable that has no value yet; give it one before gamlib.Model is made"
+            ) from error
         held = [*named.nonlocals.values(), *named.globals.values(), *(one.__defaults__ or ())]
     else:
         held = list(getattr(one, "__dict__", {}).values())

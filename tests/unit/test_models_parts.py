@@ -89,6 +89,16 @@ def test_functions_are_followed_through_those_of_their_module():
     assert reached([lambda x: torch.nn.functional.relu(x)]) == []
 
 
+def test_a_function_that_names_what_is_not_there_yet(beside):
+    def features(x):
+        return later(x)
+
+    with pytest.raises(ValueError, match="features' names a variable that has no value yet; give it one before gamlib"):
+        beside.model(features)
+    later = beside.features
+    assert beside.neck in reached([features])
+
+
 def test_a_network_that_looks_at_its_tensors_by_view(tmp_path, monkeypatch):
     (tmp_path / "viewed.py").write_text(
         "import gamlib\nfrom torch import nn\n"
