@@ -47,9 +47,12 @@ def chexnet(name: str, weights: str | Path | None) -> Model:
     published: dict[str, Any] = models.model_urls[CHEXNET_WEIGHTS]
 
     def download() -> State:
-        # once, to the package's own folder; no hash is published
+        # once, to the package's own folder; no hash is published, and what was cut short stays there
         path = fetched(published["weights_url"], lambda: models.get_weights(CHEXNET_WEIGHTS))
-        return read_pickled_network(path, models)
+        try:
+            return read_pickled_network(path, models)
+        except Exception as error:
+            raise ValueError(f"weights: '{path}' is damaged ({error}); delete it, and it is fetched anew") from error
 
     fill(net, weights, download, lambda state: {key: state[key] for key in state if key != "op_threshs"})
     named = [row for row, pathology in enumerate(published["labels"]) if pathology]

@@ -93,6 +93,16 @@ def test_chexnet_offline(monkeypatch):
         load_model("chexnet")
 
 
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_download_of_chexnet_that_was_cut_short(xray_net, tmp_path, monkeypatch, share):
+    path = tmp_path / "published.pt"
+    torch.save(xray_net, path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    monkeypatch.setattr(xrv.models, "get_weights", lambda name: str(path))
+    with pytest.raises(ValueError, match=r"published.pt' is damaged \(.*\); delete it, and it is fetched anew"):
+        load_model("chexnet")
+
+
 def test_chexnet_layers():
     model = load_model("chexnet", weights=None)
     shapes = {}
