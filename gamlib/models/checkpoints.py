@@ -110,8 +110,8 @@ def fetched(url: str, fetch: Callable[[], Any]) -> Any:
     """What `fetch` returns of a URL; ConnectionError where it cannot be had."""
     try:
         return fetch()
-    # of the network, from urllib and requests, and of the folder that it is kept in
-    except OSError as error:
+    # of the network, from urllib and requests, and of the folder that it is kept in; torch's of another hash
+    except (OSError, RuntimeError) as error:
         raise ConnectionError(
             f"weights: the default weights could not be fetched from {url} ({error}); connect to the network once, "
             "or give weights=None (random) or a checkpoint's path"
