@@ -45,10 +45,9 @@ class Object:
     mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
-            raise ValueError(
-                f"object '{self.label}': got box {self.box}; give (x0, y0, x1, y1) with x0 < x1 and y0 < y1"
-            )
+        box = self.box
+        if box is not None and not (len(box) == 4 and box[0] < box[2] and box[1] < box[3]):
+            raise ValueError(f"object '{self.label}': got box {box}; give (x0, y0, x1, y1) with x0 < x1 and y0 < y1")
         if self.mask is not None:
             mask = np.asarray(self.mask)
             if mask.ndim != 2 or (mask.dtype != bool and not np.isin(mask, (0, 1, 255)).all()):

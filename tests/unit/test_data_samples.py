@@ -70,7 +70,7 @@ def test_a_broken_image_comes_whole_from_another_process():
     assert str(error) == "image 'first' cannot be read: it is cut short"
 
 
-@pytest.mark.parametrize("box", [(50, 50, 20, 20), (0, 0, 0, 5), (0, 0, float("nan"), 5)])
+@pytest.mark.parametrize("box", [(50, 50, 20, 20), (0, 0, 0, 5), (0, 0, float("nan"), 5), (0, 0, 5), (0, 0, 5, 5, 1)])
 def test_a_box_that_encloses_nothing_is_refused(box):
     with pytest.raises(ValueError, match=r"object 'cat': got box \(.*\); give \(x0, y0, x1, y1\) with x0 < x1"):
         Object("cat", box)
