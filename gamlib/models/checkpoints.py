@@ -37,14 +37,11 @@ def read_file(path: str | Path) -> Any:
         raise
     # torch has an error of another kind for each way in which a file can be wrong, some with a page of advice
     except Exception as error:
-        raise ValueError(f"weights: '{path}' is not a checkpoint that holds only tensors: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    held = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
-    if held:
-        return f"it holds a {held[1]}; save it again with torch.save(network.state_dict(), path)"
-    return f"it is damaged, or torch.save did not write it ({type(error).__name__})"
+        fault = f"it is damaged, or torch.save did not write it ({type(error).__name__})"
+        held = re.search(r"GLOBAL (\S+)", str(error))
+        if held and isinstance(error, pickle.UnpicklingError):
+            fault = f"it holds a {held[1]}; save it again with torch.save(network.state_dict(), path)"
+        raise ValueError(f"weights: '{path}' is not a checkpoint that holds only tensors: {fault}") from None
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:

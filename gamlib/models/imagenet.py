@@ -12,7 +12,6 @@ import numpy as np
 import timm
 import torch
 import torchvision
-from numpy._core.multiarray import _reconstruct
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import linear
@@ -124,7 +123,9 @@ def squeezenet(name: str, weights: str | Path | None) -> Model:
 
 def _read(path: Path) -> dict[str, list[np.ndarray]]:
     """Layer name -> kernel (h, w, in, out) and bias; layers without weights are left out."""
-    arrays = {"numpy.core.multiarray._reconstruct": _reconstruct, "numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype}
+    arrays = {"numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype}
+    # which numpy has in another place now
+    arrays["numpy.core.multiarray._reconstruct"] = np.empty(0).__reduce__()[0]
     with path.open("rb") as file:
         held: Any = unpickler(arrays)(file, encoding="latin1").load()
     return {name: value for name, value in held.items() if len(value)}
