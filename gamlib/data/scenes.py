@@ -86,9 +86,8 @@ class Scenes(Dataset):
         self.folds = tuple(_fold(index // 2) for index in range(n))
         self._n = n
         self._plans: dict[int, tuple[Scene, Scene]] = {}
-        self._photos: dict[str, list[str]] = {}
-        for row in photo_table():
-            self._photos.setdefault(row["label"], []).append(row["photo"])
+        rows = photo_table()
+        self._photos = {label: [row["photo"] for row in rows if row["label"] == label] for label in self.classes}
 
     def __len__(self) -> int:
         return self._n

@@ -79,8 +79,7 @@ class Voc(AnnotatedImages):
                 dropped["difficult"] += 1
             else:
                 annotations.append(replace(item, shape=number))
-        image = self._folder / "JPEGImages" / f"{sample_id}.jpg"
-        return ImageFile(sample_id, image, size, tuple(annotations))
+        return ImageFile(sample_id, self._folder / "JPEGImages" / f"{sample_id}.jpg", size, tuple(annotations))
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
         if not self._masks:
