@@ -17,6 +17,7 @@ from gamlib.data.fetch import fetch
 INDICES = {wnid: index for index, wnid in enumerate(ImageNetInfo("imagenet-1k").label_names())}
 SQUEEZED = 227  # pixels: each of the 1,300 was squeezed as a whole
 BOX_TABLE = Path(__file__).with_name("imagenet_val_1300.csv")
+BOX_COLUMNS = ("image", "class_index", "width", "height", "x_min", "y_min", "x_max", "y_max")
 IMAGES = ("val", "ILSVRC2012_img_val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val")
 XMLS = ("Annotations/CLS-LOC/val", "ILSVRC/Annotations/CLS-LOC/val", "ILSVRC2012_bbox_val_v3/val", "bbox/val")
 DEVKITS = ("ILSVRC2012_devkit_t12/data", "devkit/data")
@@ -45,7 +46,7 @@ class ImagenetVal1300(AnnotatedImages):
 
     def __init__(self, root: str | Path | None = None) -> None:
         wnids, boxed = list(INDICES), defaultdict(list)
-        rows: Any = pd.read_csv(BOX_TABLE).itertuples()
+        rows: Any = read_boxes(BOX_TABLE).itertuples()
         for row in rows:
             across, down = SQUEEZED / row.width, SQUEEZED / row.height
             box = (row.x_min * across, row.y_min * down, (row.x_max + 1) * across, (row.y_max + 1) * down)
@@ -53,6 +54,26 @@ class ImagenetVal1300(AnnotatedImages):
         photographs = [path for path in fetch("imagenet-val-1300", root) if path.suffix == ".JPEG"]
         super().__init__([ImageFile(p.stem, p, (SQUEEZED, SQUEEZED), tuple(boxed[p.name])) for p in photographs])
         self.classes = {label: INDICES[label] for index in range(len(self)) for label in self.labels(index)}
+
+
+def read_boxes(path: Path) -> pd.DataFrame:
+    """The table of boxes, BOX_COLUMNS; ValueError naming the column, or the image whose box or class cannot be."""
+    with reading(path):
+        boxes = pd.read_csv(path)
+        missing = [column for column in BOX_COLUMNS if column not in boxes]
+        if missing:
+            raise ValueError(f"no column '{missing[0]}'; expected {', '.join(BOX_COLUMNS)}")
+        # ends lie in the box, and some of the official ones a pixel beyond the image
+        inside = (boxes[["x_min", "y_min"]] >= 0).all(axis=1)
+        for low, high, side in (("x_min", "x_max", "width"), ("y_min", "y_max", "height")):
+            inside &= (boxes[low] <= boxes[high]) & (boxes[high] < boxes[side] + 1)
+        if not inside.all():
+            raise ValueError(f"a box of '{boxes['image'][~inside].iloc[0]}' does not lie in its image")
+        known = boxes["class_index"].isin(range(1000))
+        if not known.all():
+            first = boxes[~known].iloc[0]
+            raise ValueError(f"class {first['class_index']} of '{first['image']}' is out of range, 0 to 999")
+    return boxes
 
 
 class ImagenetVal(AnnotatedImages):

@@ -109,7 +109,7 @@ def squeezenet(name: str, weights: str | Path | None) -> Model:
     """
     net: Any = torchvision.models.squeezenet1_1()
     net.features[0].padding = (1, 1)
-    fill(net, weights, lambda: _by_name(net, _read(packaged(*SQUEEZENET_WEIGHTS))))
+    fill(net, weights, lambda: _in_order(net, _of_keras(packaged(*SQUEEZENET_WEIGHTS))))
     last = net.classifier[1]
 
     def features(x: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def squeezenet(name: str, weights: str | Path | None) -> Model:
     return Model(net, SQUEEZENET_LAYERS[name], features, head, SQUEEZENET, CATEGORIES, name)
 
 
-def _read(path: Path) -> dict[str, list[np.ndarray]]:
+def _of_keras(path: Path) -> dict[str, list[np.ndarray]]:
     """Layer name -> kernel (h, w, in, out) and bias; layers without weights are left out."""
     arrays = {"numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype}
     # which numpy has in another place now
@@ -131,7 +131,7 @@ def _read(path: Path) -> dict[str, list[np.ndarray]]:
     return {name: value for name, value in held.items() if len(value)}
 
 
-def _by_name(net: nn.Module, held: dict[str, list[np.ndarray]]) -> dict[str, Tensor]:
+def _in_order(net: nn.Module, held: dict[str, list[np.ndarray]]) -> dict[str, Tensor]:
     """The weights under the names of the network, which has the same order but for its last layer, conv10."""
     tensors = []
     for kernel, bias in [held[name] for name in held if name != "conv10"] + [held["conv10"]]:

@@ -15,7 +15,7 @@ from torch.nn.functional import conv2d
 import gamlib
 from gamlib.data import imagenet, load_dataset, make_pairs, open_sets
 from gamlib.data.annotated import read_mask
-from gamlib.data.imagenet import BOX_TABLE
+from gamlib.data.imagenet import BOX_TABLE, read_boxes
 from gamlib.models import imagenet as networks
 
 
@@ -38,6 +38,22 @@ def test_each_box_of_the_table_lies_in_its_image():
     assert len(boxes) == 1943 and boxes["image"].nunique() == 1300 and boxes["class_index"].between(0, 999).all()
     for low, high, side in (("x_min", "x_max", "width"), ("y_min", "y_max", "height")):
         assert (boxes[low].ge(0) & boxes[high].ge(boxes[low]) & boxes[high].lt(boxes[side] + 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.rename(columns={"x_max": "xmax"}), "no column 'x_max'; expected image, class_index, width"),
+        (lambda t: t.assign(x_max=t["width"] + 5), "a box of 'ILSVRC2012_val_.*' does not lie in its image"),
+        (lambda t: t.assign(y_min=t["y_max"] + 1), "a box of 'ILSVRC2012_val_.*' does not lie in its image"),
+        (lambda t: t.assign(class_index=1000), "class 1000 of 'ILSVRC2012_val_.*' is out of range, 0 to 999"),
+    ],
+)
+def test_a_table_of_boxes_that_cannot_be(tmp_path, change, message):
+    path = tmp_path / "boxes.csv"
+    change(pd.read_csv(BOX_TABLE).head(3)).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=f"boxes.csv' is damaged or not as published .*{message}"):
+        read_boxes(path)
 
 
 def test_a_photograph_that_is_damaged_is_skipped_and_named(tmp_path, monkeypatch, open_data):
@@ -106,7 +122,7 @@ def test_mnist_inside_a_package_is_shuffled_and_keeps_its_digits():
 
 def test_squeezenet_s_tensors_lie_where_their_names_say():
     net = gamlib.load_model("squeezenet1_1").module
-    held = networks._read(networks.packaged(*networks.SQUEEZENET_WEIGHTS))
+    held = networks._of_keras(networks.packaged(*networks.SQUEEZENET_WEIGHTS))
     assert len(held) == 26 and sum(kernel.size + bias.size for kernel, bias in held.values()) == sum(
         parameter.numel() for parameter in net.parameters()
     )
