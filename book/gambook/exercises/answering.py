@@ -7,16 +7,15 @@ import functools
 import importlib.util
 import linecache
 import os
-import pickle
 import resource
-import socket
 import sys
 import tempfile
 import traceback
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import torch
 
@@ -24,9 +23,8 @@ from gambook.exercises.landlock import confine
 from gambook.exercises.plain import encode, network_of, send
 
 
-def answer_calls(line: socket.socket, own: str) -> None:
+def answer_calls(line: Connection, own: str) -> None:
     """Say which folder is its own, run the cells, then answer calls until the grader hangs up."""
-    channel = cast(BinaryIO, line.makefile("rwb"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
     if sys.platform == "linux":
         # where memory runs out, the system is to end this process before any other
@@ -39,8 +37,8 @@ def answer_calls(line: socket.socket, own: str) -> None:
         os.environ[name] = f"{own}/tmp"
     tempfile.tempdir = None
     os.chdir(f"{own}/work")
-    send(channel, own)
-    job = pickle.load(channel)
+    send(line, own)
+    job = line.recv()
     main = sys.modules["__main__"] = ModuleType("__main__")
     # Jupyter goes on after exit(), and shows what is displayed
     vars(builtins).update(dict.fromkeys(("exit", "quit", "display"), lambda *values, **options: None))
@@ -52,10 +50,10 @@ def answer_calls(line: socket.socket, own: str) -> None:
     rules |= _withhold_answers(job["answers"])
     confine(rules, [own, job["place"]])
     _withhold(rules)
-    send(channel, [_run(text, f"<cell {number}>", vars(main)) for number, text in enumerate(job["cells"])])
+    send(line, [_run(text, f"<cell {number}>", vars(main)) for number, text in enumerate(job["cells"])])
     while True:
-        request = pickle.load(channel)
-        send(channel, _answer(channel, vars(main), request))
+        request = line.recv()
+        send(line, _answer(line, vars(main), request))
 
 
 def _withhold_answers(name: str) -> dict[str, bool]:
@@ -101,18 +99,17 @@ def _run(text: str, name: str, names: dict) -> str:
     return ""
 
 
-def _answer(channel: BinaryIO, names: dict, request: dict) -> dict:
+def _answer(line: Connection, names: dict, request: dict) -> dict:
     """Call one of the submission's functions: {"value"} or {"raised"}, and how it leaves the network."""
-    arguments = [functools.partial(_maps, channel) if one is None else one for one in request["arguments"]]
+    arguments = [functools.partial(_maps, line) if one is None else one for one in request["arguments"]]
     network = network_of(arguments)
     answer: dict[str, Any] = {}
     try:
         with torch.inference_mode(request["inference"]):
             answer["value"] = encode(names[request["call"]](*arguments, **request["options"]))
     except BaseException as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<cell ")]
-        line = frames[-1].line if frames else None
-        answer = {"raised": [[kind.__name__ for kind in type(error).__mro__], str(error), line or ""]}
+        theirs = [f.line or "" for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith("<cell ")]
+        answer = {"raised": [[kind.__name__ for kind in type(error).__mro__], str(error), theirs[-1] if theirs else ""]}
     if network is not None:
         hooks = any(m._forward_hooks or m._backward_hooks or m._forward_pre_hooks for m in network.modules())
         grads = any(parameter.grad is not None for parameter in network.parameters())
@@ -120,10 +117,10 @@ def _answer(channel: BinaryIO, names: dict, request: dict) -> dict:
     return answer
 
 
-def _maps(channel: BinaryIO, model: Any, x: Any) -> Any:
+def _maps(line: Connection, model: Any, x: Any) -> Any:
     """What the check's method makes of a model and images; it runs on the other side."""
-    send(channel, {"method": {"weights": encode(model.module.state_dict()), "x": encode(x)}})
-    reply = pickle.load(channel)
+    send(line, {"method": {"weights": encode(model.module.state_dict()), "x": encode(x)}})
+    reply = line.recv()
     if "raised" in reply:
         raise reply["raised"]
     return reply["value"]

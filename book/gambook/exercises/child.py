@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import tempfile
+from multiprocessing.connection import Connection
 
 import psutil
 
@@ -59,7 +60,7 @@ def _guard(channel: int, folder: str) -> None:
         try:
             os.setsid()
             _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            answer_calls(socket.socket(fileno=channel), own)
+            answer_calls(Connection(channel), own)
         finally:
             os._exit(0)
     hangup = select.poll()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import os
 import pickle
 import re
 import socket
@@ -16,7 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,10 +38,9 @@ class Child:
     """The process of one submission, as our checks see it. limit: seconds that it has in all."""
 
     def __init__(self, forks: Forks, limit: float) -> None:
-        self.end, self._channel = "", forks.open()
-        self._file = cast(BinaryIO, self._channel.makefile("rwb"))
+        self.end, self._line = "", forks.open()
         try:
-            own = receive(self._file)
+            own = receive(self._line)
         except (EOFError, OSError):
             raise ConnectionError("the process for submissions has not started; its error is above") from None
         # files of a check lie where the process that removes all others removes them, too
@@ -51,19 +51,13 @@ class Child:
     def close(self) -> None:
         """End the process, whether or not it has ended before."""
         self._timer.cancel()
-        self._hang_up()
-        # what was not read on the other side is nobody's loss
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._channel.close()
+        self._line.close()
 
     def _stop(self) -> None:
         self.end = self.end or "timeout"
-        self._hang_up()
-
-    def _hang_up(self) -> None:
-        with contextlib.suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
+        # to close the line would not wake who waits for an answer
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._line.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
     def run(self, cells: Sequence[str], exercise: str, rules: Mapping[str, bool]) -> list[str]:
         """Run cells; what stops each, or nothing. rules: which folders may be read."""
@@ -89,9 +83,8 @@ class Child:
     def _ask(self, message: Any) -> Any:
         """Send a message and wait for the answer; a Miss where the process has ended."""
         try:
-            self._file.write(pickled(message))
-            self._file.flush()
-            return receive(self._file)
+            self._line.send_bytes(pickled(message))
+            return receive(self._line)
         except (EOFError, OSError):
             self.end = self.end or "error"
             stopped = f"stopped after {self._limit:g} s" if self.end == "timeout" else "the process has ended"

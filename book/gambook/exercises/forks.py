@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from multiprocessing.connection import Connection, Pipe
 
 from gambook.publish.run import THREADS, kernel_environment
 
@@ -30,12 +31,12 @@ class Forks:
         self._control.close()
         self._process.wait()
 
-    def open(self) -> socket.socket:
+    def open(self) -> Connection:
         """A line to a new submission's process."""
         with self._lock:
             if self._closed:
                 raise ConnectionError("the grading has ended")
-            ours, theirs = socket.socketpair()
+            ours, theirs = Pipe()
             with theirs:
                 try:
                     socket.send_fds(self._control, [b"1"], [theirs.fileno()])

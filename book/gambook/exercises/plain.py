@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,18 +23,14 @@ LARGEST_MESSAGE = 1 << 26
 ERRORS = {error.__name__: error for error in (NotImplementedError, RuntimeError, ValueError)}
 
 
-def send(file: BinaryIO, message: Any) -> None:
+def send(line: Connection, message: Any) -> None:
     """Write one message."""
-    file.write(json.dumps(message).encode() + b"\n")
-    file.flush()
+    line.send_bytes(json.dumps(message).encode())
 
 
-def receive(file: BinaryIO) -> Any:
-    """Read one message; EOFError where the other side has ended, ValueError where it wrote something else."""
-    line = file.readline(LARGEST_MESSAGE)
-    if not line:
-        raise EOFError("the other side has ended")
-    return json.loads(line)
+def receive(line: Connection) -> Any:
+    """Read one message; EOFError where the other side has ended, OSError for too long a one, ValueError for no JSON."""
+    return json.loads(line.recv_bytes(LARGEST_MESSAGE))
 
 
 def encode(value: Any) -> Any:
