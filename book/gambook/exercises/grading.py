@@ -69,15 +69,15 @@ class Grader:
             check = inspect.unwrap(CHECKS[one.exercise])
             theirs = [child.function(name) for name in list(inspect.signature(check).parameters)[:-1]]
             # an answer that cannot even be compared costs its own points only
-            parts, _ = assess(check, theirs, self.seed, Exception)
+            record, _ = assess(check, theirs, self.seed, Exception)
         told = [error for error in errors if error and "is still to be written" not in error]
         status = child.end or ("error" if told else "error below" if one.late else "graded")
         if late := functions(one.below) & functions(stub):
             told.append(f"defined below the check, where nothing is run: {', '.join(sorted(late))}")
-        for hint in dict.fromkeys(part.hint for part in parts if part.hint):
-            told.append(f"{', '.join(part.name for part in parts if part.hint == hint)}: {hint}")
+        for hint in dict.fromkeys(part.hint for part in record.parts if part.hint):
+            told.append(f"{', '.join(part.name for part in record.parts if part.hint == hint)}: {hint}")
         told += [f"below the check: {one.late}"] if one.late else []
-        return sum(part.earned for part in parts), "refused" if any(map(REFUSED.search, told)) else status, told
+        return record.earned, "refused" if any(map(REFUSED.search, told)) else status, told
 
     def _rules(self) -> dict[str, bool]:
         """Whether what lies below a path may be read; the longest path decides."""

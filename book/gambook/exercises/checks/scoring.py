@@ -91,15 +91,13 @@ def check(parts: FunctionType) -> Callable[..., Record]:
       not yet 0/2  double
               hint: this is the square
     """
-    exercise = parts.__name__
 
     @functools.wraps(parts)
     def run(*functions: Function, seed: int = 0) -> Record:
-        found, unwritten = assess(parts, functions, seed)
-        earned, points = sum(part.earned for part in found), sum(part.points for part in found)
-        record = _records[exercise] = Record(exercise, seed, earned, points, tuple(found))
+        record, unwritten = assess(parts, functions, seed)
+        _records[record.exercise] = record
         if unwritten:
-            if len(unwritten) < len(found):
+            if len(unwritten) < len(record.parts):
                 print(record)
             raise unwritten[0]
         return record
@@ -108,21 +106,21 @@ def check(parts: FunctionType) -> Callable[..., Record]:
 
 
 def assess(
-    parts: Callable[..., Parts], functions: Sequence[Function], seed: int, caught: type[Exception] = Miss
-) -> tuple[list[Part], list[NotImplementedError]]:
+    parts: FunctionType, functions: Sequence[Function], seed: int, caught: type[Exception] = Miss
+) -> tuple[Record, list[NotImplementedError]]:
     """Try every part of a check; what was found, and the errors of stubs. caught: what else costs a part its points."""
     found, unwritten = [], []
     for name, points, test in parts(*functions, seed=seed):
         hint = ""
         try:
             test()
-        except NotImplementedError as error:
-            hint = str(error)
-            unwritten.append(error)
-        except (Miss, caught) as error:
+        except (Miss, NotImplementedError, caught) as error:
             hint = str(error) or type(error).__name__
+            if isinstance(error, NotImplementedError):
+                unwritten.append(error)
         found.append(Part(name, points, 0 if hint else points, hint))
-    return found, unwritten
+    earned, points = sum(part.earned for part in found), sum(part.points for part in found)
+    return Record(parts.__name__, seed, earned, points, tuple(found)), unwritten
 
 
 def worth(check: Callable[..., Record]) -> dict[str, int]:
