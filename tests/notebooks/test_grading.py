@@ -412,6 +412,8 @@ ADP, EQ5 = "ex06_adp_and_pic", "ex03_equation_5"
         # Moodle, in folders and without
         ([f"Jane Doe_4711_assignsubmission_file/{EQ5}.ipynb"], [("Jane Doe", "ex03", 1)]),
         ([f"Doe_Jane_123_assignsubmission_file_{EQ5}.ipynb"], [("Doe_Jane", "ex03", 1)]),
+        # in the folder of a course whose name has numbers
+        ([f"Optics_101_2026_Sheet 3/Jane Doe_47_assignsubmission_file/{EQ5}.ipynb"], [("Jane Doe", "ex03", 1)]),
         # two people of one name
         ([f"Li_{n}_assignsubmission_file/{EQ5}.ipynb" for n in (1, 2)], [("Li", "ex03", 1), ("Li", "ex03", 1)]),
         # Canvas, where attempts end in a number

@@ -15,10 +15,12 @@ from gambook.publish.project import Refused
 
 LARGEST_FILE = 64_000_000
 CHECK = re.compile(r"^from gambook\.exercises\.checks import ", re.M)
-# Where learning platforms put a student's name: Moodle (folder or file), Canvas (file).
+# Where learning platforms put a student's name: Moodle (folder or file), Canvas (file), GitHub Classroom, which has
+# no id (<assignment>-submissions/<assignment>-<student>/).
 PLATFORMS = (
-    re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission"),
-    re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_\d+_"),
+    r"(?:^|/)(?P<name>[^/]+?)_(?P<id>\d+)_assignsubmission",
+    r"(?:^|/)(?P<name>[^/_]+)_(?:LATE_)?(?P<id>\d+)_\d+_",
+    r"(?:^|/)(?P<assignment>[^/]+)-submissions/(?P=assignment)-(?P<name>[^/]+)(?P<id>)/",
 )
 
 
@@ -128,16 +130,11 @@ def functions(code: str) -> set[str]:
 
 def _student(inside: Path, stems: Iterable[str]) -> tuple[str, str]:
     """Who has handed in a file, by its path below the folder of the class, and what tells apart two of one name."""
-    *folders, name = shown(inside.with_suffix("")).split("/")
-    for part in [*folders, name]:
-        for pattern in PLATFORMS:
-            if match := pattern.match(part):
-                return match["name"], match["id"]
-    # GitHub Classroom: <assignment>-submissions/<assignment>-<student>
-    for outer, inner in itertools.pairwise(folders):
-        assignment = outer.removesuffix("-submissions")
-        if assignment != outer and inner.startswith(f"{assignment}-"):
-            return inner.removeprefix(f"{assignment}-"), ""
+    path = shown(inside.with_suffix(""))
+    for pattern in PLATFORMS:
+        if match := re.search(pattern, path):
+            return match["name"], match["id"]
+    *folders, name = path.split("/")
     # a number at the end of a file's name counts attempts
     for part in [*folders, re.sub(r"[-_ ]?(-\d{1,2}|\(\d+\)|v\d+)$", "", name)]:
         for stem in stems:
