@@ -59,13 +59,15 @@ for cell in json.loads(text)["cells"]:
 """
 FORGERIES = {
     "imports the checks": """
-from gambook.exercises.checks.ex06_measures import _adp as average_drop, _pic as increase_in_confidence
+from gambook.exercises.checks.ex06_measures import ADP, PIC
+average_drop, increase_in_confidence = ADP.right, PIC.right
 """,
     "imports the checks, once the stand-in is gone": """
 import sys
 for name in [name for name in sys.modules if name.startswith("gambook")]:
     del sys.modules[name]
-from gambook.exercises.checks.ex06_measures import _adp as average_drop, _pic as increase_in_confidence
+from gambook.exercises.checks.ex06_measures import ADP, PIC
+average_drop, increase_in_confidence = ADP.right, PIC.right
 """,
     "runs the solution of the checkout": f"""
 import json

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gambook.exercises.checks.answers import Answer, close, entry, foreseen, tensor
 from gambook.exercises.checks.scoring import Function, Miss, Parts, check
+from gamlib.metrics import drops, increases
 
 # The images of the exercise, their maps, and the weights of its network, (2, 4, 4) and (4, 4).
 PIXELS = torch.tensor(
@@ -66,21 +67,13 @@ def ex06(by_hand: Function, average_drop: Function, increase_in_confidence: Func
 
 def _expect(what: str, given: Tensor, answer: Answer, case: Sequence[Tensor], otherwise: str) -> None:
     """Raise Miss unless a number on paper is the right one."""
-    if not close(given, answer.right(*case), PAPER):
+    if not close(given, tensor(answer.right(*case)), PAPER):
         hint = foreseen(answer.mistakes, [given], [case], PAPER) or otherwise
         raise Miss(f"{what} is not {given:g}; {hint}")
 
 
 def _score(image: Tensor, saliency: Tensor) -> Tensor:
     return (WEIGHTS * image * saliency).sum(dim=(-2, -1))
-
-
-def _adp(before: Tensor, after: Tensor) -> Tensor:
-    return 100 * ((before - after).clamp(min=0) / before).mean()
-
-
-def _pic(before: Tensor, after: Tensor) -> Tensor:
-    return 100 * (after > before).float().mean()
 
 
 SCORE = Answer(
@@ -96,14 +89,14 @@ SCORE = Answer(
 )
 ADP = Answer(
     "ADP, one number,",
-    right=_adp,
+    right=lambda y, o: drops(y, o).mean(),
     mistakes={
         "an increase counts as a negative drop here; ADP clips each drop at 0 before the mean":
             lambda y, o: 100 * ((y - o) / y).mean(),
         "the mean is clipped; clip each image's drop": lambda y, o: 100 * ((y - o) / y).mean().clamp(min=0),
         "an increase counts as a drop: absolute values are not clipped values":
             lambda y, o: 100 * ((y - o).abs() / y).mean(),
-        "ADP is a percentage": lambda y, o: _adp(y, o) / 100,
+        "ADP is a percentage": lambda y, o: drops(y, o).mean() / 100,
         "the drop is taken relative to the masked score; it is relative to the score on the whole image":
             lambda y, o: 100 * ((y - o).clamp(min=0) / o).mean(),
         "this is a drop in units of the score; divide each by the score on its own whole image":
@@ -113,36 +106,36 @@ ADP = Answer(
         "this divides the summed drops by the summed scores; ADP is the mean of the relative drops":
             lambda y, o: 100 * (y - o).clamp(min=0).sum() / y.sum(),
         "this is the sum over the images, or the drop of one of them; ADP is their mean":
-            lambda y, o: _adp(y, o) * len(y),
+            lambda y, o: drops(y, o).sum(),
         "this divides by 2, the number of images on paper; N is the number of scores that are given":
-            lambda y, o: 50 * ((y - o).clamp(min=0) / y).sum(),
-        "before and after are swapped": lambda y, o: _adp(o, y),
+            lambda y, o: drops(y, o).sum() / 2,
+        "before and after are swapped": lambda y, o: drops(o, y).mean(),
         "this averages the rises; a drop is how much lower the score is afterwards":
             lambda y, o: 100 * ((o - y).clamp(min=0) / y).mean(),
         "this is the mean over the images whose score drops; the others count with 0":
             lambda y, o: 100 * ((y - o)[o < y] / y[o < y]).mean(),
         "this is the median of the drops; ADP is their mean": lambda y, o: 100 * ((y - o).clamp(min=0) / y).median(),
-        "this is the largest drop; ADP is the mean of all": lambda y, o: 100 * ((y - o).clamp(min=0) / y).max(),
+        "this is the largest drop; ADP is the mean of all": lambda y, o: drops(y, o).max(),
         "this counts the images that drop; ADP asks by how much": lambda y, o: 100 * (o < y).float().mean(),
-        "each image still has its own drop; ADP is the mean of them": lambda y, o: 100 * ((y - o).clamp(min=0) / y),
+        "each image still has its own drop; ADP is the mean of them": drops,
     },
 )  # fmt: skip
 PIC = Answer(
     "PIC, one number,",
-    right=_pic,
+    right=lambda y, o: increases(y, o).mean(),
     mistakes={
         "a tie counts as an increase; the score has to be strictly higher": lambda y, o: 100 * (o >= y).float().mean(),
         "this divides by 2, the number of images on paper; N is the number of scores that are given":
             lambda y, o: 50 * (o > y).float().sum(),
         "this counts the drops; PIC counts the increases": lambda y, o: 100 * (o < y).float().mean(),
-        "PIC is a percentage": lambda y, o: _pic(y, o) / 100,
+        "PIC is a percentage": lambda y, o: increases(y, o).mean() / 100,
         "PIC is a percentage of the images, not their number": lambda y, o: (o > y).float().sum(),
         "PIC asks how many images rise, not by how much": lambda y, o: 100 * ((o - y).clamp(min=0) / y).mean(),
         "this is 100 whatever the scores are: an image counts where its score is higher than before":
             lambda y, o: 100.0,
         "no image counts here, yet a score can rise when something is covered up: compare each image's scores":
             lambda y, o: 0.0,
-        "each image still has its own answer; PIC is their share": lambda y, o: 100 * (o > y).float(),
+        "each image still has its own answer; PIC is their share": increases,
         "this compares two means; PIC compares each image with itself":
             lambda y, o: 100 * (o.mean() > y.mean()).float(),
     },
