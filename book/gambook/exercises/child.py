@@ -9,12 +9,11 @@ it imports, imports the checks.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
+import multiprocessing
 import os
 import select
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -23,49 +22,35 @@ from multiprocessing.connection import Connection
 import psutil
 
 from gambook.exercises.answering import answer_calls
+from gambook.exercises.landlock import PR_SET_CHILD_SUBREAPER, prctl
 
 PRELOADED = ("pandas", "gamlib.data", "gamlib.metrics", "gamlib.plots", "gamlib.sanity")
-# Of Linux: the signal when the parent has ended, and who becomes the parent of orphans.
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+FORK = multiprocessing.get_context("fork")
 
 
 def serve(control: socket.socket) -> None:
     """Fork a guard for each socket that comes, until the grader hangs up."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     with tempfile.TemporaryDirectory(prefix="gam-grade-", ignore_cleanup_errors=True) as folder:
         for name in PRELOADED:
             importlib.import_module(name)
         while fds := socket.recv_fds(control, 1, 1)[1]:
-            if os.fork() == 0:
-                try:
-                    control.close()
-                    _guard(fds[0], folder)
-                finally:
-                    os._exit(0)
+            FORK.Process(target=_guard, args=(control, fds[0], folder)).start()
             os.close(fds[0])
         _end_descendants()
 
 
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def _guard(channel: int, folder: str) -> None:
+def _guard(control: socket.socket, channel: int, folder: str) -> None:
     """Run one submission, and clean up behind it."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    control.close()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     own = tempfile.mkdtemp(dir=folder)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setsid()
-            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            answer_calls(Connection(channel), own)
-        finally:
-            os._exit(0)
+    line = Connection(channel)
+    submission = FORK.Process(target=answer_calls, args=(line, own))
+    submission.start()
     hangup = select.poll()
-    hangup.register(channel, 0)
-    while not hangup.poll(50) and os.waitpid(pid, os.WNOHANG) == (0, 0):
+    hangup.register(line, 0)
+    while not hangup.poll(50) and submission.is_alive():
         pass
     _end_descendants()
     shutil.rmtree(own, ignore_errors=True)

@@ -21,20 +21,19 @@ class Forks:
     """
 
     def __init__(self) -> None:
-        self._lock, self._closed = threading.Lock(), False
+        self._lock = threading.Lock()
         self._start()
 
     def close(self) -> None:
         """Hang up; nothing of any submission is left when this returns."""
         with self._lock:
-            self._closed = True
-        self._control.close()
+            self._control.close()
         self._process.wait()
 
     def open(self) -> Connection:
         """A line to a new submission's process."""
         with self._lock:
-            if self._closed:
+            if self._control.fileno() == -1:  # closed
                 raise ConnectionError("the grading has ended")
             ours, theirs = Pipe()
             with theirs:

@@ -10,7 +10,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-CREATE_RULESET, ADD_RULE, RESTRICT_SELF, PR_SET_NO_NEW_PRIVS = 444, 445, 446, 38
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
+# The signal when the parent has ended, who becomes the parent of orphans, and what a wall asks for.
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 EXECUTE, READ_FILE, READ_DIR = 1 << 0, 1 << 2, 1 << 3
 # Signals to processes outside, since the sixth version.
 SCOPE_SIGNAL = 1 << 1
@@ -57,9 +59,15 @@ def confine(rules: Mapping[str, bool], own: Sequence[str]) -> None:
         walk(path)
     for path in (*own, "/dev"):
         allow(path, every)
-    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
     _call(RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
+
+
+def prctl(option: int, value: int) -> None:
+    """Set what Linux keeps for this process; nothing happens on other systems."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _call(number: int, *arguments: object) -> int:
