@@ -290,6 +290,18 @@ def test_typical_wrong_answers_get_a_hint(exercise, function, source, hint):
     assert record.earned < record.points
 
 
+@pytest.mark.parametrize("digits", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_rounded_answer_is_told_whatever_the_seed_and_the_precision(digits, dtype):
+    def rounded(before, after):
+        before, after = before.to(dtype), after.to(dtype)
+        return round(float(100 * ((before - after).clamp(min=0) / before).mean()), digits)
+
+    for seed in range(10):
+        hint = "ADP, one number, is right but rounded: do not round it"
+        assert hints(check("ex06", seed=seed, average_drop=rounded)) == hint
+
+
 @pytest.mark.parametrize("hint", ex05_overflow.WRONG_LIMITS)
 def test_each_slip_at_the_limit_gets_its_hint(hint):
     def limit(a, g):
