@@ -24,8 +24,8 @@ from gambook.exercises.landlock import PR_SET_PDEATHSIG, confine, prctl
 from gambook.exercises.plain import encode, network_of, send
 
 
-def answer_calls(line: Connection, own: str) -> None:
-    """Say which folder is its own, run the cells, then answer calls until the grader hangs up."""
+def answer_calls(line: Connection, own: str, place: str) -> None:
+    """Run the cells in `own`, then answer calls until the grader hangs up; files of checks lie in `place`."""
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
@@ -40,7 +40,7 @@ def answer_calls(line: Connection, own: str) -> None:
         os.environ[name] = f"{own}/tmp"
     tempfile.tempdir = None
     os.chdir(f"{own}/work")
-    send(line, own)
+    send(line, place)
     job = line.recv()
     main = sys.modules["__main__"] = ModuleType("__main__")
     # Jupyter goes on after exit(), and shows what is displayed
@@ -49,9 +49,9 @@ def answer_calls(line: Connection, own: str) -> None:
     for name in ("gambook", "gambook.exercises", "gambook.exercises.checks"):
         sys.modules[name] = ModuleType(name)
     vars(sys.modules["gambook.exercises.checks"]).update(dict.fromkeys(job["checks"], lambda *values, **options: None))
-    rules = {**job["rules"], own: True, job["place"]: True}
+    rules = {**job["rules"], own: True, place: True}
     rules |= _withhold_answers(job["answers"])
-    confine(rules, [own, job["place"]])
+    confine(rules, [own, place])
     _withhold(rules)
     send(line, [_run(text, f"<cell {number}>", vars(main)) for number, text in enumerate(job["cells"])])
     while True:

@@ -44,9 +44,10 @@ def _guard(control: socket.socket, channel: int, folder: str) -> None:
     """Run one submission, and clean up behind it."""
     control.close()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    own = tempfile.mkdtemp(dir=folder)
+    # a check may still look at its files in `place` when the submission has ended
+    own, place = tempfile.mkdtemp(dir=folder), tempfile.mkdtemp(dir=folder)
     line = Connection(channel)
-    submission = FORK.Process(target=answer_calls, args=(line, own))
+    submission = FORK.Process(target=answer_calls, args=(line, own, place))
     submission.start()
     hangup = select.poll()
     hangup.register(line, 0)
