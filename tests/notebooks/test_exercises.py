@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from gambook.exercises.answering import without_magics
 from gambook.exercises.checks import CHECKS, report
-from gambook.exercises.children import pickled, without_magics
+from gambook.exercises.children import pickled
 from gambook.exercises.editions import exercise_names, read_notebook, student_edition, tags, write_teacher
 from gambook.exercises.plain import decode, encode
 from gambook.publish.build import write_wheel

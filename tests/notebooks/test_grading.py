@@ -211,6 +211,10 @@ CLASS: dict[str, tuple[dict, tuple[int, int, str, str]]] = {
     "ida/endless.ipynb": (submission(BY_HAND, ENDLESS, INCREASE), (4, 8, "timeout", f"stopped after {LIMIT} s")),
     "jon/loud.ipynb": (submission("print('x' * 10**8)", SOLUTION["ex06"]), (8, 8, "graded", "")),
     "kim/magic.ipynb": (submission("%matplotlib inline\n!ls\n%pip install x", SOLUTION["ex06"]), (8, 8, "graded", "")),
+    "kim/other_magic.ipynb": (
+        submission("%%bash\nif", "%%time\nfiles = !ls", SOLUTION["ex06"] + "\n\n\nrest = (\n    9\n    % 5\n)"),
+        (8, 8, "graded", ""),
+    ),
     "lea/in_the_check.ipynb": (IN_THE_CHECK, (8, 8, "graded", "")),
     "lea/untagged.ipynb": (UNTAGGED, (8, 8, "graded", "")),
     "mia/formula.ipynb": (submission(FORMULA, SOLUTION["ex06"]), (8, 8, "error", "'=HYPERLINK(")),

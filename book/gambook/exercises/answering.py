@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import linecache
 import os
+import re
 import resource
 import signal
 import sys
@@ -17,8 +18,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import torch
+from IPython.core.inputtransformer2 import TransformerManager
 
 from gambook.exercises.landlock import PR_SET_PDEATHSIG, confine, prctl
 from gambook.exercises.plain import encode, network_of, send
@@ -43,8 +46,9 @@ def answer_calls(line: Connection, own: str, place: str) -> None:
     send(line, place)
     job = line.recv()
     main = sys.modules["__main__"] = ModuleType("__main__")
-    # Jupyter goes on after exit(), and shows what is displayed
+    # Jupyter goes on after exit(), and shows what is displayed; what else it is asked for does nothing
     vars(builtins).update(dict.fromkeys(("exit", "quit", "display"), lambda *values, **options: None))
+    vars(builtins)["get_ipython"] = MagicMock()
     # check cells do nothing: what they import is there, and is ours no more than by name
     for name in ("gambook", "gambook.exercises", "gambook.exercises.checks"):
         sys.modules[name] = ModuleType(name)
@@ -94,12 +98,25 @@ def _no_answer(*values: Any, **options: Any) -> None:
 
 def _run(text: str, name: str, names: dict) -> str:
     """Run a cell; what stops it, in words, or nothing."""
-    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     try:
+        text = without_magics(text)
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
         exec(compile(text, name, "exec"), names)
     except BaseException as error:
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def without_magics(cell: str) -> str:
+    r"""A cell in plain Python: what is for Jupyter, such as %pip, is asked of `get_ipython()`.
+
+    Examples
+    --------
+    >>> without_magics("%%time\nif True:\n    !ls\nx = (7\n    % 4)")
+    "if True:\n    get_ipython().system('ls')\nx = (7\n    % 4)\n"
+    """
+    # of those for whole cells these run the cell as Python
+    return TransformerManager().transform_cell(re.sub(r"\A\s*(%%(time|timeit|capture|prun)\b.*\n)+", "", cell))
 
 
 def _answer(line: Connection, names: dict, request: dict) -> dict:

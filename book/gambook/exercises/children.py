@@ -10,7 +10,6 @@ import functools
 import io
 import os
 import pickle
-import re
 import socket
 import threading
 from collections.abc import Mapping, Sequence
@@ -61,7 +60,7 @@ class Child:
             "rules": dict(rules),
             "checks": [*CHECKS, "report"],
             "answers": ANSWERS.get(exercise, ""),
-            "cells": [without_magics(cell) for cell in cells],
+            "cells": list(cells),
         }
         try:
             return [str(error) for error in self._ask(job)]
@@ -134,14 +133,3 @@ def _mapped(arguments: Sequence, asked: Mapping) -> dict:
     except Exception as error:
         # it is the caller's to see, on the other side
         return {"raised": error}
-
-
-def without_magics(cell: str) -> str:
-    r"""A cell that plain Python runs: lines for IPython, such as %pip, stand for a statement that does nothing.
-
-    Examples
-    --------
-    >>> without_magics("%%time\nif True:\n    %pip install x\n!ls\nhelp?")
-    'pass\nif True:\n    pass\npass\npass'
-    """
-    return re.sub(r"(?m)^([ \t]*)(?:[%!].*|\??[\w.]+\?+)$", r"\1pass", cell)
