@@ -166,7 +166,8 @@ BELOW["cells"].append(BELOW["cells"][3] | {"source": DROP + "\n\n\n" + INCREASE}
 IN_THE_CHECK = submission(BY_HAND, DROP)
 for _cell in IN_THE_CHECK["cells"]:
     if "check" in tags(_cell):
-        _cell["source"] = INCREASE + "\n\n\n" + _cell["source"]
+        _cell["source"] = f"{INCREASE}\n\n\n{_cell['source']}\nimport gambook.exercises.checks as c\nc.report()"
+        _cell["source"] += "\nimport gambook.exercises.checks\ngambook.exercises.checks.report()"
 UNTAGGED = copy.deepcopy(RIGHT)
 for _cell in UNTAGGED["cells"]:
     _cell["metadata"] = {}

@@ -46,13 +46,11 @@ def answer_calls(line: Connection, own: str, place: str) -> None:
     send(line, place)
     job = line.recv()
     main = sys.modules["__main__"] = ModuleType("__main__")
-    # Jupyter goes on after exit(), and shows what is displayed; what else it is asked for does nothing
-    vars(builtins).update(dict.fromkeys(("exit", "quit", "display"), lambda *values, **options: None))
-    vars(builtins)["get_ipython"] = MagicMock()
-    # check cells do nothing: what they import is there, and is ours no more than by name
-    for name in ("gambook", "gambook.exercises", "gambook.exercises.checks"):
-        sys.modules[name] = ModuleType(name)
-    vars(sys.modules["gambook.exercises.checks"]).update(dict.fromkeys(job["checks"], lambda *values, **options: None))
+    # Jupyter goes on after exit(), and what it is asked for else does nothing here; neither do check cells: what they
+    # import is there, and is ours no more than by name
+    nothing: Any = MagicMock()
+    vars(builtins).update(dict.fromkeys(("exit", "quit", "display", "get_ipython"), nothing))
+    sys.modules.update(dict.fromkeys(("gambook", "gambook.exercises", "gambook.exercises.checks"), nothing))
     rules = {**job["rules"], own: True, place: True}
     rules |= _withhold_answers(job["answers"])
     confine(rules, [own, place])
