@@ -19,7 +19,9 @@ import pytest
 from click.testing import CliRunner
 from gambook.exercises import landlock
 from gambook.exercises.checks import CHECKS, POINTS, worth
+from gambook.exercises.children import Child
 from gambook.exercises.editions import exercise_names, read_notebook, student_edition, tags
+from gambook.exercises.forks import Forks
 from gambook.exercises.gradebook import Grade, new_gradebook, write_grades
 from gambook.exercises.submissions import find_submissions
 from gambook.publish.cli import main
@@ -503,6 +505,19 @@ def test_a_request_that_cannot_be_graded_is_refused_before_anything_runs(tmp_pat
         code, output = gam("grade", *arguments)
         assert code == 1 and text in output
     assert mine.read_text() == "my own remarks"
+
+
+def test_grading_goes_on_where_something_has_ended_what_forks(tmp_path, monkeypatch):
+    # killed, it leaves its folder
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with contextlib.closing(Forks()) as forks:
+        for _ in range(2):
+            with contextlib.closing(Child(forks, 60)) as child:
+                assert child.run(["1 / 0"], "ex06", {"/": True}) == ["ZeroDivisionError: division by zero"]
+            forks._process.kill()
+            forks._process.wait()
+    with pytest.raises(ConnectionError, match="the grading has ended"):
+        Child(forks, 60)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
