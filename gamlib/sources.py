@@ -1,4 +1,4 @@
-"""The source files behind a result: a module with all that it imports, and an own network with its checkpoints.
+"""What a result is made of: modules with all that they import, checkpoints beside them, values by what they hold.
 
 Imports are read from the code, so nothing is run and no list of modules is kept by hand.
 """
@@ -6,8 +6,8 @@ Imports are read from the code, so nothing is run and no list of modules is kept
 from __future__ import annotations
 
 import ast
-import contextlib
 import dataclasses
+import functools
 import hashlib
 import inspect
 import linecache
@@ -81,88 +81,60 @@ def imported_files(names: Iterable[str], roots: Sequence[Path]) -> dict[str, Pat
     return found
 
 
-def own_files(module: str) -> dict[str, Path]:
-    """Files of a module that is no installed package, and of all such that it imports; empty where there are none."""
+# Own modules as they were when this process was about to import them, or first looked.
+_IMPORTED: dict[str, str] = {}
+
+
+def network_state(module: str) -> object:
+    """State of a module that is no installed package; None for one that is.
+
+    Its files and those of all such that it imports by content, checkpoints and settings in its package by size and
+    time. ValueError where a file has been edited since this process has imported it: what runs is what was imported.
+    """
     given = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), os.getcwd()]
     # a package installed in place is on the path, but not in a folder of this Python
     installed = (place for place in sys.path if not place.startswith((sys.prefix, sys.base_prefix)))
-    return imported_files({module}, [Path(place) for place in [*given, *installed] if place])
-
-
-_FIRST_SEEN: dict[Path, str] = {}
-
-
-def check_unedited(module: str) -> None:
-    """ValueError where a file of own code has been edited since the first call: what runs is what was imported."""
-    for name, file in own_files(module).items():
-        digest = files_digest({name: file})
-        if _FIRST_SEEN.setdefault(file, digest) != digest:
+    files = imported_files({module}, [Path(place) for place in [*given, *installed] if place])
+    if module not in files:
+        return None
+    digests = {name: files_digest({name: file}) for name, file in files.items()}
+    for name, digest in digests.items():
+        if name not in sys.modules:
+            _IMPORTED.pop(name, None)
+        if _IMPORTED.setdefault(name, digest) != digest:
             raise ValueError(
                 f"'{name}' has been edited since this process has imported it, and runs as it was; start the "
                 "notebook's kernel, or the program, again"
             )
-
-
-def network_state(module: str) -> object:
-    """State of an own network: its modules by content, checkpoints and settings in its package by size and time."""
-    files = own_files(module)
-    if module not in files:
-        return None
     file = files[module]
     above = module.count(".") - (file.name != "__init__.py")
     beside = file.parents[above].rglob("*") if above >= 0 else file.parent.glob("*")
     kinds = CHECKPOINTS + SETTINGS
-    return files_digest(files), {str(path): file_state(path) for path in sorted(beside) if path.suffix in kinds}
+    return digests, {str(path): file_state(path) for path in sorted(beside) if path.suffix in kinds}
 
 
-def cell_state(name: str) -> dict[str, object]:
-    """State of a function or class of `__main__`, a notebook or a script, and of all there that its code names.
-
-    Functions and classes count by their source, values by what they hold, modules by their files. ValueError where
-    the source is not to be had.
-    """
-    home = vars(sys.modules["__main__"])
-    found: dict[str, object] = {}
-    waiting = {name}
-    while waiting := {each for each in waiting if each in home} - found.keys():
-        each = waiting.pop()
-        value = home[each]
-        kind = value if inspect.isfunction(value) or inspect.isclass(value) else type(value)
-        if inspect.ismodule(value) or (kind is value and kind.__module__ != "__main__"):
-            module = getattr(value, "__module__", None) or getattr(value, "__name__", "")
-            found[each] = network_state(module) if module != "__main__" else None
-        elif kind.__module__ == "__main__":
-            found[each] = source = _source(kind)
-            waiting |= {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)} | {kind.__name__}
-        else:
-            # networks and the like, whose weights count elsewhere, by their code alone
-            with contextlib.suppress(ValueError):
-                found[each] = content(value)
-            found.setdefault(each, network_state(kind.__module__))
-    return found
-
-
-def content(value: Any) -> Any:
+def content(value: Any, strict: bool = True, met: set[int] | None = None) -> Any:
     """What a value holds, for a digest, whatever its `repr` leaves out.
 
-    Numbers, texts and paths; arrays, tensors, tables and images; functions and classes by their source, with what a
-    function has kept; records; groups of these. ValueError naming the type of anything else.
+    Numbers, texts and paths; arrays, tensors, tables and images; records; groups of these; modules by their files.
+    Functions and classes count by their source with what a function has kept, those of `__main__`, a notebook or a
+    script, with all there that they name, those of gamlib, whose sources count as a whole, by name. ValueError naming
+    the type of anything else; not strict, as for what code names, it counts by its class: the weights of networks count
+    elsewhere. `met` are functions and classes that need not be said again.
     """
+    again = functools.partial(content, strict=strict, met=set() if met is None else met)
     if isinstance(value, PLAIN):
         return repr(value)
+    if inspect.ismodule(value):
+        return network_state(value.__name__)
+    if inspect.isfunction(value) or inspect.isclass(value):
+        return _code(value, **again.keywords)
     if isinstance(value, Mapping):
-        return [[content(key), content(each)] for key, each in value.items()]
+        return [[again(key), again(each)] for key, each in value.items()]
     if isinstance(value, list | tuple | range):
-        return [type(value).__name__, *map(content, value)]
+        return [type(value).__name__, *map(again, value)]
     if isinstance(value, set | frozenset):
-        return sorted(str(content(each)) for each in value)
-    if inspect.isfunction(value):
-        kept = [cell.cell_contents for cell in value.__closure__ or ()]
-        # two on one line share their source
-        code = [value.__code__.co_code, *(each for each in value.__code__.co_consts if isinstance(each, PLAIN))]
-        return [_source(value), content([code, value.__defaults__, kept])]
-    if inspect.isclass(value):
-        return [value.__qualname__, _source(value) if value.__module__ == "__main__" else value.__module__]
+        return sorted(str(again(each)) for each in value)
     if hasattr(value, "to_csv"):
         return value.to_csv()
     # arrays and tensors, of which repr shows a few numbers
@@ -171,8 +143,39 @@ def content(value: Any) -> Any:
     if hasattr(value, "tobytes"):
         return [value.mode, value.size, hashlib.sha256(value.tobytes()).hexdigest()]
     if dataclasses.is_dataclass(value):
-        return [type(value).__qualname__, content(vars(value))]
-    raise ValueError(f"a {type(value).__name__}")
+        return [again(type(value)), again(vars(value))]
+    if strict:
+        raise ValueError(f"a {type(value).__name__}")
+    return again(type(value))
+
+
+def _code(code: Any, strict: bool, met: set[int]) -> Any:
+    """A function or class, as `content` has it."""
+    name, module = code.__qualname__, code.__module__
+    if id(code) in met or module.partition(".")[0] == "gamlib":
+        return name
+    met.add(id(code))
+    state: Any
+    if module == "__main__":
+        home, source = vars(sys.modules[module]), _source(code)
+        if code.__name__ == "<lambda>":
+            # whose lines need not be a statement
+            names = {*code.__code__.co_names}
+        else:
+            names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+        state = [source, {each: content(home[each], False, met) for each in sorted(names & home.keys())}]
+    else:
+        state = network_state(module)
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if strict and state is None and file:
+            state = files_digest({name: Path(file)})
+    if state is None or inspect.isclass(code):
+        return [name, state]
+    made, cells = code.__code__, code.__closure__ or ()
+    # two on one line share their source
+    own = [made.co_code, made.co_names, [each for each in made.co_consts if isinstance(each, PLAIN)]]
+    kept = [code.__defaults__, code.__kwdefaults__, [cell.cell_contents for cell in cells]]
+    return [name, state, content([own, kept], strict, met)]
 
 
 def _source(value: Any) -> str:

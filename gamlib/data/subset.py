@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gamlib.data.samples import Dataset, Sample
 
@@ -50,3 +51,6 @@ class Subset(Dataset):
 
     def areas(self, index: int) -> tuple[float, ...]:
         return self.dataset.areas(self.indices[index])
+
+    def fingerprint(self, index: int) -> Any:
+        return self.indices[index], self.dataset.fingerprint(self.indices[index])

@@ -21,12 +21,11 @@ from gamlib.evaluation.store import (
     digest,
     factory_digest,
     formula_digest,
-    layers_of,
     model_digest,
     sources_digest,
 )
 from gamlib.models import Model, load_model
-from gamlib.sources import check_unedited, file_state
+from gamlib.sources import file_state
 from gamlib.statistics import split
 
 # Images a shard. A shard is also one batch of the network: what a number is does not depend on who computes it.
@@ -48,7 +47,8 @@ class Unit(NamedTuple):
 class Plan:
     """Everything a shard's content depends on.
 
-    classes: label -> index in the model's output, or None. loaded: tells this loading of the network from others.
+    classes: label -> index in the model's output, or None. loaded: tells this loading of the network from others. key:
+    a digest of all that decides a row.
     """
 
     model_name: str
@@ -58,13 +58,7 @@ class Plan:
     model_digest: str
     shards: tuple[tuple[Unit, ...], ...]
     loaded: str
-
-    @functools.cached_property
-    def key(self) -> str:
-        """A digest of all that decides a row."""
-        model = [self.model_name, self.model_digest, factory_digest(self.model_name)]
-        what = [dataset_digest(self.dataset), self.classes, self.shards]
-        return digest([model, asdict(self.settings), formula_digest(self.settings.maps), what, sources_digest()])
+    key: str
 
     def model(self) -> Model:
         """The network; ValueError where its weights are others than when the plan was made."""
@@ -77,7 +71,8 @@ class Plan:
 
 def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
     """Check settings against the data and the network, draw pairs and folds, cut shards; errors as in `evaluate`."""
-    _check_unedited(model_name, dataset)
+    # first of all: own code that has been edited since it was imported is refused here
+    made_of = [factory_digest(model_name), dataset_digest(dataset), formula_digest(settings.maps), sources_digest()]
     loaded = _loading(model_name, settings.weights)
     model = cached_model(model_name, settings.weights, settings.device, settings.seed, loaded)
     for depth in settings.n:
@@ -86,15 +81,9 @@ def make_plan(model_name: str, dataset: Dataset, settings: Settings) -> Plan:
         model.needed_head()
     shards = _shards(_units(dataset, settings))
     classes = _classes(dataset, model) if "class" in settings.tasks else {}
-    return Plan(model_name, dataset, settings, classes, model_digest(model), shards, loaded)
-
-
-def _check_unedited(model_name: str, dataset: Dataset) -> None:
-    """ValueError where this process runs an older version of own code than the one on the disk."""
-    module = model_name.rpartition(":")[0]
-    modules = {module} | {type(layer).__module__ for layer in layers_of(dataset)}
-    for name in modules - {"", "__main__"}:
-        check_unedited(name)
+    weights = model_digest(model)
+    key = digest([model_name, weights, asdict(settings), classes, shards, made_of])
+    return Plan(model_name, dataset, settings, classes, weights, shards, loaded, key)
 
 
 def _loading(name: str, weights: str | None) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import io
 import json
 import os
+import sys
 import uuid
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -25,7 +25,7 @@ import gamlib
 from gamlib.data import Dataset, Subset
 from gamlib.methods import METHODS, VARIANTS
 from gamlib.models import Model
-from gamlib.sources import cell_state, content, files_digest, network_state
+from gamlib.sources import content, files_digest, network_state
 
 _SOURCES = (".py", ".csv", ".json")
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
@@ -121,18 +121,30 @@ def dataset_digest(dataset: Dataset) -> str:
     No image is decoded. A data set of your own counts with all that it holds, unless it has a `fingerprint` of its own;
     it needs one where files change behind the same paths, or where it holds what cannot be read (ValueError).
     """
-    *parts, whole = layers_of(dataset)
-    indices = list(range(len(dataset)))
-    for part in parts:
-        indices = [vars(part)["indices"][index] for index in indices]
-    samples = [(i, whole.fingerprint(i)) for i in indices]
-    how = [dataset.cluster, dataset.percentile, dataset.pairs, dataset.folds]
-    kinds = [[type(one).__qualname__, _code_state(type(one))] for one in (*parts, whole) if type(one) is not Subset]
-    if type(whole).fingerprint is Dataset.fingerprint and _code_state(type(whole)):
-        options = {name: _held(whole, name) for name in vars(whole)}
-    else:
-        options = {name: value for name, value in vars(whole).items() if isinstance(value, (str, int, float, bool))}
-    return digest([kinds, whole.name, options, whole.classes, samples, how])
+    made = [[content(type(one)), _options(one)] for one in layers_of(dataset) if type(one) is not Subset]
+    samples = [dataset.fingerprint(index) for index in range(len(dataset))]
+    how = [dataset.name, dataset.classes, dataset.cluster, dataset.percentile, dataset.pairs, dataset.folds]
+    return digest([made, samples, how])
+
+
+def _options(dataset: Dataset) -> dict[str, Any]:
+    """What a data set holds, by name; of one that says itself what its samples are made of, numbers and texts alone."""
+    kind = type(dataset)
+    own = kind.__module__.partition(".")[0] != "gamlib"
+    whole = own and kind.fingerprint in (Dataset.fingerprint, Subset.fingerprint)
+    # what it is a part of counts by itself
+    held = vars(dataset) | ({"dataset": ""} if isinstance(dataset, Subset) else {})
+    options = {}
+    for name, value in held.items():
+        if whole or isinstance(value, str | int | float):
+            try:
+                options[name] = content(value)
+            except ValueError as error:
+                raise ValueError(
+                    f"data set '{dataset.name}': '{name}' holds {error}, of which one version cannot be told from "
+                    "another; give the class a fingerprint(index) that says what a sample is made of"
+                ) from None
+    return options
 
 
 def layers_of(dataset: Dataset) -> list[Dataset]:
@@ -140,29 +152,9 @@ def layers_of(dataset: Dataset) -> list[Dataset]:
     return [dataset, *(layers_of(dataset.dataset) if isinstance(dataset, Subset) else [])]
 
 
-def _code_state(code: Any) -> Any:
-    """State of a class or function and of what it needs; empty for one of gamlib, whose sources count as a whole."""
-    module = code.__module__
-    if module == "__main__":
-        return cell_state(code.__name__)
-    own = module.partition(".")[0] != "gamlib"
-    return own and (network_state(module) or files_digest({"": Path(inspect.getfile(code))}))
-
-
-def _held(dataset: Dataset, name: str) -> Any:
-    try:
-        return content(vars(dataset)[name])
-    except ValueError as error:
-        raise ValueError(
-            f"data set '{dataset.name}': '{name}' holds {error}, of which one version cannot be told from another; "
-            "give the class a fingerprint(index) that says what a sample is made of"
-        ) from None
-
-
 def formula_digest(names: Sequence[str]) -> str:
-    """The code of those methods that are not gamlib's own."""
-    formulas = {name: METHODS[name].formula if name in METHODS else VARIANTS[name] for name in names}
-    return digest({name: [content(f), state] for name, f in formulas.items() if (state := _code_state(f)) is not False})
+    """The code of methods and variants; those of gamlib count by name."""
+    return digest({name: content(METHODS[name].formula if name in METHODS else VARIANTS[name]) for name in names})
 
 
 @functools.cache
@@ -177,5 +169,5 @@ def factory_digest(model_name: str) -> str:
     """What a "package.module:factory" is made of; empty for a network of gamlib's own."""
     module, colon, function = model_name.partition(":")
     if module == "__main__":
-        return digest(cell_state(function))
+        return digest(content(vars(sys.modules[module]).get(function.partition(".")[0]), strict=False))
     return digest(network_state(module)) if colon else ""

@@ -368,3 +368,74 @@ def test_an_evaluation_with_another_formula_has_another_key(monkeypatch):
         monkeypatch.setitem(METHODS, "mine", Method(formula, "Mine", "Mine", "#332288"))
         keys.append(make_plan("squeezenet1_1", Mine(), Settings("cosine", "mine", 1)).key)
     assert keys[0] != keys[1]
+
+
+# --- what counts in a key, and what is refused ---
+
+
+class Scaled(Subset):
+    def __init__(self, dataset, gain):
+        super().__init__(dataset, range(len(dataset)))
+        self.gain = gain
+
+
+class Marked(Subset):
+    def fingerprint(self, index):
+        return "first" if index else "second"
+
+
+def test_a_part_counts_with_what_it_holds_itself_and_what_it_says_of_its_samples():
+    held = [Scaled(Mine(), np.zeros(3)), Scaled(Mine(), np.zeros(3)), Scaled(Mine(), np.ones(3))]
+    one, same, other = map(dataset_digest, held)
+    assert one == same != other
+    assert dataset_digest(Marked(Mine(), range(8))) != dataset_digest(Subset(Mine(), range(8)))
+    with pytest.raises(ValueError, match="data set 'mine': 'gain' holds a object"):
+        dataset_digest(Scaled(Mine(), object()))
+
+
+def test_what_a_factory_has_kept_counts(notebook):
+    code = CELLS + "\ndef make(gain):\n    return lambda: (gain, factory())\nmine = make(1.0)\n"
+    keys = [notebook(text) and factory_digest("__main__:mine") for text in (code, code, code.replace("(1.0)", "(2.0)"))]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_record_of_a_cell_s_own_class_counts_by_what_it_holds(notebook):
+    record = "from dataclasses import dataclass\n\n@dataclass\nclass Gain:\n    by: float\n"
+    code = record + "    def given(self):\n        return self.by\n" + CELLS.replace("GAIN = 1.0", "GAIN = Gain(1.0)")
+    code = code.replace("GAIN *", "GAIN.given() *")
+    keys = [notebook(text) and factory_digest("__main__:factory") for text in (code, code.replace("(1.0)", "(2.0)"))]
+    assert keys[0] != keys[1]
+
+
+def test_functions_that_name_each_other_are_read_once(notebook):
+    ring = "def even(n):\n    return n == 0 or odd(n - 1)\n\ndef odd(n):\n    return n != 0 and even(n - 1)\n"
+    code = ring + CELLS.replace("torch.manual_seed(0)", "torch.manual_seed(int(even(0)))")
+    keys = [notebook(text) and factory_digest("__main__:factory") for text in (code, code.replace("n != 0", "n > 0"))]
+    assert keys[0] != keys[1]
+
+
+def test_two_formulas_on_one_line_are_two(monkeypatch):
+    def digest_of(formula):
+        monkeypatch.setitem(METHODS, "mine", Method(formula, "Mine", "Mine", "#332288"))
+        return formula_digest(["mine"])
+
+    first, second = [lambda a, g, s: a.sum(1), lambda a, g, s: a.mean(1)]
+    assert digest_of(first) != digest_of(second)
+
+
+def test_an_edited_module_that_a_cell_uses_is_refused(package, notebook, monkeypatch, tmp_path):
+    name = package("GAIN = 1.0")
+    notebook(f"import {name}\n" + CELLS.replace("GAIN *", f"{name}.GAIN *"))
+    run(tmp_path / "out")
+    package("GAIN = 2.0")
+    with pytest.raises(ValueError, match=f"'{name}' has been edited since this process has imported it"):
+        run(tmp_path / "out")
+
+
+def test_an_edited_module_is_refused_though_it_has_failed_before(package, tmp_path):
+    name = package(FILE.replace("return gamlib.Model", "return gamlib.Modl"))
+    with pytest.raises(AttributeError, match="Modl"):
+        run(tmp_path / "out", f"{name}:factory")
+    package(FILE)
+    with pytest.raises(ValueError, match=f"'{name}' has been edited"):
+        run(tmp_path / "out", f"{name}:factory")
