@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -75,21 +76,30 @@ def load_shard(plan: Plan, model: Model, index: int) -> tuple[Batch, list[dict[s
     images = [image for unit in units for image in unit.images]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         loaded = dict(zip(images, pool.map(functools.partial(_load, plan, model), images), strict=True))
-    batch = Batch([], [], [[] for _ in range(max(len(unit.rounds) for unit in units))])
-    skipped = []
+    items, owners, skipped = [], [], []
+    row_of: dict[int, int] = {}
     for unit in units:
-        row_of: dict[int, int] = {}
-        for place, image in enumerate(unit.images):
+        for image in unit.images:
             item = loaded[image]
             if isinstance(item, BrokenImage):
                 skipped.append(dict(sample=item.sample_id, reason=item.reason, index=image))
             else:
-                row_of[place] = len(batch.items)
-                batch.items.append(item)
-                batch.units.append(unit)
-        for pairs, ours in zip(batch.rounds, unit.rounds, strict=False):
-            pairs.extend((row_of[a], row_of[b]) for a, b in ours if a in row_of and b in row_of)
+                row_of[image] = len(items)
+                items.append(item)
+                owners.append(unit)
+    rounds = [
+        [(row_of[a], row_of[b]) for a, b in itertools.chain(*pairs) if a in row_of and b in row_of]
+        for pairs in itertools.zip_longest(*(unit.rounds() for unit in units), fillvalue=())
+    ]
+    batch = Batch(items, owners, rounds)
+    if len(set(batch.ids)) < len(items):
+        raise ValueError(same_id(plan, next(each for each in batch.ids if batch.ids.count(each) > 1)))
     return batch, skipped
+
+
+def same_id(plan: Plan, sample: str) -> str:
+    """What is said where two samples have one id."""
+    return f"data set '{plan.dataset.name}': two samples have the id '{sample}'; give each its own, to tell rows apart"
 
 
 def _load(plan: Plan, model: Model, index: int) -> Item | BrokenImage:

@@ -35,12 +35,15 @@ ROWS = 16
 class Unit(NamedTuple):
     """A group of images that are paired with each other, or one image alone: what a fold and a shard never divide.
 
-    images: indices. rounds: pairs of places in `images`; in a round no image is in two pairs. fold: 0 or 1.
+    images: indices. fold: 0 or 1.
     """
 
     images: tuple[int, ...]
-    rounds: tuple[tuple[tuple[int, int], ...], ...]
     fold: int
+
+    def rounds(self) -> list[list[tuple[int, int]]]:
+        """Every two of its images, in rounds in which none is in two pairs."""
+        return [[(self.images[a], self.images[b]) for a, b in pairs] for pairs in rounds(len(self.images))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,11 +134,7 @@ def _units(dataset: Dataset, settings: Settings) -> list[Unit]:
         raise ValueError(f"pairs: an image of '{dataset.name}' is in two pairs; they would not be independent")
     if "class" in settings.tasks:
         groups += [(index,) for index in sorted(set(range(len(dataset))) - set(grouped))]
-    folds = _folds(dataset, groups, settings.seed)
-    return [
-        Unit(images, tuple(tuple(one) for one in rounds(len(images))), fold)
-        for images, fold in zip(groups, folds, strict=True)
-    ]
+    return [Unit(*each) for each in zip(groups, _folds(dataset, groups, settings.seed), strict=True)]
 
 
 def _folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> list[int]:

@@ -1,6 +1,8 @@
 """Parts of a data set, the units that folds and shards never divide, and the labels that a pair has in common."""
 
 import importlib
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -84,7 +86,7 @@ def test_every_image_is_in_one_unit_and_a_pair_in_one_fold(tiny):
     # labels take turns: 14, 13 and 13 images of three labels, so 7 + 6 + 6 pairs and two images alone
     units = units_of(tiny.Tiny(40))
     assert sorted(image for unit in units for image in unit.images) == list(range(40))
-    assert [unit.rounds for unit in units] == [(((0, 1),),)] * 19 + [()] * 2
+    assert [unit.rounds() for unit in units] == [[[unit.images]] for unit in units[:19]] + [[]] * 2
     assert all(unit.images[0] % 3 == unit.images[1] % 3 for unit in units[:19])
     assert [len(unit.images) for unit in units[19:]] == [1, 1]
     assert sorted(unit.fold for unit in units) == [0] * 11 + [1] * 10
@@ -106,10 +108,7 @@ def test_shards_divide_no_pair_and_hold_no_more_than_a_batch(tiny):
 def test_fixed_pairs_and_folds_are_kept(tiny):
     data = tiny.Tiny(8)
     data.pairs, data.folds = ((0, 3), (4, 1)), (1, 0, 0, 1, 0, 1, 1, 0)
-    one = (((0, 1),),)
-    assert units_of(data) == [
-        ((0, 3), one, 1), ((4, 1), one, 0), ((2,), (), 0), ((5,), (), 1), ((6,), (), 1), ((7,), (), 0),
-    ]  # fmt: skip
+    assert units_of(data) == [((0, 3), 1), ((4, 1), 0), ((2,), 0), ((5,), 1), ((6,), 1), ((7,), 0)]
     assert units_of(data, seed=5) == units_of(data) == units_of(data, partners=5)
 
 
@@ -119,7 +118,9 @@ def test_five_partners_make_groups_of_six(tiny):
     assert sorted(len(unit.images) for unit in units) == [4, 4, 4, 4, 4, 5, 5, 5, 5]
     assert all(len({image % 3 for image in unit.images}) == 1 for unit in units)
     assert sorted(image for unit in units for image in unit.images) == list(range(40))
-    assert {len(unit.images): len(unit.rounds) for unit in units} == {4: 3, 5: 5}
+    assert {len(unit.images): len(unit.rounds()) for unit in units} == {4: 3, 5: 5}
+    pairs = [{frozenset(pair) for one in unit.rounds() for pair in one} for unit in units]
+    assert pairs == [{frozenset(pair) for pair in combinations(unit.images, 2)} for unit in units]
 
 
 @pytest.mark.parametrize(
