@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from gamlib.data import BrokenImage, Dataset, load_dataset
-from gamlib.evaluation.batch import explain, load_shard
+from gamlib.evaluation.batch import explain, load_shard, same_id
 from gamlib.evaluation.measure import measure
 from gamlib.evaluation.plan import Plan, make_plan
 from gamlib.evaluation.results import KEY
@@ -65,8 +65,9 @@ def evaluate(
     Raises
     ------
     ValueError
-        Before any work: for a depth or class that the network does not have, another percentile than the data set's
-        own, data too small for two folds, and a network or data set of a notebook with a `map` of other processes.
+        Before any work: for a depth or class that the network does not have, data too small for two folds or whose
+        labels all meet in its images, and a network or data set of a notebook with a `map` of other processes.
+        As soon as it is seen: for two samples of one id.
         After it: where no image at all could be read.
 
     Examples
@@ -92,10 +93,14 @@ def evaluate(
     found = {index: folder.read(index) for index in range(len(plan.shards))}
     parts = {index: part for index, part in found.items() if part is not None and not _mended(plan.dataset, part)}
     missing = [index for index in found if index not in parts]
+    shard_of: dict[str, int] = {}
+    for index, part in parts.items():
+        _check_ids(plan, shard_of, index, part)
     # disable=None: a bar on a terminal, silence in notebooks and logs
     with tqdm(total=len(found), initial=len(parts), desc=dataset.name, unit="shard", disable=None) as bar:
         for index, content in spread(compute_shard, plan, missing, map) if missing else ():
             parts[index] = folder.write(index, content)
+            _check_ids(plan, shard_of, index, parts[index])
             bar.update()
     rows = [parts[index] for index in sorted(parts) if len(parts[index])]
     skipped = [entry for index in sorted(parts) for entry in parts[index].attrs["skipped"]]
@@ -151,6 +156,13 @@ def repeatable() -> Generator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.backends.cudnn.allow_tf32 = shortened
+
+
+def _check_ids(plan: Plan, shard_of: dict[str, int], index: int, shard: pd.DataFrame) -> None:
+    """ValueError where another shard has a sample of the same id; notes where each is."""
+    for sample in shard["sample"].unique() if len(shard) else ():
+        if shard_of.setdefault(sample, index) != index:
+            raise ValueError(same_id(plan, sample))
 
 
 def _mended(dataset: Dataset, shard: pd.DataFrame) -> bool:

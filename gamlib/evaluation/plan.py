@@ -140,12 +140,8 @@ def _units(dataset: Dataset, settings: Settings) -> list[Unit]:
 def _folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> list[int]:
     """The fold of each group: the data set's own, else drawn."""
     fixed = dataset.folds
-    if fixed is None and dataset.cluster != "label":
-        return split(len(groups), 2, seed).tolist()
     if fixed is None:
-        # a source object whose images a threshold was tuned on has none in the part that is reported
-        shared = [set.intersection(*(set(dataset.labels(index)) for index in images)) for images in groups]
-        return split([min(labels, default="") for labels in shared], 2, seed).tolist()
+        return split(_clusters(dataset, groups), 2, seed).tolist()
     for images in groups:
         if len({fixed[index] for index in images}) > 1:
             raise ValueError(f"folds: images {images[0]} and {images[1]} of '{dataset.name}' are a pair in two folds")
@@ -156,6 +152,25 @@ def _folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> li
             "to tune a threshold on; take more of them"
         )
     return folds
+
+
+def _clusters(dataset: Dataset, groups: Sequence[tuple[int, ...]]) -> Sequence[int | str]:
+    """What each group is of one fold with: itself, or all whose labels are its own or meet with these in an image."""
+    if dataset.cluster != "label":
+        return range(len(groups))
+    # a source object whose images a threshold was tuned on has none in the part that is reported
+    shown = [{label for index in images for label in dataset.labels(index)} or {""} for images in groups]
+    met: dict[str, set[str]] = {}
+    for labels in shown:
+        joined = labels.union(*(met.get(label, ()) for label in labels))
+        met |= dict.fromkeys(joined, joined)
+    clusters = [min(met[min(labels)]) for labels in shown]
+    if len(met) > 1 and len(set(clusters)) == 1:
+        raise ValueError(
+            f"folds: all {len(met)} labels of '{dataset.name}' meet in its images, one with the next, so no part is "
+            'left to tune a threshold on; give it folds of its own, or cluster = "pair"'
+        )
+    return clusters
 
 
 def _shards(units: Sequence[Unit]) -> tuple[tuple[Unit, ...], ...]:

@@ -139,6 +139,54 @@ def test_pairs_and_folds_that_do_not_fit(tiny, pairs, folds, message):
         plan_of(data)
 
 
+# --- labels as clusters ---
+
+
+class Shown(Listed):
+    """One image for each group of labels; every group of labels twice, so that each has a partner."""
+
+    name, pairs, folds = "shown", None, None
+
+    def __init__(self, *shown):
+        self.shown = shown * 2
+
+    def __len__(self):
+        return len(self.shown)
+
+    def labels(self, index):
+        return tuple(self.shown[index])
+
+
+@pytest.mark.parametrize("tasks", [("class",), ("cosine",), ("class", "cosine")])
+@pytest.mark.parametrize("shown", [("ab", "bc", "d", "e"), ("a", "b", "ab", "cd", "d"), ("ac", "bd", "b", "ca", "e")])
+def test_labels_that_meet_in_an_image_are_in_one_fold(tiny, tasks, shown):
+    data = Shown(*shown)
+    data.classes = dict.fromkeys("abcde")
+    for seed in range(5):
+        units = units_of(data, tasks, seed)
+        folds = {
+            label: {unit.fold for unit in units for i in unit.images if label in data.labels(i)} for label in "abcde"
+        }
+        assert all(len(each) <= 1 for each in folds.values()) and {unit.fold for unit in units} == {0, 1}
+
+
+def test_labels_that_all_meet_leave_no_part_to_tune_on(tiny):
+    with pytest.raises(ValueError, match="folds: all 3 labels of 'shown' meet in its images, one with the next, so no"):
+        units_of(Shown("ab", "bc"), ("cosine",))
+
+
+@pytest.mark.parametrize("other", [1, 30])
+def test_two_samples_of_one_id_are_refused_as_soon_as_they_are_read(tiny, tmp_path, other):
+    class Twice(tiny.Tiny):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            return sample if index != other else replace(sample, id="tiny-0")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="data set 'tiny': two samples have the id 'tiny-0'; give each its own"):
+            tiny.run(tmp_path, Twice(40), tasks=("class",), methods=("all_ones",), fill=())
+
+
 # --- labels of a pair ---
 
 
