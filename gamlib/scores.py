@@ -51,18 +51,8 @@ class ClassScore:
 
     def check(self, model: Model, batch: int) -> None:
         model.needed_head()
-        if self.target is None:
-            return
-        target = self._indices(model)
-        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-            raise TypeError(f"target: expected class indices (integers), got {target.dtype}")
-        if target.ndim > 1 or (target.ndim == 1 and len(target) != batch):
-            raise ValueError(
-                f"target: got shape {tuple(target.shape)} for a batch of {batch}; "
-                f"give one class, or one a row: ({batch},)"
-            )
-        if model.categories is not None:
-            self._check_range(target, len(model.categories))
+        if self.target is not None:
+            self._indices(model, batch, None if model.categories is None else len(model.categories))
 
     def __call__(self, model: Model, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         logits = model.forward_head(embedding)
@@ -70,8 +60,7 @@ class ClassScore:
         if self.target is None:
             target = scores.detach().argmax(dim=1)
         else:
-            target = self._indices(model).to(logits.device).expand(len(logits)).long()
-            self._check_range(target, scores.shape[1])
+            target = self._indices(model, *scores.shape).to(logits.device).expand(len(logits)).long()
             if self.least is not None:
                 probability = model.activate(logits.detach()).gather(1, target.clamp(min=0)[:, None])[:, 0]
                 seen = (target >= 0) & (probability >= self.least)
@@ -79,25 +68,29 @@ class ClassScore:
         value = scores.gather(1, target[:, None])[:, 0]
         return value.sum(), value.detach(), target
 
-    def _indices(self, model: Model) -> Tensor:
-        """The target with names looked up."""
+    def _indices(self, model: Model, batch: int, classes: int | None) -> Tensor:
+        """The target with names looked up; `classes`: how many the model has, None while that is not known."""
         given = self.target
         if isinstance(given, str):
             given = class_index(given, model.categories)
         elif isinstance(given, list | tuple):
             given = [class_index(each, model.categories) if isinstance(each, str) else each for each in given]
         try:
-            return torch.as_tensor(given)
+            target = torch.as_tensor(given)
         except (TypeError, ValueError, RuntimeError):
             raise TypeError(f"target: expected class indices (integers) or names, got {self.target!r}") from None
-
-    def _check_range(self, target: Tensor, classes: int) -> None:
-        lowest = 0 if self.least is None else -1
-        outside = target[(target < lowest) | (target >= classes)].reshape(-1)
-        if len(outside):
+        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+            raise TypeError(f"target: expected class indices (integers), got {target.dtype}")
+        if target.ndim > 1 or (target.ndim == 1 and len(target) != batch):
             raise ValueError(
-                f"target: class {int(outside[0])} is out of range; the model has classes 0 to {classes - 1}"
+                f"target: got shape {tuple(target.shape)} for a batch of {batch}; "
+                f"give one class, or one a row: ({batch},)"
             )
+        lowest = 0 if self.least is None else -1
+        for index in target.reshape(-1).tolist():
+            if classes is not None and not lowest <= index < classes:
+                raise ValueError(f"target: class {index} is out of range; the model has classes 0 to {classes - 1}")
+        return target
 
 
 @dataclass(frozen=True, eq=False)
