@@ -73,9 +73,9 @@ class Model:
         layout: str | Mapping[str, str] | None = None,
     ) -> None:
         self.layers = listed(layers)
-        self.layout = dict(layout) if isinstance(layout, Mapping) else layout
-        check_layers(module, (*self.layers, *(self.layout if isinstance(self.layout, dict) else ())))
-        check_layouts(self.layout.values() if isinstance(self.layout, dict) else [self.layout])
+        self._layouts, self._layout = (dict(layout), None) if isinstance(layout, Mapping) else ({}, layout)
+        check_layers(module, (*self.layers, *self._layouts))
+        check_layouts((self._layout, *self._layouts.values()))
         check_parts(features, head, transform, categories)
         self.module = module
         own = set(module.modules())
@@ -111,7 +111,7 @@ class Model:
 
     def layout_of(self, layer: str) -> str | None:
         """How a layer hands on its activation; None where nothing was said of it."""
-        return self.layout.get(layer) if isinstance(self.layout, dict) else self.layout
+        return self._layouts.get(layer, self._layout)
 
     def batch(self, images: Iterable[Image.Image | str | Path]) -> Tensor:
         """Photographs or their paths as one input (B, C, H, W), normalised, on the network's device."""
