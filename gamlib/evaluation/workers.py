@@ -17,17 +17,26 @@ def spread(
 ) -> Iterator[Shard]:
     """What `compute` makes of each of the shards, in the order in which it is finished.
 
-    mapper: as in `evaluate`. A cluster gets the plan once.
+    mapper: as in `evaluate`. A cluster gets the plan once, and a lost worker's tasks run again.
     """
-    client = getattr(mapper, "__self__", None)
     if isinstance(mapper, str):
-        with _connect(mapper) as connected:
-            yield from _on_cluster(compute, connected, plan, indices)
+        with _connect(mapper) as client:
+            yield from spread(compute, plan, indices, client.map)
+        return
+    client = getattr(mapper, "__self__", None)
     # the map of a Dask client; distributed is not imported for the question
-    elif type(client).__module__.partition(".")[0] == "distributed" and hasattr(client, "scatter"):
-        yield from _on_cluster(compute, client, plan, indices)
-    else:
+    if type(client).__module__.partition(".")[0] != "distributed" or not hasattr(client, "scatter"):
         yield from mapper(functools.partial(compute, plan), indices)
+        return
+    from distributed import as_completed
+
+    # The plan is sent once, not with every task. Scattered data would be gone with the last worker that holds it, of
+    # which the scheduler soon leaves only one; the result of a task is made again.
+    shared = client.submit(lambda plan: plan, plan, pure=False)
+    futures = client.map(lambda index, plan: compute(plan, index), list(indices), plan=shared, pure=False)
+    for future in as_completed(futures):
+        yield future.result()
+        future.release()
 
 
 def _connect(address: str) -> Any:
@@ -42,18 +51,3 @@ def _connect(address: str) -> Any:
         raise ConnectionError(
             f"map: no Dask scheduler answers at '{address}' ({error}); start one with `dask scheduler` or leave map out"
         ) from error
-
-
-def _on_cluster(
-    compute: Callable[[Plan, int], Shard], client: Any, plan: Plan, indices: Sequence[int]
-) -> Iterator[Shard]:
-    """A lost worker's tasks run again."""
-    from distributed import as_completed
-
-    # The plan is sent once, not with every task. Scattered data would be gone with the last worker that holds it, of
-    # which the scheduler soon leaves only one; the result of a task is made again.
-    shared = client.submit(lambda plan: plan, plan, pure=False)
-    futures = client.map(lambda index, plan: compute(plan, index), list(indices), plan=shared, pure=False)
-    for future in as_completed(futures):
-        yield future.result()
-        future.release()
