@@ -104,7 +104,7 @@ class Method:
 
     def __call__(self, trace: Trace, n: int | None = None) -> Tensor:
         """Map of the last n layers (default: the usual number, or all there are): (B, H, W) float32 in [0, 1]."""
-        _check_trace(trace)
+        _check(trace, 1 if n is None else n)
         n = min(self.n, len(trace.layers)) if n is None else n
         return aggregate([_enlarged(raw, trace.size) for raw in _raw(self, trace, n)])
 
@@ -154,7 +154,7 @@ def layer_maps(trace: Trace, method: str, n: int) -> list[Tensor]:
         For an unknown method or a depth that the trace does not have.
     """
     check_name("method", method, METHODS)
-    _check_trace(trace)
+    _check(trace, n)
     return _raw(METHODS[method], trace, n)
 
 
@@ -192,9 +192,8 @@ def saliency_maps(
     depths = depths if isinstance(depths, Sequence) else [depths]
     for method in methods:
         check_name("method", method, [*METHODS, *VARIANTS])
-    _check_trace(trace)
     for n in depths:
-        _check_depth(trace, n)
+        _check(trace, n)
     raw: dict[str, list[Tensor]] = {}
     drawn: dict[str, list[Tensor]] = {}
     maps = {}
@@ -210,7 +209,6 @@ def saliency_maps(
 
 
 def _raw(method: Method, trace: Trace, n: int) -> list[Tensor]:
-    _check_depth(trace, n)
     given = [(layer.activation, layer.gradient, trace.score) for layer in trace.layers[:n]]
     if trace.score.device.type != "cpu":
         return [method.formula(*layer) for layer in given]
@@ -227,13 +225,11 @@ def _size(maps: Tensor) -> tuple[int, int]:
     return maps.shape[-2], maps.shape[-1]
 
 
-def _check_trace(trace: Trace) -> None:
+def _check(trace: Trace, n: int) -> None:
+    """TypeError or ValueError for what is no trace, or a depth that it does not have."""
     if not isinstance(trace, Trace):
         hint = "; trace and trace_pair return several, take one of them" if isinstance(trace, list | tuple) else ""
         raise TypeError(f"trace: got a {type(trace).__name__}, expected a gamlib.Trace{hint}")
-
-
-def _check_depth(trace: Trace, n: int) -> None:
     if not isinstance(n, Integral):
         raise TypeError(f"n: got a {type(n).__name__}; give how many layers, such as 2")
     if not 1 <= n <= len(trace.layers):
