@@ -76,23 +76,16 @@ def load_shard(plan: Plan, model: Model, index: int) -> tuple[Batch, list[dict[s
     images = [image for unit in units for image in unit.images]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         loaded = dict(zip(images, pool.map(functools.partial(_load, plan, model), images), strict=True))
-    items, owners, skipped = [], [], []
-    row_of: dict[int, int] = {}
-    for unit in units:
-        for image in unit.images:
-            item = loaded[image]
-            if isinstance(item, BrokenImage):
-                skipped.append(dict(sample=item.sample_id, reason=item.reason, index=image))
-            else:
-                row_of[image] = len(items)
-                items.append(item)
-                owners.append(unit)
+    kept = {image: item for image, item in loaded.items() if isinstance(item, Item)}
+    broken = [(image, item) for image, item in loaded.items() if isinstance(item, BrokenImage)]
+    skipped = [dict(sample=item.sample_id, reason=item.reason, index=image) for image, item in broken]
+    row_of = {image: row for row, image in enumerate(kept)}
     rounds = [
         [(row_of[a], row_of[b]) for a, b in itertools.chain(*pairs) if a in row_of and b in row_of]
         for pairs in itertools.zip_longest(*(unit.rounds() for unit in units), fillvalue=())
     ]
-    batch = Batch(items, owners, rounds)
-    if len(set(batch.ids)) < len(items):
+    batch = Batch([*kept.values()], [unit for unit in units for image in unit.images if image in kept], rounds)
+    if len(set(batch.ids)) < len(kept):
         raise ValueError(same_id(plan, next(each for each in batch.ids if batch.ids.count(each) > 1)))
     return batch, skipped
 
