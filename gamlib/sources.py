@@ -113,22 +113,29 @@ def network_state(module: str) -> object:
     return digests, {str(path): file_state(path) for path in sorted(beside) if path.suffix in kinds}
 
 
-def content(value: Any, strict: bool = True, met: set[int] | None = None) -> Any:
+def content(value: Any, strict: bool = True, met: dict[int, tuple[int, Any]] | None = None) -> Any:
     """What a value holds, for a digest, whatever its `repr` leaves out.
 
     Numbers, texts and paths; arrays, tensors, tables and images; records; groups of these; modules by their files.
     Functions and classes count by their source with what a function has kept, those of `__main__`, a notebook or a
     script, with all there that they name, those of gamlib, whose sources count as a whole, by name. ValueError naming
     the type of anything else; not strict, as for what code names, it counts by its class: the weights of networks count
-    elsewhere. `met` are functions and classes that need not be said again.
+    elsewhere. met: id -> number and value of each function, class and record so far, which is not said again.
     """
-    again = functools.partial(content, strict=strict, met=set() if met is None else met)
+    met = {} if met is None else met
+    again = functools.partial(content, strict=strict, met=met)
     if isinstance(value, PLAIN):
         return repr(value)
     if inspect.ismodule(value):
         return network_state(value.__name__)
-    if inspect.isfunction(value) or inspect.isclass(value):
-        return _code(value, **again.keywords)
+    code = inspect.isfunction(value) or inspect.isclass(value)
+    if code or dataclasses.is_dataclass(value):
+        if id(value) in met:
+            return met[id(value)][0]
+        met[id(value)] = len(met), value
+        if code:
+            return _code(value, strict, met)
+        return [again(type(value)), *(again(getattr(value, each.name, None)) for each in dataclasses.fields(value))]
     if isinstance(value, Mapping):
         return [[again(key), again(each)] for key, each in value.items()]
     if isinstance(value, list | tuple | range):
@@ -142,19 +149,16 @@ def content(value: Any, strict: bool = True, met: set[int] | None = None) -> Any
         return repr(value.tolist())
     if hasattr(value, "tobytes"):
         return [value.mode, value.size, hashlib.sha256(value.tobytes()).hexdigest()]
-    if dataclasses.is_dataclass(value):
-        return [again(type(value)), again(vars(value))]
     if strict:
         raise ValueError(f"a {type(value).__name__}")
     return again(type(value))
 
 
-def _code(code: Any, strict: bool, met: set[int]) -> Any:
+def _code(code: Any, strict: bool, met: dict[int, tuple[int, Any]]) -> Any:
     """A function or class, as `content` has it."""
     name, module = code.__qualname__, code.__module__
-    if id(code) in met or module.partition(".")[0] == "gamlib":
+    if module.partition(".")[0] == "gamlib":
         return name
-    met.add(id(code))
     state: Any
     if module == "__main__":
         home, source = vars(sys.modules[module]), _source(code)

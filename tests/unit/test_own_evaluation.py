@@ -4,6 +4,7 @@ import io
 import linecache
 import sys
 import types
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -412,6 +413,24 @@ def test_functions_that_name_each_other_are_read_once(notebook):
     code = ring + CELLS.replace("torch.manual_seed(0)", "torch.manual_seed(int(even(0)))")
     keys = [notebook(text) and factory_digest("__main__:factory") for text in (code, code.replace("n != 0", "n > 0"))]
     assert keys[0] != keys[1]
+
+
+@dataclass(slots=True)
+class Linked:
+    by: float
+    to: object = None
+
+
+def test_records_and_functions_that_occur_twice_or_hold_themselves_are_told_apart():
+    def ring(by):
+        first, second = Linked(1.0), Linked(by)
+        first.to, second.to = second, first
+        return first
+
+    one, other = [(lambda x: x), (lambda x: -x)]
+    held = [ring(2.0), ring(2.0), ring(3.0), [one, other, one], [one, other, other]]
+    keys = [dataset_digest(Held(each)) for each in held]
+    assert keys[0] == keys[1] and len(set(keys)) == 4
 
 
 def test_two_formulas_on_one_line_are_two(monkeypatch):
