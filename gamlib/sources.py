@@ -135,7 +135,8 @@ def content(value: Any, strict: bool = True, met: dict[int, tuple[int, Any]] | N
         met[id(value)] = len(met), value
         if code:
             return _code(value, strict, met)
-        return [again(type(value)), *(again(getattr(value, each.name, None)) for each in dataclasses.fields(value))]
+        kind = type(value).__qualname__ if strict else again(type(value))
+        return [kind, *(again(getattr(value, each.name, None)) for each in dataclasses.fields(value))]
     if isinstance(value, Mapping):
         return [[again(key), again(each)] for key, each in value.items()]
     if isinstance(value, list | tuple | range):

@@ -408,6 +408,12 @@ def test_a_record_of_a_cell_s_own_class_counts_by_what_it_holds(notebook):
     assert keys[0] != keys[1]
 
 
+def test_a_data_set_of_a_cell_may_hold_records_whose_class_has_no_code(notebook):
+    code = "from dataclasses import dataclass\n\n@dataclass\nclass Gain:\n    by: float\n" + DATA
+    one, same, other = (notebook(code) and Held(notebook(code).Gain(by)) for by in (1.0, 1.0, 2.0))
+    assert dataset_digest(one) == dataset_digest(same) != dataset_digest(other)
+
+
 def test_functions_that_name_each_other_are_read_once(notebook):
     ring = "def even(n):\n    return n == 0 or odd(n - 1)\n\ndef odd(n):\n    return n != 0 and even(n - 1)\n"
     code = ring + CELLS.replace("torch.manual_seed(0)", "torch.manual_seed(int(even(0)))")
