@@ -155,7 +155,7 @@ def _folds(dataset: Dataset, groups: Sequence[tuple[int, ...]], seed: int) -> li
 
 
 def _clusters(dataset: Dataset, groups: Sequence[tuple[int, ...]]) -> Sequence[int | str]:
-    """What each group is of one fold with: itself, or all whose labels are its own or meet with these in an image."""
+    """What has one fold: each group by itself, or all groups whose labels meet in an image, one with the next."""
     if dataset.cluster != "label":
         return range(len(groups))
     # a source object whose images a threshold was tuned on has none in the part that is reported
