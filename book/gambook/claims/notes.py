@@ -1,71 +1,36 @@
-"""What methods, measures and differences are called in words."""
+"""What methods, measures and differences are called in words; single names stand in names.csv."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from gamlib.methods import METHODS
 from gamlib.plots import title_of
 
-VARIANT_TITLES = {
-    "gam_layer": "GAM, that layer alone",
-    "gam_pooled": "GAM, that layer alone on the last one's grid",
-    "gam_max": "GAM, maximum",
-    "gam_product": "GAM, product",
-    "gam_last_3": "GAM, last layer three times",
-    "gam_first_3": "GAM, earlier layer three times",
+# ("data", "network", "variant", "measure", "stratum" or "copy", its id) -> its name.
+NAMES: dict[tuple[str, str], str] = {
+    (what, one): name
+    for what, one, name in pd.read_csv(Path(__file__).with_name("names.csv"), dtype=str).itertuples(index=False)
 }
-MEASURES = {
-    "box_iou": "box IoU",
-    "mask_iou": "mask IoU",
-    "nonfinite": "maps not finite",
-    "gain": "gain in box IoU",
-    "slope": "box IoU for each doubling of the object's area",
-    "family": "box IoU, minus the same with SqueezeNet",
-    "area": "area above threshold",
-    "mass_box": "mass in the box",
-    "peak_box": "peak in the box",
-    "discrimination": "mass on own minus other object",
-    "peak_discrimination": "peak on own minus other object",
-    "share_negative": "negative entries",
-    "spearman": "rank correlation",
-}
-SUBSETS = {
-    "10": "smallest 10%",
-    "25": "smallest 25%",
-    "10-25": "smallest 10% minus smallest 25%",
-    "25-100": "smallest 25% minus all",
-}
-DATA_NAMES = {
-    "imagenet_val_1300": "ImageNet validation",
-    "imagenet_val": "ImageNet validation, own copy",
-    "raccoon": "raccoons",
-    "davis": "DAVIS",
-    "scenes_two": "scenes, two objects",
-    "scenes_shared": "scenes, one shared",
-    "photos": "photographs",
-    "mnist5k": "MNIST",
-}
-SHORT = {"efficientnet_lite0": "Lite0", "efficientnet_lite1": "Lite1", "efficientnet_lite2": "Lite2",
-         "squeezenet1_1": "SqueezeNet", "squeezenet1_1_fire8": "SqueezeNet, fire8"}  # fmt: skip
 
 
 def data_name(dataset: str) -> str:
     """What readers call a data set."""
-    return DATA_NAMES.get(dataset, dataset)
+    return NAMES.get(("data", dataset), dataset)
 
 
 def network_name(model: str) -> str:
     """What readers call a network."""
-    return SHORT.get(model, model)
+    return NAMES.get(("network", model), model)
 
 
 def measure_name(metric: str) -> str:
     """A measure's name for readers: "ADP, both masked" for "adp_black_both"."""
-    if metric in MEASURES:
-        return MEASURES[metric]
+    if name := NAMES.get(("measure", metric)):
+        return name
     kind, fill, side = metric.split("_")
     return f"{kind.upper()}, {side} masked" + ("" if fill == "black" else f", {fill}")
 
@@ -73,7 +38,9 @@ def measure_name(metric: str) -> str:
 def difference_name(row: Mapping) -> str:
     """What is subtracted from what: "GAM (2) − Grad-CAM (1)"."""
     sides = [name.partition(":") for name in (row["a"], row["b"]) if name]
-    return " − ".join(title_of(name, VARIANT_TITLES) + (f" ({n})" if int(n or 0) else "") for name, _, n in sides)
+    return " − ".join(
+        NAMES.get(("variant", name), title_of(name)) + (f" ({n})" if int(n or 0) else "") for name, _, n in sides
+    )
 
 
 def line_name(row: Mapping) -> str:
@@ -91,7 +58,7 @@ def _short(side: str) -> str:
 
 def stratum_name(row: Mapping) -> str:
     """What follows the name of a difference on small objects: ", smallest 10%"; nothing for all."""
-    return f", {SUBSETS[row['subset']]}" if row["subset"] in SUBSETS else ""
+    return f", {name}" if (name := NAMES.get(("stratum", row["subset"]))) else ""
 
 
 def signed(value: float) -> str:

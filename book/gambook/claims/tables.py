@@ -16,6 +16,7 @@ from IPython.display import HTML
 from markupsafe import Markup
 from pandas.io.formats.style import Styler
 
+from gambook.claims.notes import NAMES
 from gamlib.controls import CONTROLS
 from gamlib.methods import METHODS
 from gamlib.plots import title_of
@@ -25,12 +26,6 @@ TABLE_METHODS = tuple(name for name, method in METHODS.items() if method.tabled)
 TABLE_DEPTHS = (1, 2)
 STRATA = {100: "all", 25: "25%", 10: "10%"}
 TASK_TITLES = {"class": "class", "cosine": "cosine", "dot": "dot product"}
-# What the paper's other rows need to be run.
-NEEDS = {
-    "XRAY": "ChestX-ray8 (chest_root)",
-    "COCO": "COCO and a TResNet checkpoint (coco_root, weights_root)",
-    "VOC": "Pascal VOC and a TResNet checkpoint (voc_root, weights_root)",
-}
 CSS = f"<style>\n{(Path(__file__).parent / 'style.css').read_text('utf-8')}</style>\n"
 
 
@@ -150,4 +145,5 @@ def download(frame: pd.DataFrame, name: str) -> str:
 
 def not_run(names: Sequence[str]) -> HTML:
     """What the paper's rows on other data need, said once."""
-    return HTML(f"<p>Not run here: {'; '.join(f'{name} needs {NEEDS[name]}' for name in names)}.</p>")
+    needed = "; ".join(f"{name} needs {NAMES['copy', name]}" for name in names)
+    return HTML(f"<p>Not run here: {needed}.</p>")
