@@ -21,8 +21,7 @@ import pandas as pd
 
 from gambook.claims.differences import Cells, by_cell, difference, gain, groups, joined, judged
 from gambook.claims.paper import load_claims
-from gambook.claims.rule import AGAINST, FOR, NOT_RUN
-from gambook.claims.words import KIND_OF, OTHERS, corrected
+from gambook.claims.words import AGAINST, FOR, KIND_OF, NOT_RUN, OTHERS, corrected
 from gamlib.statistics import Interval, mean_interval
 
 # Scenes of two objects are made for class discrimination and decide nothing else.

@@ -13,9 +13,20 @@ from markupsafe import Markup
 from gambook.claims.charts import forest
 from gambook.claims.notes import data_name, difference_name, measure_name, network_name, signed, stratum_name
 from gambook.claims.paper import statements
-from gambook.claims.rule import AGAINST, FAILS, FOR, HOLDS, MIXED, MOSTLY, NOT_RUN, TOO_FEW, word
 from gambook.claims.tables import page, rendered
-from gambook.claims.words import DATA_KINDS, claim_words
+from gambook.claims.words import (
+    AGAINST,
+    DATA_KINDS,
+    FAILS,
+    FOR,
+    HOLDS,
+    MIXED,
+    MOSTLY,
+    NOT_RUN,
+    TOO_FEW,
+    claim_words,
+    word,
+)
 
 # Columns of committed tables that hold words even where they look like numbers or are empty.
 MAYBE_EMPTY = ("needs", "model", "dataset", "kind", "a", "b", "paper_rows", "same_as")
@@ -35,7 +46,7 @@ def read_reference(folder: str | Path, name: str) -> dict[str, pd.DataFrame]:
 def matrix(rows: pd.DataFrame, where: str = "") -> HTML:
     """Claims as rows, data sets as columns, a dot for each network: colour for direction, filled where firm.
 
-    A dot stands for a claim's primary differences on one data set with one network. Filled: `rule.word` says that they
+    A dot stands for a claim's primary differences on one data set with one network. Filled: `words.word` says that they
     (mostly) hold, or fail. Half filled: some are firmly for and some firmly against. Hollow: none of these; the colour
     is that of the side on which more of the means lie.
 
