@@ -66,6 +66,11 @@ def test_a_dot_says_direction_and_firmness(states, dot):
     assert label.startswith("Lite0: ")
 
 
+@pytest.mark.parametrize(("mean", "side"), [(-0.9, "for"), (1.1, "against")])
+def test_a_claim_of_no_difference_points_that_way_within_its_margin_of_one_point(mean, side):
+    assert dots(matrix(made({"C11.2": ("too few data", mean)})), "C11")[0][:2] == (side, "○")
+
+
 def test_the_matrix_has_a_column_a_data_set_and_a_dot_a_network():
     rows = pd.concat([
         made(SECOND), made({"C4.1": ("for", 1.0)}, "squeezenet1_1"), made({"C4.1": ("for", 1.0)}, dataset="raccoon"),

@@ -14,20 +14,10 @@ from gambook.claims.charts import forest
 from gambook.claims.notes import data_name, difference_name, measure_name, network_name, signed, stratum_name
 from gambook.claims.paper import statements
 from gambook.claims.tables import page, rendered
-from gambook.claims.words import (
-    AGAINST,
-    DATA_KINDS,
-    FAILS,
-    FOR,
-    HOLDS,
-    MIXED,
-    MOSTLY,
-    NOT_RUN,
-    TOO_FEW,
-    claim_words,
-    word,
-)
+from gambook.claims.words import DATA_KINDS, FAILS, HOLDS, MIXED, MOSTLY, NOT_RUN, TOO_FEW, claim_words, counted
 
+# What the dot of a word looks like; the other words leave it hollow, and its colour to the means.
+DOTS = {HOLDS: ("for", "●"), MOSTLY: ("for", "●"), FAILS: ("against", "●"), MIXED: ("mixed", "◐")}
 # Columns of committed tables that hold words even where they look like numbers or are empty.
 MAYBE_EMPTY = ("needs", "model", "dataset", "kind", "a", "b", "paper_rows", "same_as")
 TEXT = (*MAYBE_EMPTY, "id", "claim", "subset", "cut")
@@ -71,17 +61,14 @@ def matrix(rows: pd.DataFrame, where: str = "") -> HTML:
 
 def _dot(model: str, own: pd.DataFrame) -> Markup:
     """One network's primary differences of a claim on a data set."""
-    states = list(own["state"])
-    found, toward = word(states), (own["sign"] * own["mean"]).gt(0).sum() * 2 >= len(own)
-    side = "for" if found in (HOLDS, MOSTLY) or (found != FAILS and toward) else "against"
-    sign = "●" if found in (HOLDS, MOSTLY, FAILS) else "◐" if found == MIXED else "○"
-    counted = (
-        f"{network_name(model)}: {found}; of {len(own)} differences {states.count(FOR)} firmly for, "
-        f"{states.count(AGAINST)} firmly against"
+    found = counted(own)
+    hollow = "for" if 2 * found["that_way"] >= len(own) else "against", "○"
+    side, sign = DOTS.get(found["word"], hollow)
+    text = (
+        f"{network_name(model)}: {found['word']}; of {len(own)} differences {found['firm_for']} firmly for, "
+        f"{found['firm_against']} firmly against"
     )
-    return Markup('<span class="{}" title="{}" role="img" aria-label="{}">{}</span>').format(
-        "mixed" if found == MIXED else side, counted, counted, sign
-    )
+    return Markup('<span class="{}" title="{}" role="img" aria-label="{}">{}</span>').format(side, text, text, sign)
 
 
 def claim_blocks(rows: pd.DataFrame) -> HTML:

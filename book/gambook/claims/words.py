@@ -155,12 +155,14 @@ def claim_words(rows: pd.DataFrame) -> pd.DataFrame:
     for (claim, title), own in primary.groupby(["claim", "title"], sort=False):
         for kind in [kind for kind in DATA_KINDS if (own["kind"] == kind).any()] or [""]:
             ran = own[(own["kind"] == kind) & (own["state"] != NOT_RUN)]
-            states = list(ran["state"])
-            # a claim of no difference points that way where the mean lies within the margin
-            that_way = np.where(ran["sign"] == 0, ran["mean"].abs() <= ran["margin"], ran["sign"] * ran["mean"] > 0)
-            found.append(
-                {"claim": claim, "title": title, "kind": kind, "word": word(states), "differences": len(ran)}
-                | {"that_way": int(that_way.sum()), "firm_for": states.count(FOR)}
-                | {"firm_against": states.count(AGAINST), "no_effect": states.count(NO_EFFECT)}
-            )
+            found.append({"claim": claim, "title": title, "kind": kind, **counted(ran)})
     return pd.DataFrame(found)
+
+
+def counted(ran: pd.DataFrame) -> dict:
+    """What rows that ran say together: the columns of `claim_words` from word on."""
+    states = list(ran["state"])
+    # a claim of no difference points that way where the mean lies within the margin
+    that_way = np.where(ran["sign"] == 0, ran["mean"].abs() <= ran["margin"], ran["sign"] * ran["mean"] > 0)
+    firm = {"firm_for": states.count(FOR), "firm_against": states.count(AGAINST), "no_effect": states.count(NO_EFFECT)}
+    return {"word": word(states), "differences": len(ran), "that_way": int(that_way.sum()), **firm}
