@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from typing import Any
 
@@ -45,16 +46,15 @@ def forest(rows: pd.DataFrame) -> Picture:
     """
     rows = rows.assign(line=[line_name(row) for row in rows.to_dict("records")])
     measures = [part for _, part in rows.groupby(rows["metric"].str.partition("_")[0], sort=False)]
-    networks = sorted(rows["model"].unique())
+    marks = dict(zip(sorted(rows["model"].unique()), itertools.cycle(MARKS), strict=False))
     heights = [max(part["line"].nunique(), 2) for part in measures]
     figure = new_figure(0.55 + sum(0.25 * height + 0.35 for height in heights))
     with mpl.rc_context(FINE):
         panels = figure.subplots(len(measures), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, part in zip(panels, measures, strict=True):
-            _forest_panel(axes, part, networks)
+            _forest_panel(axes, part, marks)
         handles = [_key(state, color=STATE_COLORS[state]) for state in dict.fromkeys(rows["state"])]
-        for model, mark in zip(networks, MARKS, strict=False):
-            handles.append(_key(network_name(model), marker=mark, fillstyle="none"))
+        handles += [_key(network_name(model), marker=mark, fillstyle="none") for model, mark in marks.items()]
         if rows["paper_value"].notna().any():
             handles.append(_key("the paper's", marker="d"))
         figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8, handletextpad=0.2)
@@ -66,14 +66,13 @@ def _key(label: str, marker: str = "o", color: str = "black", **look: Any) -> Li
     return Line2D([], [], linestyle="", marker=marker, color=color, label=label, **look)
 
 
-def _forest_panel(axes: Axes, rows: pd.DataFrame, networks: list[str]) -> None:
+def _forest_panel(axes: Axes, rows: pd.DataFrame, marks: dict[str, str]) -> None:
     lines = list(dict.fromkeys(rows["line"]))
-    spread = np.linspace(-0.27, 0.27, len(networks)) if len(networks) > 1 else [0.0]
+    beside = dict(zip(marks, np.linspace(-0.27, 0.27, len(marks)) if len(marks) > 1 else [0.0], strict=True))
     for row in rows.to_dict("records"):
-        place = networks.index(row["model"])
-        y = lines.index(row["line"]) + spread[place]
-        axes.plot([row["low"], row["high"]], [y, y], color=STATE_COLORS[row["state"]], linewidth=1.5)
-        axes.plot(row["mean"], y, MARKS[place % len(MARKS)], color=STATE_COLORS[row["state"]], markersize=4.5)
+        color, y = STATE_COLORS[row["state"]], lines.index(row["line"]) + beside[row["model"]]
+        axes.plot([row["low"], row["high"]], [y, y], color=color, linewidth=1.5)
+        axes.plot(row["mean"], y, marks[row["model"]], color=color, markersize=4.5)
     axes.axvline(0, color="black", linewidth=0.8)
     finite = rows[["low", "high", "paper_value"]].replace([np.inf, -np.inf], np.nan)
     low, high = min(finite.min().min(), 0), max(finite.max().max(), 0)

@@ -191,6 +191,5 @@ def _labelled(score: Explained) -> Iterator[tuple[int, str]]:
 def _judged(results: pd.DataFrame, profile: str, chosen: dict) -> pd.DataFrame:
     claims = load_claims()
     # masked scores have no boxes and boxes no masked scores: what a difference lacks is "not run" and dropped here
-    scored = measures(results.drop(columns=list(chosen), errors="ignore"))
-    rows = ledger(scored, profile, claims=claims[claims["claim"].isin(CURVE_CLAIMS)])
+    rows = ledger(measures(results), profile, claims=claims[claims["claim"].isin(CURVE_CLAIMS)])
     return rows[rows["state"] != NOT_RUN].assign(**chosen)
