@@ -233,3 +233,20 @@ def test_one_table_cell_by_hand(results):
     chosen = [halves[1 - fold][grid].mean().idxmax() for fold in (0, 1)]  # the other half chooses
     by_hand = 100 * pd.concat([halves[fold][chosen[fold]] for fold in (0, 1)]).mean()
     assert cell_means(cell, "box_iou")["mean"].tolist() == pytest.approx([by_hand], abs=1e-9)
+
+
+def test_what_was_left_out_of_one_stratum_is_not_forgotten_at_the_next(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    tiny = importlib.import_module("tiny_evaluation")
+
+    def load(name, percentile, reason):
+        data = tiny.Tiny(6)
+        data.percentile, data.dropped = percentile, {reason: percentile}
+        return data
+
+    monkeypatch.setattr(evaluations, "load_dataset", load)
+    options = [{"percentile": 100, "reason": "crowd"}, {"percentile": 25, "reason": "no box"}]
+    strata = [Evaluation("scenes", tasks=("class",), options=each) for each in options]
+    monkeypatch.setattr(Protocol, "evaluations", lambda _: strata)
+    found = Protocol("embedded", "tiny_evaluation:network").run("boxes", tmp_path)
+    assert found.attrs["dropped"] == {"scenes": {"crowd": 100, "no box": 25}}

@@ -145,7 +145,8 @@ class Protocol:
             if not own:
                 continue
             rows = strata(pd.concat(own, ignore_index=True), one.strata)
-            dropped[one.dataset] = dict(getattr(data, "dropped", {}))
+            # a data set may be there several times, each a stratum of its own
+            dropped[one.dataset] = dropped.get(one.dataset, {}) | getattr(data, "dropped", {})
             kept, alone = _tunable(rows)
             if part == "boxes":
                 rows, dropped[one.dataset] = kept, dropped[one.dataset] | alone
@@ -155,7 +156,7 @@ class Protocol:
             named = {"dataset": one.dataset, "model": model}
             for frame in own:
                 skipped += [named | entry for entry in frame.attrs["skipped"] if named | entry not in skipped]
-        results = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=REQUIRED)
+        results = pd.concat(frames or [pd.DataFrame(columns=REQUIRED)], ignore_index=True)
         scored = pd.concat([measures(results).assign(part=part), results.filter(regex=CURVES)], axis=1)
         scored.attrs = {"skipped": skipped, "dropped": dropped}
         return scored
