@@ -44,7 +44,7 @@ def overlay(image: Tensor | Image.Image | None, saliency: Tensor) -> np.ndarray:
     if not np.isfinite(values).all():
         raise ValueError("saliency: the map is not finite and has no colours; keep its numbers instead")
     if image is None:
-        return _blend(np.full((*values.shape, 3), MID_GREY), values)
+        return _blend(MID_GREY, values)
     photograph = pixels_of(image)
     # bilinear: no value lies outside of the map's own range
     resized = Image.fromarray(values).resize(photograph.shape[1::-1], Image.Resampling.BILINEAR)
@@ -61,7 +61,7 @@ def check_map(saliency: object) -> None:
 
 def scale_colors(count: int) -> np.ndarray:
     """Colours (count, 3) of evenly spaced values from 0 to 1 as they look over mid-grey: the scale of every grid."""
-    return _blend(np.full((count, 3), MID_GREY), np.linspace(0, 1, count))
+    return _blend(MID_GREY, np.linspace(0, 1, count))
 
 
 def pixels_of(image: Tensor | Image.Image) -> np.ndarray:
@@ -75,7 +75,7 @@ def pixels_of(image: Tensor | Image.Image) -> np.ndarray:
     return image.detach().cpu().clamp(0, 1).double().permute(1, 2, 0).expand(-1, -1, 3).numpy()
 
 
-def _blend(under: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Colour of `values` in [0, 1] over the grey `under` (..., 3)."""
+def _blend(under: np.ndarray | float, values: np.ndarray) -> np.ndarray:
+    """Colour of `values` in [0, 1] over the grey `under`: (..., 3), or one for all."""
     colour = mpl.colormaps[COLORS](np.clip(values, 0, 1))[..., :3]
     return (1 - ALPHA) * under + ALPHA * colour
