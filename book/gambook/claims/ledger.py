@@ -19,22 +19,16 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
-from gambook.claims.differences import Cells, by_cell, difference, gain, groups, joined, judged
+from gambook.claims.differences import Cells, by_cell, difference, gain, groups, joined, judged, part_of
+from gambook.claims.notes import NAMES
 from gambook.claims.paper import load_claims
-from gambook.claims.words import AGAINST, FOR, KIND_OF, NOT_RUN, OTHERS, corrected
+from gambook.claims.words import AGAINST, DATA_KINDS, FOR, NOT_RUN, corrected
 from gamlib.statistics import Interval, mean_interval
 
 # Scenes of two objects are made for class discrimination and decide nothing else.
 TWO_OBJECTS = ("scenes_two", "scenes_shared")
 # With which family of networks the others are compared (F3).
 OTHER_FAMILY = "squeezenet1_1"
-NEEDED_FOR = {
-    **dict.fromkeys(["box_iou", "mass_box", "peak_box", "area", "slope"], "true boxes"),
-    "gain": "true boxes and strata of small objects",
-    "family": f"true boxes, {OTHER_FAMILY} and another network",
-    "mask_iou": "true masks",
-    **dict.fromkeys(["discrimination", "peak_discrimination"], "images of two objects with masks"),
-}
 SANITY = {"C9": "cascading", "C10": "labels"}
 MEASURED = ["n", "excluded", "clusters", "mean", "low", "high", "p", "margin", "alone"]
 
@@ -82,7 +76,7 @@ def ledger(
             found = _result_rows(claim, data or {"": {}})
         rows += [{"profile": profile, "needs": "", **claim, **row} for row in found]
     table = pd.DataFrame(rows, columns=["profile", "model", "dataset", *claims.columns, *MEASURED, "needs"])
-    table.insert(3, "kind", table["dataset"].map(lambda name: KIND_OF.get(name, OTHERS if name else "")))
+    table.insert(3, "kind", table["dataset"].map(lambda name: NAMES.get(("kind", name), DATA_KINDS[1] if name else "")))
     return corrected(table)
 
 
@@ -148,7 +142,9 @@ def _not_run(claim: Mapping, model: str = "", dataset: str = "") -> dict:
     elif claim["claim"] in SANITY:
         needs = f"needs {claim['metric']} of the test '{SANITY[claim['claim']]}' (sanity.csv)"
     else:
-        what = NEEDED_FOR.get(claim["metric"], "masked scores" if claim["metric"][:3] in ("adp", "pic") else "maps")
+        what = NAMES.get(
+            ("needs", claim["metric"]), "masked scores" if part_of(claim["metric"]) == "masking" else "maps"
+        )
         needs = f"needs {what} for {claim['a']} and {claim['b']}, task {claim['task']}, percentile {claim['subset']}"
     lacks = f"{dataset} has no small objects; " if dataset else ""
     return {"model": model, "dataset": dataset, "alone": NOT_RUN, "needs": lacks + needs}

@@ -10,7 +10,7 @@ import pandas as pd
 from gamlib.methods import METHODS
 from gamlib.plots import title_of
 
-# ("data", "network", "variant", "measure", "stratum" or "copy", its id) -> its name.
+# ("data", "kind", "network", "variant", "measure", "needs", "stratum" or "copy", an id) -> a name.
 NAMES: dict[tuple[str, str], str] = {
     (what, one): name
     for what, one, name in pd.read_csv(Path(__file__).with_name("names.csv"), dtype=str).itertuples(index=False)

@@ -25,14 +25,8 @@ NEAR, RELATIVELY_NEAR = 1.0, 0.05
 # Of the differences that are held against chance together.
 CHANCE = 0.05
 
-IMAGENET, OTHERS, SCENES, DIGITS = "ImageNet validation", "other photographs", "scenes", "digits"
-DATA_KINDS = (IMAGENET, OTHERS, SCENES, DIGITS)
-# What is no photograph of its own kind.
-KIND_OF = {
-    "imagenet_val": IMAGENET, "imagenet_val_1300": IMAGENET,
-    "scenes": SCENES, "scenes_two": SCENES, "scenes_shared": SCENES,
-    "mnist5k": DIGITS,
-}  # fmt: skip
+# Kinds of data; names.csv says which data set is not of the second.
+DATA_KINDS = ("ImageNet validation", "other photographs", "scenes", "digits")
 
 
 def margin(metric: str, level: float) -> float:
