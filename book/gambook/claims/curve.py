@@ -106,8 +106,8 @@ def _stored(out: Path, plan: Plan, what: str, rows: Iterable[dict]) -> pd.DataFr
     return pd.read_parquet(path)
 
 
-def _batches(plan: Plan, limit: float = np.inf) -> Iterator[tuple[Model, Batch]]:
-    """Shards, until they have as many images."""
+def _scores(plan: Plan, limit: float = np.inf) -> Iterator[tuple[Model, Batch, Explained]]:
+    """Every score of the shards, until these have as many images."""
     model, seen = plan.model(), 0
     with repeatable():
         for index in tqdm(range(len(plan.shards)), desc=f"choices, {plan.dataset.name}", disable=None):
@@ -115,34 +115,30 @@ def _batches(plan: Plan, limit: float = np.inf) -> Iterator[tuple[Model, Batch]]
                 return
             batch, _ = load_shard(plan, model, index)
             seen += len(batch.items)
-            if batch.items:
-                yield model, batch
+            for score in trace_batch(plan, model, batch) if batch.items else ():
+                yield model, batch, score
 
 
 def _localisation(plan: Plan) -> Iterator[dict]:
     """Results' rows for each choice; n = 1 needs no joining and has rows for the first of JOINS only."""
     joins = [(1, JOINS[0]), *((2, join) for join in JOINS)]
-    for model, batch in _batches(plan):
-        for score in trace_batch(plan, model, batch):
-            trace = score.trace
-            finite = {n: _finite(METHODS["grad_cam_pp"](trace, n)) for n in TABLE_DEPTHS}
-            for method, how, order in itertools.product(COMPARED, RESIZES, ORDERS):
-                layers = [draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(TABLE_DEPTHS))]
-                for n, join in joins:
-                    maps = combined(layers[:n], join).numpy()
-                    for row, label in _labelled(score):
-                        truths = batch.items[row].truths[label].boxes
-                        ious = box_ious(maps[row], truths)
-                        # at least the share of pixels, of equal values all
-                        cuts = np.quantile(maps[row], 1 - np.array(SHARES), method="lower")
-                        by_share = box_ious(maps[row], truths, cuts.tolist())
-                        yield (
-                            row_key(plan, batch, score, row, label, (method, n))
-                            | {"finite": finite[n][row] or method != STABLE}
-                            | Choice(how, order, join)._asdict()
-                            | dict(zip(IOUS, ious.tolist(), strict=True))
-                            | dict(zip(BY_SHARE, by_share.tolist(), strict=True))
-                        )
+    for _, batch, score in _scores(plan):
+        trace = score.trace
+        finite = {n: _finite(METHODS["grad_cam_pp"](trace, n)) for n in TABLE_DEPTHS}
+        for method, how, order in itertools.product(COMPARED, RESIZES, ORDERS):
+            layers = [draw(raw, trace.size, how, order) for raw in layer_maps(trace, method, max(TABLE_DEPTHS))]
+            for n, join in joins:
+                maps = combined(layers[:n], join).numpy()
+                for row, label in _labelled(score):
+                    # at least the share of pixels, of equal values all
+                    cuts = np.quantile(maps[row], 1 - np.array(SHARES), method="lower")
+                    ious = box_ious(maps[row], batch.items[row].truths[label].boxes, [*THRESHOLDS, *cuts.tolist()])
+                    yield (
+                        row_key(plan, batch, score, row, label, (method, n))
+                        | {"finite": finite[n][row] or method != STABLE}
+                        | Choice(how, order, join)._asdict()
+                        | dict(zip(IOUS + BY_SHARE, ious.tolist(), strict=True))
+                    )
 
 
 def _completed(boxes: pd.DataFrame) -> pd.DataFrame:
@@ -160,28 +156,27 @@ def _finite(maps: Tensor) -> list[bool]:
 
 def _masked(plan: Plan) -> Iterator[dict]:
     """Scores on explanation maps of the first CURVE_IMAGES: one choice at a time leaves the paper's own."""
-    for model, batch in _batches(plan, CURVE_IMAGES):
-        for score in trace_batch(plan, model, batch):
-            trace = score.trace
-            maps = {
-                (name, choice): chosen_map(raw, trace.size, choice)
-                for name in [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
-                for raw in [layer_maps(trace, *name)]
-                for choice in ONE_CHANGED
-            }
-            for fill in FILLS:
-                # another fill, and one side masked, are choices of their own: only the paper's maps take them
-                shown = maps if fill == FILLS[0] else {key: maps[key] for key in maps if key[1] == Choice()}
-                for (name, choice), masked in masked_embeddings(model, batch.x, shown, fill).items():
-                    finite = _finite(maps[name, choice])
-                    for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
-                        after = scores_after(model, score, masked, side)
-                        for row, label in _labelled(score):
-                            yield (
-                                row_key(plan, batch, score, row, label, name)
-                                | {"finite": finite[row], "after": float(after[row])}
-                                | choice._asdict() | {"fill": fill, "side": side}
-                            )  # fmt: skip
+    for model, batch, score in _scores(plan, CURVE_IMAGES):
+        trace = score.trace
+        maps = {
+            (name, choice): chosen_map(raw, trace.size, choice)
+            for name in [("gam", 1), ("gam", 2), *RIVALS.get(score.task, ())]
+            for raw in [layer_maps(trace, *name)]
+            for choice in ONE_CHANGED
+        }
+        for fill in FILLS:
+            # another fill, and one side masked, are choices of their own: only the paper's maps take them
+            shown = maps if fill == FILLS[0] else {key: maps[key] for key in maps if key[1] == Choice()}
+            for (name, choice), masked in masked_embeddings(model, batch.x, shown, fill).items():
+                finite = _finite(maps[name, choice])
+                for side in SIDES if choice == Choice() and score.task != "class" else SIDES[:1]:
+                    after = scores_after(model, score, masked, side)
+                    for row, label in _labelled(score):
+                        yield (
+                            row_key(plan, batch, score, row, label, name)
+                            | {"finite": finite[row], "after": float(after[row])}
+                            | choice._asdict() | {"fill": fill, "side": side}
+                        )  # fmt: skip
 
 
 def _labelled(score: Explained) -> Iterator[tuple[int, str]]:
