@@ -52,8 +52,7 @@ def lines(
     spans : mapping, optional
         Name -> (from, to): hatched stretches of x.
     log_y : bool
-    **layout
-        See Layout.
+    **layout : Layout
 
     Examples
     --------
@@ -90,8 +89,7 @@ def intervals(frame: pd.DataFrame, x: str, y: str, hue: str, **layout: Unpack[La
         One row a mean; `low` and `high` are NaN where it has no interval.
     x, y, hue : str
         Its columns.
-    **layout
-        See Layout.
+    **layout : Layout
 
     Examples
     --------
@@ -134,8 +132,7 @@ def bars(
         Its columns.
     level : (str, float), optional
         Name and height of a line across all, e.g. a control.
-    **layout
-        See Layout.
+    **layout : Layout
 
     Examples
     --------
@@ -173,8 +170,7 @@ def swarms(frame: pd.DataFrame, x: str, y: str, **layout: Unpack[Layout]) -> Pic
     frame : DataFrame
     x, y : str
         Its columns: values and series.
-    **layout
-        See Layout.
+    **layout : Layout
 
     Examples
     --------

@@ -175,7 +175,7 @@ def _curve_panel(above: Axes, below: Axes, rows: pd.DataFrame) -> None:
     for slot in range(1, len(ids)):
         above.axvline(slot - 0.5, color="#cccccc", linewidth=0.6)
     title = f"{rows['claim'].iloc[0]} {rows['title'].iloc[0]}"
-    above.set_title("\n".join(textwrap.wrap(title, 36)), fontsize=9)
+    above.set_title(textwrap.fill(title, 36), fontsize=9)
     above.set(ylabel="points")
     below.set(xlabel="", ylabel="%", ylim=(0, 1), xlim=(-0.5, len(ids) - 0.5))
     below.set_xticks(range(len(ids)), [name.split(".")[1] for name in ids])

@@ -80,9 +80,14 @@ def claim_blocks(rows: pd.DataFrame) -> HTML:
     blocks = []
     for claim, title in dict(zip(rows["claim"], rows["title"], strict=True)).items():
         own = rows[rows["claim"] == claim]
-        found = words[(words["claim"] == claim) & (words["word"] != NOT_RUN)]
-        counts = "".join(map(_counted, found.to_dict("records")))
-        shown = "; ".join(f"{row.word} on {row.kind}" for row in found.itertuples())
+        found = words[(words["claim"] == claim) & (words["word"] != NOT_RUN)].to_dict("records")
+        shown = "; ".join(f"{one['word']} on {one['kind']}" for one in found)
+        counts = "".join(
+            f"<li><b>{escape(one['kind'])}: {one['word']}</b>; points that way {one['that_way']} of "
+            f"{one['differences']}, firmly {one['firm_for']}, firmly against {one['firm_against']}, "
+            f"no effect {one['no_effect']}</li>"
+            for one in found
+        )
         said = escape(says.get(claim, ""))
         whose = "The paper" if claim.startswith("C") else "Ours"
         drawn = own[(own["role"] == "primary") & own["mean"].notna() & (own["same_as"] == "")]
@@ -102,13 +107,6 @@ OPEN_LINKED = """<script>(() => {
     { block.open = true; block.scrollIntoView(); } };
   addEventListener("hashchange", open); addEventListener("load", open);
 })();</script>"""
-
-
-def _counted(row: Mapping) -> str:
-    return (
-        f"<li><b>{escape(row['kind'])}: {row['word']}</b>; points that way {row['that_way']} of {row['differences']}, "
-        f"firmly {row['firm_for']}, firmly against {row['firm_against']}, no effect {row['no_effect']}</li>"
-    )
 
 
 def _said(row: Mapping) -> str:
