@@ -46,7 +46,7 @@ def lines(
     x, y, hue : str
         Its columns.
     points : DataFrame, optional
-        More series with the same columns, drawn as points.
+        More series with the same columns, drawn as points; in every panel where `row` or `column` is not among them.
     band : str
         An `errorbar` of seaborn, e.g. "sd": the line passes through the mean of the rows with one x.
     spans : mapping, optional
@@ -61,6 +61,7 @@ def lines(
     """
     points = frame.iloc[:0] if points is None else points.reset_index(drop=True)
     names = list(dict.fromkeys([*frame[hue], *points[hue]]))
+    split = [name for name in (layout.get("row"), layout.get("column")) if name in points]
     look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "style": hue, "palette": palette(names)}
     # seaborn would join the neighbours of a value that is not finite: each run between such values is its own line
     frame = frame.assign(**{RUN: (~np.isfinite(frame[y])).groupby(frame[hue]).cumsum()})
@@ -72,8 +73,9 @@ def lines(
         for name, (low, high) in (spans or {}).items():
             axes.axvspan(low, high, facecolor="#e8e8e8", hatch="///", linewidth=0, label=name)
         sns.lineplot(part, **look, **how, linewidth=1.8, ax=axes)
-        if len(points):
-            sns.scatterplot(points, **look, **dots, ax=axes)
+        own = points.merge(part[split].drop_duplicates()) if split else points
+        if len(own):
+            sns.scatterplot(own, **look, **dots, ax=axes)
         if log_y:
             axes.set_yscale("log")
 

@@ -101,6 +101,19 @@ def test_points_and_spans_are_named_beside_the_lines():
     assert axes_of(picture).patches[0].get_x() == 1.8
 
 
+def test_points_stand_in_the_panel_that_they_belong_to():
+    line = frame(x=[1, 2] * 2, y=[0, 1] * 2, kind=["predicted"] * 4, net=["one", "one", "two", "two"])
+    points = frame(x=[1, 2, 2], y=[3, 4, 5], kind=["observed"] * 3, net=["one", "one", "two"])
+
+    def drawn(points):
+        panels = lines(line, "x", "y", "kind", points=points, column="net").figure.axes
+        return [[offsets for dots in axes.collections for offsets in dots.get_offsets().tolist()] for axes in panels]
+
+    assert drawn(points) == [[[1, 3], [2, 4]], [[2, 5]]]
+    assert drawn(points[points["net"] == "one"]) == [[[1, 3], [2, 4]], []]
+    assert drawn(points.drop(columns="net")) == [[[1, 3], [2, 4], [2, 5]]] * 2
+
+
 def test_values_can_be_set_on_a_logarithmic_scale():
     assert axes_of(lines(frame(x=[0, 1], y=[1e-6, 1], k=["a", "a"]), "x", "y", "k", log_y=True)).get_yscale() == "log"
 
