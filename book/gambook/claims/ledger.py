@@ -142,9 +142,8 @@ def _not_run(claim: Mapping, model: str = "", dataset: str = "") -> dict:
     elif claim["claim"] in SANITY:
         needs = f"needs {claim['metric']} of the test '{SANITY[claim['claim']]}' (sanity.csv)"
     else:
-        what = NAMES.get(
-            ("needs", claim["metric"]), "masked scores" if part_of(claim["metric"]) == "masking" else "maps"
-        )
+        part = {"boxes": "maps", "masking": "masked scores"}[part_of(claim["metric"])]
+        what = NAMES.get(("needs", claim["metric"]), part)
         needs = f"needs {what} for {claim['a']} and {claim['b']}, task {claim['task']}, percentile {claim['subset']}"
     lacks = f"{dataset} has no small objects; " if dataset else ""
     return {"model": model, "dataset": dataset, "alone": NOT_RUN, "needs": lacks + needs}
