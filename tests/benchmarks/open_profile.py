@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 from gambook.claims import protocol
 from gambook.claims.ledger import ledger
-from gambook.claims.words import claim_words
+from gambook.claims.rule import claim_words
 
 from gamlib.evaluation import engine
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from gambook.claims.ledger import ledger
 from gambook.claims.protocol import CURVED
-from gambook.claims.words import claim_words
+from gambook.claims.rule import claim_words
 from gambook.publish.project import Project
 from scipy import stats
 

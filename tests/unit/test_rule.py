@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from gambook.claims.words import decide, holm, margin, word
+from gambook.claims.rule import decide, holm, margin, word
 
 from gamlib.statistics import Interval
 

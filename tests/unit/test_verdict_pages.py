@@ -9,7 +9,7 @@ from gambook.claims.findings import Reference, said
 from gambook.claims.notes import left_out
 from gambook.claims.pages import claim_blocks, matrix, read_reference
 from gambook.claims.paper import load_claims, statements
-from gambook.claims.words import corrected
+from gambook.claims.rule import corrected
 
 KIND = {"scenes": "scenes", "raccoon": "other photographs", "imagenet_val_1300": "ImageNet validation"}
 

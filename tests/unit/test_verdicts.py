@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from gambook.claims.ledger import ledger as judge
-from gambook.claims.words import claim_words, corrected
+from gambook.claims.rule import claim_words, corrected
 
 from gamlib.evaluation.results import cell_means, grid_columns, measures, strata, thresholds
 from gamlib.statistics import mean_interval
@@ -423,6 +423,14 @@ def test_secondary_differences_are_held_against_chance_together():
     assert pooled.loc[secondary, "alone"].tolist() == ["for"] * 4
     # a primary difference is held to its own interval
     assert set(pooled.loc[pooled["role"] == "primary", "state"]) == {"for"}
+    # what is the same number as one that chance can explain says no more than that
+    twin = own.loc[[secondary[1]]].assign(id="twin")
+    doubled = corrected(join(own, twin, *(own.assign(model=name, p=0.9) for name in "xyz"))).set_index("id")
+    assert doubled.loc["twin", ["same_as", "alone", "state"]].tolist() == [
+        own["id"][secondary[1]],
+        "for",
+        "too few data",
+    ]
     # another data set is another family
     apart = corrected(join(own, own.assign(dataset="other", p=0.9)))
     assert apart.loc[secondary, "state"].tolist() == ["for"] * 4

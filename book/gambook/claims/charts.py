@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from gambook.claims.choices import CUTS, JOINS, ORDERS, RESIZES
 from gambook.claims.notes import data_name, line_name, network_name
-from gambook.claims.words import AGAINST, FOR, NO_EFFECT, TOO_FEW
+from gambook.claims.rule import AGAINST, FOR, NO_EFFECT, TOO_FEW
 from gamlib.evaluation import SIDES
 from gamlib.metrics import FILLS
 from gamlib.plots.figures import STYLE, Picture, new_figure

@@ -24,8 +24,8 @@ from gambook.claims.evaluations import Evaluation
 from gambook.claims.ledger import ledger
 from gambook.claims.paper import load_claims
 from gambook.claims.protocol import Protocol
+from gambook.claims.rule import NOT_RUN
 from gambook.claims.tables import TABLE_DEPTHS
-from gambook.claims.words import NOT_RUN
 from gamlib.boxes import THRESHOLDS, box_ious
 from gamlib.evaluation import SIDES, Settings, save
 from gamlib.evaluation.batch import Batch, Explained, load_shard, trace_batch

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gambook.claims.paper import relative_gain
-from gambook.claims.words import FOR, NO_EFFECT, decide, margin
+from gambook.claims.rule import FOR, NO_EFFECT, decide, margin
 from gamlib.evaluation.results import CELL, ITEM
 from gamlib.statistics import Interval, linear_interval, mean_interval, slope_interval
 

@@ -13,7 +13,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from gambook.claims.pages import read_reference
-from gambook.claims.words import claim_words, corrected
+from gambook.claims.rule import claim_words, corrected
 
 
 class Reference:

@@ -22,7 +22,7 @@ import pandas as pd
 from gambook.claims.differences import Cells, by_cell, difference, gain, groups, joined, judged, part_of
 from gambook.claims.notes import NAMES
 from gambook.claims.paper import load_claims
-from gambook.claims.words import AGAINST, DATA_KINDS, FOR, NOT_RUN, corrected
+from gambook.claims.rule import AGAINST, DATA_KINDS, FOR, NOT_RUN, corrected
 from gamlib.statistics import Interval, mean_interval
 
 # Scenes of two objects are made for class discrimination and decide nothing else.
@@ -59,7 +59,7 @@ def ledger(
         profile, model, dataset, kind (of data), those of `load_claims`, n (rows compared; images and labels), excluded
         (rows without the measure: Y too low), clusters, mean, low, high (percent or percentage points; 95% interval),
         p, margin, alone (what the row says by itself), needs (what is missing where it is "not run"), and those of
-        `words.corrected`.
+        `rule.corrected`.
     """
     claims = load_claims() if claims is None else claims
     data = {} if scored is None else by_cell(scored)

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from gambook.claims.charts import forest
 from gambook.claims.notes import data_name, difference_name, measure_name, network_name, signed, stratum_name
 from gambook.claims.paper import statements
+from gambook.claims.rule import DATA_KINDS, FAILS, HOLDS, MIXED, MOSTLY, NOT_RUN, TOO_FEW, claim_words, counted
 from gambook.claims.tables import page, rendered
-from gambook.claims.words import DATA_KINDS, FAILS, HOLDS, MIXED, MOSTLY, NOT_RUN, TOO_FEW, claim_words, counted
 
 # What the dot of a word looks like; the other words leave it hollow, and its colour to the means.
 DOTS = {HOLDS: ("for", "●"), MOSTLY: ("for", "●"), FAILS: ("against", "●"), MIXED: ("mixed", "◐")}

@@ -82,7 +82,7 @@ def _publish(project: Project, profile: str) -> None:
 
     from gambook.claims.differences import part_of
     from gambook.claims.ledger import ledger
-    from gambook.claims.words import claim_words
+    from gambook.claims.rule import claim_words
     from gamlib.evaluation.results import cell_means
     from gamlib.evaluation.store import sources_digest
 

@@ -120,7 +120,8 @@ def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         same_as: id of an earlier row of the claim that is the same number (GAM and Grad-CAM++ are one map behind
         average pooling); it counts once. state: "alone", but a secondary difference is for or against only where
-        Holm's correction over those of its claim and data set, on all networks, leaves p below 5%.
+        Holm's correction over those of its claim and data set, on all networks, leaves p below 5%; what is the same
+        number as one of these says the same.
     """
     rows = rows.drop(columns=["same_as", "state"], errors="ignore").reset_index(drop=True)
     numbers = rows[["mean", "low", "high"]].astype(float).round(6).astype(str)
@@ -132,6 +133,8 @@ def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     for _, family in secondary.groupby(["profile", "claim", "dataset"], sort=False):
         chance = (holm(family["p"]) >= CHANCE) & family["alone"].isin([FOR, AGAINST])
         rows.loc[family.index[chance], "state"] = TOO_FEW
+    doubtful = rows.assign(**numbers).groupby(keys, dropna=False)["state"].transform("first") == TOO_FEW
+    rows.loc[doubtful & (rows["same_as"] != "") & (rows["role"] == "secondary"), "state"] = TOO_FEW
     return rows
 
 
