@@ -34,7 +34,10 @@ def ran(module_project, write_notebook, tmp_path_factory):
     """Six notebooks run once, with another kernel "python3" registered: project, what was said, the failure's text."""
     project = module_project
     write_notebook(project, "01_good", "seed = 0\nresults_dir = '.'", WRITES, SEEN, LATE)
-    write_notebook(project, "02_bad", "seed = 0", "x = 1", "raise ValueError('no layer conv9')", "print('never')")
+    bad = write_notebook(project, "02_bad", "seed = 0", "1 / 0", "raise ValueError('no layer conv9')", "print('never')")
+    shows = json.loads(bad.read_text())
+    shows["cells"][1]["metadata"]["tags"] = ["raises-exception"]
+    bad.write_text(json.dumps(shows))
     write_notebook(
         project, "03_reader", "results_dir = '.'", "print(open(results_dir + '/table.csv').read())", needs=["01_good"]
     )
