@@ -36,7 +36,8 @@ def ran(module_project, write_notebook, tmp_path_factory):
     write_notebook(project, "01_good", "seed = 0\nresults_dir = '.'", WRITES, SEEN, LATE)
     bad = write_notebook(project, "02_bad", "seed = 0", "1 / 0", "raise ValueError('no layer conv9')", "print('never')")
     shows = json.loads(bad.read_text())
-    shows["cells"][1]["metadata"]["tags"] = ["raises-exception"]
+    (cell,) = (cell for cell in shows["cells"] if cell["source"] == "1 / 0")
+    cell["metadata"]["tags"] = ["raises-exception"]
     bad.write_text(json.dumps(shows))
     write_notebook(
         project, "03_reader", "results_dir = '.'", "print(open(results_dir + '/table.csv').read())", needs=["01_good"]

@@ -3,7 +3,7 @@
 A process of its own for each notebook, since Papermill changes the working folder of its process and a kernel that
 dies must not take other runs with it. It imports nothing of gamlib: only the kernel should load torch.
 What the kernel needs besides lies in the folder that JUPYTER_PATH names, and goes with the run.
-Exit code CELL_FAILED: the notebook is there, up to the cell that failed.
+Exit codes CELL_FAILED, KERNEL_DIED: the notebook is there, up to the cell that failed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sys
 import threading
 import time
 
-# Exit code; Python's own are 1 and 2.
-CELL_FAILED = 3
+# Exit codes; Python's own are 1 and 2.
+CELL_FAILED, KERNEL_DIED = 3, 4
 
 
 def _end_with(parent: int, folder: str) -> None:
@@ -44,8 +44,10 @@ def _main() -> None:
     sockets = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/k"}})
     try:
         papermill.execute_notebook(**json.load(sys.stdin), kernel_name="python3", progress_bar=False, config=sockets)
-    except (papermill.PapermillExecutionError, DeadKernelError):
+    except papermill.PapermillExecutionError:
         sys.exit(CELL_FAILED)
+    except DeadKernelError:
+        sys.exit(KERNEL_DIED)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from doit.reporter import ZeroReporter
 from doit.runner import MThreadRunner
 from doit.task import Task
 
-from gambook.publish.execute import CELL_FAILED
+from gambook.publish.execute import CELL_FAILED, KERNEL_DIED
 from gambook.publish.plan import Job
 from gambook.publish.project import Project
 from gambook.publish.provenance import add_provenance, commit, versions
@@ -124,8 +124,8 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         job.failed.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
         os.replace(job.failed, job.target)
         return None
-    if process.returncode == CELL_FAILED:
-        return f"{_failure(json.loads(text))}\n    kept as {job.failed}"
+    if process.returncode in (CELL_FAILED, KERNEL_DIED):
+        return f"{_failure(json.loads(text), process.returncode)}\n    kept as {job.failed}"
     if not text:
         job.failed.unlink()
     if process.returncode < 0:
@@ -133,17 +133,17 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
     return f"could not be run: {(process.stderr.strip().splitlines() or ['no message'])[-1]}"
 
 
-def _failure(notebook: Mapping) -> str:
+def _failure(notebook: Mapping, exit_code: int) -> str:
     """The cell that failed, counted from 1 as in a run of the source, and its error."""
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     code = [cell for cell in code if "injected-parameters" not in cell["metadata"].get("tags", [])]
-    for number, cell in enumerate(code, 1):
-        # a cell may show an error that it is to show
-        for output in cell["outputs"] if "raises-exception" not in cell["metadata"].get("tags", []) else ():
-            if output["output_type"] == "error":
-                return re.sub(r"\x1b\[[0-9;]*m", "", f"cell {number}: {output['ename']}: {output['evalue']}")
-    begun = [cell for cell in code if cell["metadata"]["papermill"]["start_time"]]
-    return f"cell {len(begun)}: DeadKernelError: the kernel died (often for want of memory)"
+    if exit_code == KERNEL_DIED:
+        begun = [cell for cell in code if cell["metadata"]["papermill"]["start_time"]]
+        return f"cell {len(begun)}: DeadKernelError: the kernel died (often for want of memory)"
+    # the last: a cell before it may show one that it is to show
+    errors = [(n, o) for n, cell in enumerate(code, 1) for o in cell["outputs"] if o["output_type"] == "error"]
+    number, error = errors[-1]
+    return re.sub(r"\x1b\[[0-9;]*m", "", f"cell {number}: {error['ename']}: {error['evalue']}")
 
 
 def kernel_environment() -> dict[str, str]:
