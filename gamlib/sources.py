@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import textwrap
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import resolve_name
 from pathlib import Path
@@ -24,6 +25,14 @@ from typing import Any
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".npz", ".npy", ".pkl", ".onnx")
 SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg")
 PLAIN = (str, bytes, int, float, complex, Path, type(None))
+
+
+class Unread(ValueError):
+    """A value of which nothing tells one version from another; the text says what it is."""
+
+
+class NoSource(ValueError):
+    """Code of a notebook or script whose source is not to be had."""
 
 
 def files_digest(files: Mapping[str, Path]) -> str:
@@ -119,8 +128,8 @@ def content(value: Any, strict: bool = True, met: dict[int, tuple[int, Any]] | N
     Numbers, texts and paths; arrays, tensors, tables and images; records; groups of these; modules by their files.
     Functions and classes count by their source with what a function has kept, those of `__main__`, a notebook or a
     script, with all there that they name, those of gamlib, whose sources count as a whole, by name. ValueError naming
-    the type of anything else; not strict, as for what code names, it counts by its class: the weights of networks count
-    elsewhere. met: id -> number and value of each function, class and record so far, which is not said again.
+    the type of anything else (Unread); not strict, as for what code names, it counts by its class: the weights of
+    networks count elsewhere. met: id -> number and value of each function, class and record so far, said once.
     """
     met = {} if met is None else met
     again = functools.partial(content, strict=strict, met=met)
@@ -135,14 +144,21 @@ def content(value: Any, strict: bool = True, met: dict[int, tuple[int, Any]] | N
         met[id(value)] = len(met), value
         if code:
             return _code(value, strict, met)
-        kind = type(value).__qualname__ if strict else again(type(value))
-        return [kind, *(again(getattr(value, each.name, None)) for each in dataclasses.fields(value))]
+        held = {each.name: getattr(value, each.name, None) for each in dataclasses.fields(value)}
+        items = [*value.items()] if isinstance(value, Mapping) else []
+        return [_kind(value, strict, met), again(held | getattr(value, "__dict__", {})), again(items)]
+    if isinstance(value, functools.partial):
+        return again([value.func, value.args, value.keywords])
+    # what functools.lru_cache makes of a function
+    if hasattr(value, "cache_info"):
+        return again(value.__wrapped__)
     if isinstance(value, Mapping):
         return [[again(key), again(each)] for key, each in value.items()]
     if isinstance(value, list | tuple | range):
         return [type(value).__name__, *map(again, value)]
     if isinstance(value, set | frozenset):
-        return sorted(str(again(each)) for each in value)
+        # each as if alone: the order of a set is another in every process, and so would be the numbers in `met`
+        return sorted(str(content(each, strict, dict(met))) for each in value)
     if hasattr(value, "to_csv"):
         return value.to_csv()
     # arrays and tensors, of which repr shows a few numbers
@@ -151,13 +167,23 @@ def content(value: Any, strict: bool = True, met: dict[int, tuple[int, Any]] | N
     if hasattr(value, "tobytes"):
         return [value.mode, value.size, hashlib.sha256(value.tobytes()).hexdigest()]
     if strict:
-        raise ValueError(f"a {type(value).__name__}")
-    return again(type(value))
+        raise Unread(f"a {type(value).__name__}")
+    return _kind(value, strict, met)
+
+
+def _kind(value: Any, strict: bool, met: dict[int, tuple[int, Any]]) -> Any:
+    """The class of a value: strict, its name; else its code, or what it holds where it has no code of its own."""
+    kind = type(value)
+    try:
+        return kind.__qualname__ if strict else content(kind, strict, met)
+    except NoSource:
+        held = {name: each for name, each in vars(kind).items() if not name.startswith("__")}
+        return [kind.__qualname__, content(held, strict, met)]
 
 
 def _code(code: Any, strict: bool, met: dict[int, tuple[int, Any]]) -> Any:
     """A function or class, as `content` has it."""
-    name, module = code.__qualname__, code.__module__
+    name, module = code.__qualname__, code.__module__ or ""
     if module.partition(".")[0] == "gamlib":
         return name
     state: Any
@@ -165,7 +191,7 @@ def _code(code: Any, strict: bool, met: dict[int, tuple[int, Any]]) -> Any:
         home, source = vars(sys.modules[module]), _source(code)
         if code.__name__ == "<lambda>":
             # whose lines need not be a statement
-            names = {*code.__code__.co_names}
+            names = _named(code.__code__)
         else:
             names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
         state = [source, {each: content(home[each], False, met) for each in sorted(names & home.keys())}]
@@ -179,8 +205,15 @@ def _code(code: Any, strict: bool, met: dict[int, tuple[int, Any]]) -> Any:
     made, cells = code.__code__, code.__closure__ or ()
     # two on one line share their source
     own = [made.co_code, made.co_names, [each for each in made.co_consts if isinstance(each, PLAIN)]]
-    kept = [code.__defaults__, code.__kwdefaults__, [cell.cell_contents for cell in cells]]
+    # a variable of the function around it may have no value yet
+    held = [cell.cell_contents for cell in cells if cell != types.CellType()]
+    kept = [code.__defaults__, code.__kwdefaults__, held]
     return [name, state, content([own, kept], strict, met)]
+
+
+def _named(code: types.CodeType) -> set[str]:
+    """Names in a function's code and in that of the functions in it."""
+    return {*code.co_names}.union(*(_named(each) for each in code.co_consts if inspect.iscode(each)))
 
 
 def _source(value: Any) -> str:
@@ -188,12 +221,13 @@ def _source(value: Any) -> str:
     try:
         if inspect.isfunction(value):
             return textwrap.dedent(inspect.getsource(value))
-        files = {each.__code__.co_filename for each in vars(value).values() if inspect.isfunction(each)}
+        own = [getattr(each, "__func__", getattr(each, "fget", each)) for each in vars(value).values()]
+        files = {each.__code__.co_filename for each in own if inspect.isfunction(each)}
         code = "".join(line for file in sorted(files) for line in linecache.getlines(file))
         classes = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ClassDef))
         return next(ast.unparse(node) for node in classes if node.name == value.__name__)
     except (OSError, StopIteration, SyntaxError):
-        raise ValueError(
+        raise NoSource(
             f"'{value.__name__}' of __main__ has no source to be had, so one version's results could not be told from "
             "another's; put it in a file of its own"
         ) from None

@@ -25,7 +25,7 @@ import gamlib
 from gamlib.data import Dataset, Subset
 from gamlib.methods import METHODS, VARIANTS
 from gamlib.models import Model
-from gamlib.sources import content, files_digest, network_state
+from gamlib.sources import Unread, content, files_digest, network_state
 
 _SOURCES = (".py", ".csv", ".json")
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
@@ -139,7 +139,7 @@ def _options(dataset: Dataset) -> dict[str, Any]:
         if whole or isinstance(value, str | int | float):
             try:
                 options[name] = content(value)
-            except ValueError as error:
+            except Unread as error:
                 raise ValueError(
                     f"data set '{dataset.name}': '{name}' holds {error}, of which one version cannot be told from "
                     "another; give the class a fingerprint(index) that says what a sample is made of"
