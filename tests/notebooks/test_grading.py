@@ -64,6 +64,7 @@ FORGERIES = {
 from gambook.exercises.checks.ex06_measures import ADP, PIC
 average_drop, increase_in_confidence = ADP.right, PIC.right
 """,
+    "imports what checks are made of": "from gambook.exercises.checks import scoring\n",
     "imports the checks, once the stand-in is gone": """
 import sys
 for name in [name for name in sys.modules if name.startswith("gambook")]:
@@ -170,6 +171,9 @@ for _cell in IN_THE_CHECK["cells"]:
     if "check" in tags(_cell):
         _cell["source"] = f"{INCREASE}\n\n\n{_cell['source']}\nimport gambook.exercises.checks as c\nc.report()"
         _cell["source"] += "\nimport gambook.exercises.checks\ngambook.exercises.checks.report()"
+        _cell["source"] += "\nfrom gambook.exercises.checks import *\nex06(None)\n"
+        # what is shown is not kept: 8 GB in all
+        _cell["source"] += "import torch\nfor _ in range(2_000):\n    display(torch.ones(1_000_000))"
 UNTAGGED = copy.deepcopy(RIGHT)
 for _cell in UNTAGGED["cells"]:
     _cell["metadata"] = {}
@@ -329,6 +333,7 @@ def test_no_forgery_gets_a_point(rows, name):
     [
         ("forger/imports the checks", "No module named 'gambook.exercises.checks.ex06_measures'"),
         ("forger/imports the checks, once the stand-in is gone", "is withheld while grading"),
+        ("forger/imports what checks are made of", "cannot import name 'scoring' from 'gambook.exercises.checks'"),
         ("forger/runs the solution of the checkout", "ex06_adp_and_pic.ipynb is withheld while grading"),
         ("forger/takes gamlib's own", "PermissionError: gamlib's own answer is withheld while grading"),
         ("forger/loads gamlib's own anew", "is withheld while grading"),

@@ -2,9 +2,11 @@
 
 import io
 import linecache
+import os
+import subprocess
 import sys
 import types
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -464,3 +466,68 @@ def test_an_edited_module_is_refused_though_it_has_failed_before(package, tmp_pa
     package(FILE)
     with pytest.raises(ValueError, match=f"'{name}' has been edited"):
         run(tmp_path / "out", f"{name}:factory")
+
+
+@dataclass
+class Drawn:
+    seed: int
+    sigma: InitVar[float]
+
+    def __post_init__(self, sigma):
+        self.table = [sigma] * 3
+
+
+def test_a_record_counts_with_all_that_it_holds():
+    one, same, other, later = Drawn(1, 0.1), Drawn(1, 0.1), Drawn(1, 0.9), Drawn(1, 0.1)
+    later.gain = 2.0
+    keys = [dataset_digest(Held(each)) for each in (one, same, other, later)]
+    assert keys[0] == keys[1] and len(set(keys)) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("def block(i):\n    return i * 1\n\nfactory = lambda: sum(block(i) for i in range(3))\n", ("* 1", "* 2")),
+        ("def block(i):\n    return i * 1\n\nfactory = lambda: (lambda: block(1))\n", ("* 1", "* 2")),
+        (
+            "import functools\ndef build(w):\n    return w\nfactory = functools.partial(build, 2)\n",
+            ("build, 2", "build, 3"),
+        ),
+        (
+            "import functools\n@functools.cache\ndef f():\n    return 1\ndef factory():\n    return f()\n",
+            ("n 1", "n 2"),
+        ),
+        ("class Sizes:\n    width = 3\n\nHELD = [Sizes()]\ndef factory():\n    return HELD\n", ("= 3", "= 4")),
+        (
+            "from enum import Enum\nclass Mode(Enum):\n    A = 1\nM = [Mode.A]\ndef factory():\n    return M\n",
+            ("A = 1", "A = 2"),
+        ),
+        ("class Net:\n    @classmethod\n    def make(cls):\n        return 1\nfactory = Net\n", ("n 1", "n 2")),
+    ],
+)
+def test_what_code_of_a_cell_names_counts_wherever_it_is_named(notebook, code, change):
+    keys = [notebook(text) and factory_digest("__main__:factory") for text in (code, code, code.replace(*change))]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_set_counts_alike_in_every_process():
+    code = """
+from dataclasses import InitVar, dataclass
+from gamlib.sources import content
+@dataclass(frozen=True)
+class Record:
+    name: str
+a, b, c = map(Record, "abc")
+print(content([{a, b, c}, b, {(a, 1), (b, 2), (a, 3)}]))
+"""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(said) == 1

@@ -13,12 +13,11 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
-from unittest.mock import MagicMock
 
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
@@ -46,11 +45,14 @@ def answer_calls(line: Connection, own: str, place: str) -> None:
     send(line, place)
     job = line.recv()
     main = sys.modules["__main__"] = ModuleType("__main__")
-    # Jupyter goes on after exit(), and what it is asked for else does nothing here; neither do check cells: what they
-    # import is there, and is ours no more than by name
-    nothing: Any = MagicMock()
-    vars(builtins).update(dict.fromkeys(("exit", "quit", "display", "get_ipython"), nothing))
-    sys.modules.update(dict.fromkeys(("gambook", "gambook.exercises", "gambook.exercises.checks"), nothing))
+    # Jupyter goes on after exit(), and what it is asked for else does nothing here
+    vars(builtins).update(dict.fromkeys(("exit", "quit", "display", "get_ipython"), _Nothing()))
+    # neither do check cells: what they import is there, and is ours no more than by name
+    held: dict[str, Any] = dict.fromkeys(job["checks"], _Nothing())
+    for name in ("gambook.exercises.checks", "gambook.exercises", "gambook"):
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name]).update(held)
+        held = {name.rpartition(".")[2]: sys.modules[name]}
     rules = {**job["rules"], own: True, place: True}
     rules |= _withhold_answers(job["answers"])
     confine(rules, [own, place])
@@ -59,6 +61,22 @@ def answer_calls(line: Connection, own: str, place: str) -> None:
     while True:
         request = line.recv()
         send(line, _answer(line, vars(main), request))
+
+
+class _Nothing:
+    """Whatever is asked of it, it does nothing, gives itself, and keeps nothing."""
+
+    def __getattr__(self, name: str) -> _Nothing:
+        return self
+
+    def __call__(self, *values: Any, **options: Any) -> _Nothing:
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __str__(self) -> str:
+        return ""
 
 
 def _withhold_answers(name: str) -> dict[str, bool]:
@@ -113,7 +131,7 @@ def without_magics(cell: str) -> str:
     >>> without_magics("%%time\nif True:\n    !ls\nx = (7\n    % 4)")
     "if True:\n    get_ipython().system('ls')\nx = (7\n    % 4)\n"
     """
-    # of those for whole cells these run the cell as Python
+    # of the magics for whole cells these run it as Python
     return TransformerManager().transform_cell(re.sub(r"\A\s*(%%(time|timeit|capture|prun)\b.*\n)+", "", cell))
 
 

@@ -35,11 +35,13 @@ class Forks:
         with self._lock:
             if self._control.fileno() == -1:  # closed
                 raise ConnectionError("the grading has ended")
-            if self._process.poll() is not None:
-                self._start()
             ours, theirs = Pipe()
             with theirs:
-                socket.send_fds(self._control, [b"1"], [theirs.fileno()])
+                try:
+                    socket.send_fds(self._control, [b"1"], [theirs.fileno()])
+                except OSError:  # it has ended in this moment
+                    self._start()
+                    socket.send_fds(self._control, [b"1"], [theirs.fileno()])
             return ours
 
     def _start(self) -> None:
