@@ -112,8 +112,8 @@ def network_state(module: str) -> object:
             _IMPORTED.pop(name, None)
         if _IMPORTED.setdefault(name, digest) != digest:
             raise ValueError(
-                f"'{name}' has been edited since this process has imported it, and runs as it was; start the "
-                "notebook's kernel, or the program, again"
+                f"'{name}' has been edited since this process has imported it, and may run as it was, even if "
+                "loaded again; start the notebook's kernel, or the program, again"
             )
     file = files[module]
     above = module.count(".") - (file.name != "__init__.py")

@@ -100,7 +100,9 @@ class AnnotatedImages(Dataset):
     def fingerprint(self, index: int) -> Any:
         """Annotations, and size and time of change of the files of the image and its masks."""
         record = self.records[index]
-        annotations = [(a.label, a.box, a.shape) for a in record.annotations]
+        # of a mask its state: its path is another where the folder is
+        shapes = [None if isinstance(a.shape, str) else a.shape for a in record.annotations]
+        annotations = [(a.label, a.box, shape) for a, shape in zip(record.annotations, shapes, strict=True)]
         files = [record.path, *(Path(a.shape) for a in record.annotations if isinstance(a.shape, str))]
         return record.id, record.size, annotations, [file_state(file) for file in files if file.is_file()]
 

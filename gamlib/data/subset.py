@@ -43,6 +43,9 @@ class Subset(Dataset):
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Sample:
+        return self.dataset[self.indices[index]]
+
+    def read(self, index: int) -> Sample:
         # of the whole, which names what it cannot read by its own number
         return self.dataset.read(self.indices[index])
 

@@ -109,6 +109,9 @@ def fetched(url: str, fetch: Callable[[], Any]) -> Any:
         return fetch()
     # of the network, from urllib and requests, and of the folder that it is kept in; torch's of another hash
     except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "hash" not in str(error):
+            kept = torch.hub.get_dir()
+            raise ValueError(f"weights: the file of {url} below '{kept}' is damaged ({error}); delete it") from error
         raise ConnectionError(
             f"weights: the default weights could not be fetched from {url} ({error}); connect to the network once, "
             "or give weights=None (random) or a checkpoint's path"

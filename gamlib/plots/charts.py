@@ -19,7 +19,7 @@ from gamlib.controls import CONTROLS
 from gamlib.plots.figures import Picture, title_of
 from gamlib.plots.panels import DASHES, Layout, chart, palette
 
-RUN = "run between values that are not finite"
+RUN, DOT = "run between values that are not finite", "drawn as a point"
 MARKERS = ("o", "X", "s", "^", "D")
 # seaborn makes its intervals from observations: of a low end, a mean and a high end the median is the mean, and the
 # interval that holds all of them reaches from end to end
@@ -59,23 +59,26 @@ def lines(
     >>> lines(pd.DataFrame({"x": [0, 1], "y": [0, 2], "curve": "twice"}), "x", "y", "curve")
     Picture(6.2 x 3.4 inches)
     """
-    points = frame.iloc[:0] if points is None else points.reset_index(drop=True)
+    points = frame.iloc[:0] if points is None else points
     names = list(dict.fromkeys([*frame[hue], *points[hue]]))
-    split = [name for name in (layout.get("row"), layout.get("column")) if name in points]
+    panels = [name for name in (layout.get("row"), layout.get("column")) if name]
+    if len(points) and (everywhere := [name for name in panels if name not in points]):
+        points = points.merge(frame[everywhere].drop_duplicates(), how="cross")
     look: dict[str, Any] = {"x": x, "y": y, "hue": hue, "style": hue, "palette": palette(names)}
     # seaborn would join the neighbours of a value that is not finite: each run between such values is its own line
     frame = frame.assign(**{RUN: (~np.isfinite(frame[y])).groupby(frame[hue]).cumsum()})
     how: dict[str, Any] = {"errorbar": band} if band else {"estimator": None, "sort": False, "units": RUN}
     how["dashes"] = dict(zip(names, DASHES, strict=False))
+    frame = pd.concat([frame.assign(**{DOT: False}), points.assign(**{DOT: True})])
     dots = {"markers": dict(zip(names, MARKERS, strict=False)), "s": 36, "linewidth": 0, "alpha": 0.8}
 
     def draw(axes: Axes, part: pd.DataFrame) -> None:
         for name, (low, high) in (spans or {}).items():
             axes.axvspan(low, high, facecolor="#e8e8e8", hatch="///", linewidth=0, label=name)
-        sns.lineplot(part, **look, **how, linewidth=1.8, ax=axes)
-        own = points.merge(part[split].drop_duplicates()) if split else points
-        if len(own):
-            sns.scatterplot(own, **look, **dots, ax=axes)
+        if not part[DOT].all():
+            sns.lineplot(part[~part[DOT]], **look, **how, linewidth=1.8, ax=axes)
+        if part[DOT].any():
+            sns.scatterplot(part[part[DOT]], **look, **dots, ax=axes)
         if log_y:
             axes.set_yscale("log")
 

@@ -114,6 +114,14 @@ def test_points_stand_in_the_panel_that_they_belong_to():
     assert drawn(points.drop(columns="net")) == [[[1, 3], [2, 4], [2, 5]]] * 2
 
 
+def test_points_without_a_line_have_a_panel_of_their_own():
+    line = frame(x=[1, 2], y=[0, 0], kind="predicted", where="left")
+    points = frame(x=[1, 2], y=[3, 4], kind="observed", where="right")
+    left, right = lines(line, "x", "y", "kind", points=points, column="where").figure.axes
+    assert (left.get_title(), right.get_title()) == ("left", "right")
+    assert not left.collections and right.collections[0].get_offsets().tolist() == [[1, 3], [2, 4]]
+
+
 def test_values_can_be_set_on_a_logarithmic_scale():
     assert axes_of(lines(frame(x=[0, 1], y=[1e-6, 1], k=["a", "a"]), "x", "y", "k", log_y=True)).get_yscale() == "log"
 

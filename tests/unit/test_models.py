@@ -46,6 +46,17 @@ def test_default_lite_weights_need_no_network(name, size, crop, monkeypatch):
     assert not torch.equal(model.module.conv_stem.weight, gamlib.load_model(name, weights=None).module.conv_stem.weight)
 
 
+def test_weights_that_were_cut_short_when_they_were_fetched(monkeypatch):
+    def cut(*_args, **_options):
+        raise RuntimeError("PytorchStreamReader failed reading zip archive: failed finding central directory")
+
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", cut)
+    with pytest.raises(
+        ValueError, match=r"the file of https://.*resnet50.* below '.*hub' is damaged \(Pytorch.*delete it"
+    ):
+        gamlib.load_model("resnet50")
+
+
 @pytest.mark.parametrize("name", ["resnet50", "densenet201"])
 @pytest.mark.parametrize(
     "error", [URLError("no route to host"), RuntimeError('invalid hash value (expected "0676ba61"')]

@@ -36,7 +36,7 @@ def read_reference(folder: str | Path, name: str) -> dict[str, pd.DataFrame]:
 def matrix(rows: pd.DataFrame, where: str = "") -> HTML:
     """Claims as rows, data sets as columns, a dot for each network: colour for direction, filled where firm.
 
-    A dot stands for a claim's primary differences on one data set with one network. Filled: `words.word` says that they
+    A dot stands for a claim's primary differences on one data set with one network. Filled: `rule.word` says that they
     (mostly) hold, or fail. Half filled: some are firmly for and some firmly against. Hollow: none of these; the colour
     is that of the side on which more of the means lie.
 

@@ -32,8 +32,8 @@ THREADS = {f"{name}_THREADS": "1" for name in ("OMP_NUM", "MKL_NUM", "OPENBLAS_N
 # glibc gives each large tensor back to the system and asks for fresh pages at the next layer: a third of a forward's
 # time on a CPU. These keep the memory for the next layer; other C libraries ignore them.
 MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**30)}
-# What name the user's kernel specs and start-up files, and where jupyter_client leaves files when it is killed.
-KERNEL_FOLDERS = ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "TMPDIR")
+# What name the user's kernel specs and start-up files.
+KERNEL_FOLDERS = ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
 
 
 @contextmanager
@@ -108,10 +108,12 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
     paths = {"input_path": str(job.source), "output_path": str(job.failed), "cwd": str(job.source.parent)}
     # cleanup errors: a kernel that is being shut down may still write
     with tempfile.TemporaryDirectory(prefix="gam-kernel-", ignore_cleanup_errors=True) as folder:
+        # jupyter_client leaves files there when it is killed, and a cell may empty it
+        Path(folder, "tmp").mkdir()
         process = subprocess.run(
             [sys.executable, str(Path(__file__).with_name("execute.py"))],
             input=json.dumps({**paths, "parameters": job.passed}),
-            env=environment | dict.fromkeys(KERNEL_FOLDERS, folder),
+            env=environment | dict.fromkeys(KERNEL_FOLDERS, folder) | {"TMPDIR": f"{folder}/tmp"},
             capture_output=True,
             encoding="utf-8",
             errors="replace",
