@@ -86,8 +86,10 @@ def test_layers_are_counted_or_named(text, value):
     ("arguments", "message"),
     [
         (["run", "01_first_lok"], "Error: notebook: unknown '01_first_lok'; did you mean '01_first_look'?"),
-        (["run", "notebooks/01_first_look.ipynb", "-p", "sed", "1"], ": unknown 'sed'; did you mean 'seed'?"),
-        (["run", "01_first_look", "08_confidence", "-p", "n_images", "4"], "08_confidence: unknown 'n_images'"),
+        (["run", "notebooks/01_first_look.ipynb", "-p", "sed", "1"],
+         "parameter of 01_first_look: unknown 'sed'; did you mean 'seed'?"),
+        (["run", "01_first_look", "08_confidence", "-p", "n_images", "4"],
+         "parameter of 08_confidence: unknown 'n_images'"),
         (["run", "-p", "n_image", "4"], "parameter: unknown 'n_image'; did you mean 'n_images'?"),
         (["run", "-p", "n_images", "many"], "n_images of 01_first_look is of type int (default 60), not 'many'"),
         (["run", "-p", "fast", "1"], "fast of 01_first_look is of type bool (default False), not 1"),
@@ -99,7 +101,8 @@ def test_layers_are_counted_or_named(text, value):
         (["run", "-p", "results_dir", ""], "'' is no folder that can be written to"),
         (["run", "-p", "results_dir", "01_first_look.ipynb/x"], "is no folder that can be written to"),
         (["run", "-p", "results_dir", "/proc/x"], "'/proc/x' is no folder that can be written to"),
-        (["book", "--profile", "embeded"], "unknown 'embeded'; did you mean 'embedded'? accepted: embedded, open"),
+        (["book", "--profile", "embeded"],
+         "profile: unknown 'embeded'; did you mean 'embedded'? accepted: embedded, open"),
         (["results", "--profile", "paper"], "'paper' is not one of 'embedded', 'open'"),
     ],
 )  # fmt: skip
