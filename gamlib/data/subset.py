@@ -45,9 +45,8 @@ class Subset(Dataset):
     def __getitem__(self, index: int) -> Sample:
         return self.dataset[self.indices[index]]
 
-    def read(self, index: int) -> Sample:
-        # of the whole, which names what it cannot read by its own number
-        return self.dataset.read(self.indices[index])
+    def entry(self, index: int) -> str:
+        return self.dataset.entry(self.indices[index])
 
     def labels(self, index: int) -> tuple[str, ...]:
         return self.dataset.labels(self.indices[index])

@@ -309,8 +309,20 @@ class Dark(Subset):
         return Sample(sample.id, sample.image.point(lambda value: value // 8), sample.objects)
 
 
-def test_a_part_that_changes_what_it_hands_on_is_another_data_set():
+class DarkMine(Mine):
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return Sample(sample.id, sample.image.point(lambda value: value // 8), sample.objects)
+
+
+def test_a_part_that_changes_what_it_hands_on_is_another_data_set_and_measured_as_such(notebook, tmp_path):
     assert dataset_digest(Dark(Mine(), range(8))) != dataset_digest(Subset(Mine(), range(8)))
+    notebook(CELLS)
+    names = ("part", "whole", "plain")
+    sets = (Dark(Mine(), range(8)), DarkMine(), Mine())
+    score = {name: run(tmp_path, dataset=each)["before"] for name, each in zip(names, sets, strict=True)}
+    assert score["part"].equals(score["whole"])
+    assert not np.allclose(score["part"], score["plain"], rtol=0.01)
 
 
 def test_a_table_that_a_cell_reads_counts_by_what_it_holds(notebook, tmp_path):
