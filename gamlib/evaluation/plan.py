@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from scipy.cluster.hierarchy import DisjointSet
 
 from gamlib.capture import layer_names
 from gamlib.data import Dataset
@@ -160,12 +161,12 @@ def _clusters(dataset: Dataset, groups: Sequence[tuple[int, ...]]) -> Sequence[i
         return range(len(groups))
     # a source object whose images a threshold was tuned on has none in the part that is reported
     shown = [{label for index in images for label in dataset.labels(index)} or {""} for images in groups]
-    met: dict[str, set[str]] = {}
+    met = DisjointSet(label for labels in shown for label in labels)
     for labels in shown:
-        joined = labels.union(*(met.get(label, ()) for label in labels))
-        met |= dict.fromkeys(joined, joined)
-    clusters = [min(met[min(labels)]) for labels in shown]
-    if len(met) > 1 and len(set(clusters)) == 1:
+        for label in labels:
+            met.merge(label, min(labels))
+    clusters = [min(met.subset(min(labels))) for labels in shown]
+    if len(met) > 1 and met.n_subsets == 1:
         raise ValueError(
             f"folds: all {len(met)} labels of '{dataset.name}' meet in its images, one with the next, so no part is "
             'left to tune a threshold on; give it folds of its own, or cluster = "pair"'

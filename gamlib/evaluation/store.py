@@ -22,10 +22,11 @@ import pandas as pd
 import torch
 
 import gamlib
+from gamlib.contents import Unread, held, named
 from gamlib.data import Dataset, Subset
 from gamlib.methods import METHODS, VARIANTS
 from gamlib.models import Model
-from gamlib.sources import Unread, content, files_digest, network_state
+from gamlib.sources import files_digest, network_state
 
 _SOURCES = (".py", ".csv", ".json")
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
@@ -121,7 +122,7 @@ def dataset_digest(dataset: Dataset) -> str:
     No image is decoded. A data set of your own counts with all that it holds, unless it has a `fingerprint` of its own;
     it needs one where files change behind the same paths, or where it holds what cannot be read (ValueError).
     """
-    made = [[content(type(one)), _options(one)] for one in layers_of(dataset) if type(one) is not Subset]
+    made = [[held(type(one)), _options(one)] for one in layers_of(dataset) if type(one) is not Subset]
     samples = [dataset.fingerprint(index) for index in range(len(dataset))]
     how = [dataset.name, dataset.classes, dataset.cluster, dataset.percentile, dataset.pairs, dataset.folds]
     return digest([made, samples, how])
@@ -133,12 +134,12 @@ def _options(dataset: Dataset) -> dict[str, Any]:
     own = kind.__module__.partition(".")[0] != "gamlib"
     whole = own and kind.fingerprint in (Dataset.fingerprint, Subset.fingerprint)
     # what it is a part of counts by itself
-    held = vars(dataset) | ({"dataset": ""} if isinstance(dataset, Subset) else {})
+    own_values = vars(dataset) | ({"dataset": ""} if isinstance(dataset, Subset) else {})
     options = {}
-    for name, value in held.items():
+    for name, value in own_values.items():
         if whole or isinstance(value, str | int | float):
             try:
-                options[name] = content(value)
+                options[name] = held(value)
             except Unread as error:
                 raise ValueError(
                     f"data set '{dataset.name}': '{name}' holds {error}, of which one version cannot be told from "
@@ -154,7 +155,7 @@ def layers_of(dataset: Dataset) -> list[Dataset]:
 
 def formula_digest(names: Sequence[str]) -> str:
     """The code of methods and variants; those of gamlib count by name."""
-    return digest({name: content(METHODS[name].formula if name in METHODS else VARIANTS[name]) for name in names})
+    return digest({name: held(METHODS[name].formula if name in METHODS else VARIANTS[name]) for name in names})
 
 
 @functools.cache
@@ -169,5 +170,5 @@ def factory_digest(model_name: str) -> str:
     """What a "package.module:factory" is made of; empty for a network of gamlib's own."""
     module, colon, function = model_name.partition(":")
     if module == "__main__":
-        return digest(content(vars(sys.modules[module]).get(function.partition(".")[0]), strict=False))
+        return digest(named(vars(sys.modules[module]).get(function.partition(".")[0])))
     return digest(network_state(module)) if colon else ""

@@ -525,12 +525,12 @@ def test_what_code_of_a_cell_names_counts_wherever_it_is_named(notebook, code, c
 def test_a_set_counts_alike_in_every_process():
     code = """
 from dataclasses import InitVar, dataclass
-from gamlib.sources import content
+from gamlib.contents import held
 @dataclass(frozen=True)
 class Record:
     name: str
 a, b, c = map(Record, "abc")
-print(content([{a, b, c}, b, {(a, 1), (b, 2), (a, 3)}]))
+print(held([{a, b, c}, b, {(a, 1), (b, 2), (a, 3)}]))
 """
     said = {
         subprocess.run(

@@ -105,6 +105,14 @@ def test_each_claim_unfolds_to_its_words_and_numbers():
     assert page.find(id="claim-f1").find("p").get_text().startswith("Ours: ")
 
 
+def test_a_claim_newer_than_the_ledgers_has_a_block_and_is_not_run():
+    rows = made(SECOND)
+    page = BeautifulSoup(claim_blocks(rows[rows["claim"] != "F1"]).data, "html.parser")
+    block = page.find(id="claim-f1")
+    assert block.find("summary").get_text().endswith(": not run")
+    assert block.get_text().endswith("Not run: newer than these runs.")
+
+
 def test_an_interval_beyond_zero_that_decides_nothing_says_why():
     # C11.2 claims that there is no difference, and its interval reaches over the margin of one point
     rows = made({"C11.2": ("too few data", -1.3), "C11.7": ("for", 2.0), "C4.1": ("too few data", 0.5)})

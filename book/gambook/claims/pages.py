@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from gambook.claims.charts import forest
 from gambook.claims.notes import data_name, difference_name, measure_name, network_name, signed, stratum_name
-from gambook.claims.paper import statements
+from gambook.claims.paper import load_claims, statements
 from gambook.claims.rule import DATA_KINDS, FAILS, HOLDS, MIXED, MOSTLY, NOT_RUN, TOO_FEW, claim_words, counted
 from gambook.claims.tables import page, rendered
 
@@ -74,11 +74,11 @@ def _dot(model: str, own: pd.DataFrame) -> Markup:
 def claim_blocks(rows: pd.DataFrame) -> HTML:
     """A block to unfold for each claim: what the paper says, its words and counts, its forest and its numbers.
 
-    rows: of ledgers, `corrected` together.
+    rows: of ledgers, `corrected` together. A claim that they do not know yet is not run.
     """
-    says, words = statements(), claim_words(rows)
+    claims, says, words = load_claims(), statements(), claim_words(rows)
     blocks = []
-    for claim, title in dict(zip(rows["claim"], rows["title"], strict=True)).items():
+    for claim, title in dict(zip(claims["claim"], claims["title"], strict=True)).items():
         own = rows[rows["claim"] == claim]
         found = words[(words["claim"] == claim) & (words["word"] != NOT_RUN)].to_dict("records")
         shown = "; ".join(f"{one['word']} on {one['kind']}" for one in found)
@@ -121,7 +121,8 @@ def _numbers(own: pd.DataFrame) -> str:
     """The table of one claim: a line a difference and data set, a column a network."""
     ran = own[own["state"] != NOT_RUN]
     if ran.empty:
-        return f"<p>Not run: {escape('; '.join(dict.fromkeys(own['needs'])))}.</p>"
+        why = "; ".join(dict.fromkeys(own["needs"])) or "newer than these runs"
+        return f"<p>Not run: {escape(why)}.</p>"
     texts: dict[str, dict[str, str]] = {network_name(model): {} for model in sorted(ran["model"].unique())}
     for row in ran.to_dict("records"):
         value = "" if pd.isna(row["paper_value"]) else f"\npaper {signed(row['paper_value'])}"

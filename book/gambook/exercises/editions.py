@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gambook.publish.build import merged, write_wheel
-from gambook.publish.project import Project, Refused
+from gambook.publish.project import Project, Refused, notebook_bytes
 
 
 def exercise_names(project: Project) -> dict[str, str]:
@@ -91,7 +91,7 @@ def write_student(project: Project, folder: Path, force: bool = False) -> tuple[
     written, kept = [], []
     for name in exercise_names(project).values():
         path = folder / f"{Path(name).name}.ipynb"
-        edition = _bytes(student_edition(read_notebook(project.source(name))))
+        edition = notebook_bytes(student_edition(read_notebook(project.source(name))))
         if path.exists() and not force and path.read_bytes() != edition:
             kept.append(path)
         else:
@@ -105,11 +105,7 @@ def write_teacher(project: Project, profile: str, folder: Path) -> list[Path]:
         folder / f"{Path(name).name}.ipynb": json.loads(merged(project.source(name), project.executed(profile, name)))
         for name in exercise_names(project).values()
     }
-    return [_write(path, _bytes(_plain(edition))) for path, edition in editions.items()]
-
-
-def _bytes(notebook: Mapping) -> bytes:
-    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+    return [_write(path, notebook_bytes(_plain(edition))) for path, edition in editions.items()]
 
 
 def _write(path: Path, content: bytes) -> Path:

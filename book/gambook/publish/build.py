@@ -19,7 +19,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from gambook.publish.digests import tree_digest
 from gambook.publish.live import live_files
-from gambook.publish.project import Project
+from gambook.publish.project import Project, notebook_bytes
 from gambook.publish.provenance import edition
 
 # What draws formulas: a file of a package that is here for it alone, and never imported.
@@ -66,7 +66,7 @@ def merged(source: Path, executed: Path) -> bytes:
         if cell["cell_type"] == "code":
             cell |= {key: outputs[cell["id"]][key] for key in ("outputs", "execution_count")}
     notebook["cells"].append(outputs["provenance"])
-    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+    return notebook_bytes(notebook)
 
 
 def write_wheel(project: Project, folder: Path) -> Path:

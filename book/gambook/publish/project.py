@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -57,6 +58,11 @@ class Project:
     def book_notebooks(self) -> list[str]:
         """Names of the notebooks that are pages of the book."""
         return [page.removeprefix("notebooks/") for page in self.pages() if page.startswith("notebooks/")]
+
+
+def notebook_bytes(notebook: Mapping) -> bytes:
+    """A notebook as the content of its file, as Jupyter lays it out."""
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def find_project(start: Path) -> Project:

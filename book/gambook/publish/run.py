@@ -24,7 +24,7 @@ from doit.task import Task
 
 from gambook.publish.execute import CELL_FAILED, KERNEL_DIED
 from gambook.publish.plan import Job
-from gambook.publish.project import Project
+from gambook.publish.project import Project, notebook_bytes
 from gambook.publish.provenance import add_provenance, commit, versions
 
 # One thread for each notebook: sums are then added up in the same order whatever runs beside it.
@@ -123,7 +123,7 @@ def _run(job: Job, environment: dict[str, str], made_at: str) -> str | None:
         notebook = json.loads(text)
         record = {"digest": job.digest, "profile": job.profile, "parameters": job.shown, "versions": versions()}
         add_provenance(notebook, record | {"seconds": round(time.perf_counter() - start, 1), "commit": made_at})
-        job.failed.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        job.failed.write_bytes(notebook_bytes(notebook))
         os.replace(job.failed, job.target)
         return None
     if process.returncode in (CELL_FAILED, KERNEL_DIED):
