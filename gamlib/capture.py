@@ -52,9 +52,11 @@ def frozen(*parts: nn.Module) -> Generator[None]:
 def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tensor) -> Generator[dict[str, Tensor]]:
     """Hold the outputs of the named submodules; the first to come becomes the leaf where the graph begins.
 
-    At the end: ValueError for a name that was not called, and where the `listed` ones are not listed last first.
+    At the end: ValueError for a name that was not called or whose output was changed, and where the `listed` ones are
+    not listed last first.
     """
     outputs: dict[str, Tensor] = {}
+    versions: dict[str, int] = {}
     calls: dict[str, int] = {}
 
     def keep(name: str, output: Any) -> Tensor | None:
@@ -69,6 +71,7 @@ def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tenso
             )
         check_activation(name, output, model.layout_of(name), x, parts[name])
         outputs[name] = output if output.requires_grad else output.detach().requires_grad_()
+        versions[name] = outputs[name]._version
         # A copy goes on: an operation in place after this layer must not overwrite what is held.
         return outputs[name].clone()
 
@@ -81,6 +84,9 @@ def captured(model: Model, names: Sequence[str], listed: Sequence[str], x: Tenso
     for name in names:
         if name not in outputs:
             raise ValueError(f"layers: '{name}' took no part in the forward; name another layer")
+        # what hands on its own input, as dropout does, holds what the network may go on to use elsewhere
+        if outputs[name]._version != versions[name]:
+            raise ValueError(f"layers: the output of '{name}' is changed in place later; name the layer before it")
     given = [name for name in listed if name in calls]
     ordered = sorted(given, key=calls.__getitem__, reverse=True)
     if given != ordered:

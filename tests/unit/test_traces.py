@@ -193,6 +193,32 @@ def test_functional_operation_in_place():
     close(trace.layers[0].gradient, (2 * net.head.weight[1].detach() / 36)[None, :, None, None].expand(2, 4, 6, 6))
 
 
+class Aside(Swollen):
+    """A layer that hands on its own input, which is changed in place on the way beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout()
+
+    def features(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        z = self.drop(y)
+        y *= 2
+        return (y + z).mean(dim=(2, 3))
+
+
+def test_an_output_that_is_changed_in_place_beside_the_layer_is_refused():
+    net = Aside().double()
+    model = gamlib.Model(net, ["conv"], net.features, net.head, gamlib.Preprocess((8, 8), (0.5,) * 3, (0.5,) * 3))
+    x = images(2)
+    with pytest.raises(ValueError, match="the output of 'drop' is changed in place later; name the layer before it"):
+        gamlib.trace_class(model, x, 1, layers="drop")
+    # y and z are one tensor there: 2 conv + 2 conv
+    trace = gamlib.trace_class(model, x, 1, layers="conv")
+    close(trace.layers[0].activation, net.conv(x).detach())
+    close(trace.layers[0].gradient, (4 * net.head.weight[1].detach() / 36)[None, :, None, None].expand(2, 4, 6, 6))
+
+
 # every architecture, with random weights, at 64x64
 NETWORKS = ["efficientnet_lite0", "resnet50", "resnet101", "densenet201"]
 
