@@ -17,8 +17,8 @@ from torch import Tensor
 
 Box = tuple[float, float, float, float]
 
-# The candidates for "one fixed threshold per test and method" (section 4.5): far enough down and up that none that is
-# tuned lies at an end. 0.15 is Grad-CAM's own.
+# The candidates for "one fixed threshold per test and method" (section 4.5): far enough down and up that those that
+# are tuned seldom lie at an end. 0.15 is Grad-CAM's own.
 THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.07, *(number / 20 for number in range(2, 20)))
 
 

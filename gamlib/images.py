@@ -39,7 +39,7 @@ def open_image(path: str | Path) -> Image.Image:
 
     Raises
     ------
-    FileNotFoundError, TypeError, ValueError
+    TypeError, FileNotFoundError, ValueError
         For no path; for no file; for one that cannot be read or is too large. Both name it.
 
     Examples

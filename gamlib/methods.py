@@ -190,6 +190,8 @@ def saliency_maps(
     """
     methods = [methods] if isinstance(methods, str) else methods
     depths = depths if isinstance(depths, Sequence) else [depths]
+    if not depths:
+        raise ValueError("depths: got none; give at least one number of layers")
     for method in methods:
         check_name("method", method, [*METHODS, *VARIANTS])
     for n in depths:

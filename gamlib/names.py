@@ -18,11 +18,11 @@ def check_name(what: str, name: object, accepted: Iterable[str], more: str = "")
     accepted = list(accepted)
     if name not in accepted:
         raise ValueError(
-            f"{what}: unknown '{name}'; {nearest(name, accepted)}accepted: {', '.join(accepted) or 'none'}{more}"
+            f"{what}: unknown {name!r}; {nearest(name, accepted)}accepted: {', '.join(accepted) or 'none'}{more}"
         )
 
 
 def nearest(name: object, accepted: Iterable[str]) -> str:
     """A question after the accepted name that is most like the given one; empty where none is like it."""
-    found = difflib.get_close_matches(str(name), accepted, n=1)
+    found = difflib.get_close_matches(name, accepted, n=1) if isinstance(name, str) else []
     return f"did you mean '{found[0]}'? " if found else ""

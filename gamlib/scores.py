@@ -34,8 +34,8 @@ class ClassScore:
 
     Parameters
     ----------
-    target : int, (B,) integers or None
-        One class for all rows, one a row, or None for each row's top-1 class.
+    target : int, str, (B,) of them, or None
+        One class for all rows, one a row, by index or name; None for each row's top-1 class.
     least : float, optional
         A row whose class has a smaller probability than this, or is -1 for "none", is explained by its top-1 class: a
         class that the network does not see at all is no explanation's subject. Default: each target as it is given.
@@ -43,7 +43,7 @@ class ClassScore:
     Raises
     ------
     TypeError, ValueError
-        For a target that is no integer, of another length than the batch, or no class of the network.
+        For a target that is neither an index nor a name, of another length than the batch, or no class of the network.
     """
 
     target: int | str | Tensor | Sequence[int | str] | None = None

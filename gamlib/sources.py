@@ -6,12 +6,15 @@ Imports are read from the code, so nothing is run and no list of modules is kept
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import os
 import re
 import sys
+import uuid
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import resolve_name
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 # Files that a network may be made from.
@@ -74,6 +77,7 @@ def imported_files(names: Iterable[str], roots: Sequence[Path]) -> dict[str, Pat
     return found
 
 
+_INSTALLED = (sys.prefix, sys.base_prefix)
 # Own modules as they were when this process was about to import them, or first looked.
 _IMPORTED: dict[str, str] = {}
 
@@ -86,7 +90,7 @@ def network_state(module: str) -> object:
     """
     given = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), os.getcwd()]
     # a package installed in place is on the path, but not in a folder of this Python
-    installed = (place for place in sys.path if not place.startswith((sys.prefix, sys.base_prefix)))
+    installed = (place for place in sys.path if not place.startswith(_INSTALLED))
     files = imported_files({module}, [Path(place) for place in [*given, *installed] if place])
     if module not in files:
         return None
@@ -104,6 +108,36 @@ def network_state(module: str) -> object:
     beside = file.parents[above].rglob("*") if above >= 0 else file.parent.glob("*")
     kinds = CHECKPOINTS + SETTINGS
     return digests, {str(path): file_state(path) for path in sorted(beside) if path.suffix in kinds}
+
+
+def code_state(module: str) -> object:
+    """What tells the code of a module from its next version, as `network_state` or by size and time of its file.
+
+    Empty for gamlib, whose sources count as a whole, and for what comes with Python; `unlike_any` for a notebook's.
+    """
+    top = module.partition(".")[0]
+    if top == "gamlib":
+        return ""
+    if module != "__main__":
+        if state := network_state(module):
+            return state
+        if top in sys.stdlib_module_names:
+            return ""
+        with contextlib.suppress(ImportError, ValueError):
+            place = str(getattr(find_spec(module), "origin", None))
+            if place.startswith(_INSTALLED):
+                return file_state(Path(place))
+    return unlike_any(f"the code of '{module}'")
+
+
+def unlike_any(what: str) -> str:
+    """In place of a digest, where nothing tells a thing from its next version; warns of what that means."""
+    warnings.warn(
+        f"nothing tells {what} from its next version, so results are computed anew each time; put code into a file to "
+        "import, and let it hold what can be pickled, to go on with an evaluation that was stopped",
+        stacklevel=2,
+    )
+    return uuid.uuid4().hex
 
 
 def file_state(file: Path) -> tuple[int, int]:

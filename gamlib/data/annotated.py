@@ -20,12 +20,13 @@ from gamlib.sources import file_state
 
 @dataclass(frozen=True)
 class Annotation:
-    """An object before its image is read; `shape` is the path of its mask, or what else the data set draws it from."""
+    """An object before its image is read; `mask` is the file of its mask, `shape` what else a mask is drawn from."""
 
     label: str
     box: Box | None = None
     shape: Any = None
     difficult: bool = False
+    mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -100,16 +101,14 @@ class AnnotatedImages(Dataset):
     def fingerprint(self, index: int) -> Any:
         """Annotations, and size and time of change of the files of the image and its masks."""
         record = self.records[index]
-        # of a mask its state: its path is another where the folder is
-        shapes = [None if isinstance(a.shape, str) else a.shape for a in record.annotations]
-        annotations = [(a.label, a.box, shape) for a, shape in zip(record.annotations, shapes, strict=True)]
-        files = [record.path, *(Path(a.shape) for a in record.annotations if isinstance(a.shape, str))]
+        annotations = [(a.label, a.box, a.shape) for a in record.annotations]
+        files = [record.path, *(a.mask for a in record.annotations if a.mask)]
         return record.id, record.size, annotations, [file_state(file) for file in files if file.is_file()]
 
     def masks(self, record: ImageFile, shape: tuple[int, int]) -> Sequence[np.ndarray | None]:
         """One bool mask of `shape` (H, W), or None, an annotation."""
         size = shape[::-1]
-        return [read_mask(Path(a.shape), size) if isinstance(a.shape, str) else None for a in record.annotations]
+        return [read_mask(a.mask, size) if a.mask else None for a in record.annotations]
 
 
 class OwnCopy:

@@ -65,7 +65,7 @@ class Folder(AnnotatedImages):
             if not records:
                 raise copy.missing("boxes.csv, annotations or masks")
         super().__init__(records)
-        labels = sorted({label for index in range(len(self)) for label in self.labels(index)})
+        labels = sorted({each.label for one in self.records for each in one.annotations})
         for label in classes or ():
             check_name("classes", label, labels)
         self.classes = dict.fromkeys(labels) | told | dict(classes or {})
@@ -145,7 +145,7 @@ def _masked(mask: Path, image: Path, root: Path) -> tuple[tuple[int, int] | None
     """(width, height) and the object of a photograph that has a mask."""
     size = _size(image)
     box = tight_box(read_mask(mask, size)) if size else None
-    return size, (Annotation(image.parent.name if image.parent != root else "object", box, str(mask)),)
+    return size, (Annotation(image.parent.name if image.parent != root else "object", box, mask=mask),)
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -53,7 +53,7 @@ class ImagenetVal1300(AnnotatedImages):
             boxed[row.image].append(Annotation(wnids[row.class_index], box))
         photographs = [path for path in fetch("imagenet-val-1300", root) if path.suffix == ".JPEG"]
         super().__init__([ImageFile(p.stem, p, (SQUEEZED, SQUEEZED), tuple(boxed[p.name])) for p in photographs])
-        self.classes = {label: INDICES[label] for index in range(len(self)) for label in self.labels(index)}
+        self.classes = {each.label: INDICES[each.label] for one in self.records for each in one.annotations}
 
 
 def read_boxes(path: Path) -> pd.DataFrame:

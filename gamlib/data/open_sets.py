@@ -46,7 +46,7 @@ class Davis(AnnotatedImages):
         for path in fetch("davis", root):
             if path.suffix == ".jpg":
                 label, mask = path.parent.name, path.with_suffix(".png")
-                annotation = Annotation(label, tight_box(read_mask(mask, FRAME)), str(mask))
+                annotation = Annotation(label, tight_box(read_mask(mask, FRAME)), mask=mask)
                 records.append(ImageFile(f"{label}-{path.stem}", path, FRAME, (annotation,)))
         super().__init__(records)
-        self.classes = {label: VIDEO_CLASSES.get(label) for index in range(len(self)) for label in self.labels(index)}
+        self.classes = {each.label: VIDEO_CLASSES.get(each.label) for one in records for each in one.annotations}

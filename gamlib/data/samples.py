@@ -174,18 +174,5 @@ class Dataset(ABC):
         """What tells sample `index` from another version of it; JSON must hold it."""
         return self.labels(index), self.areas(index)
 
-    def entry(self, index: int) -> str:
-        """What an error calls sample `index`, whose id may not be known."""
-        return f"{self.name}[{index}]"
-
-    def read(self, index: int) -> Sample:
-        """Sample `index`; BrokenImage, whatever the data set raises for an image that it cannot read."""
-        try:
-            return self[index]
-        except BrokenImage:
-            raise
-        except Exception as error:
-            raise BrokenImage(self.entry(index), f"{type(error).__name__}: {error}") from error
-
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))

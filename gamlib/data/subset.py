@@ -1,11 +1,11 @@
-"""Part of a data set."""
+"""Part of a data set, and how a sample is read where some cannot be."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from gamlib.data.samples import Dataset, Sample
+from gamlib.data.samples import BrokenImage, Dataset, Sample
 
 
 class Subset(Dataset):
@@ -45,9 +45,6 @@ class Subset(Dataset):
     def __getitem__(self, index: int) -> Sample:
         return self.dataset[self.indices[index]]
 
-    def entry(self, index: int) -> str:
-        return self.dataset.entry(self.indices[index])
-
     def labels(self, index: int) -> tuple[str, ...]:
         return self.dataset.labels(self.indices[index])
 
@@ -56,3 +53,16 @@ class Subset(Dataset):
 
     def fingerprint(self, index: int) -> Any:
         return self.indices[index], self.dataset.fingerprint(self.indices[index])
+
+
+def read_sample(dataset: Dataset, index: int) -> Sample:
+    """Sample `index`; BrokenImage, whatever the data set raises for an image that it cannot read."""
+    try:
+        return dataset[index]
+    except BrokenImage:
+        raise
+    except Exception as error:
+        # its id is not known: its number in the whole, of which this may be a part
+        while isinstance(dataset, Subset):
+            dataset, index = dataset.dataset, dataset.indices[index]
+        raise BrokenImage(f"{dataset.name}[{index}]", f"{type(error).__name__}: {error}") from error

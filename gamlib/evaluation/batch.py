@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gamlib.data.samples import BrokenImage, Truth
+from gamlib.data.subset import read_sample
 from gamlib.evaluation.plan import Plan, Unit
 from gamlib.methods import saliency_maps
 from gamlib.models import Model
@@ -97,7 +98,7 @@ def same_id(plan: Plan, sample: str) -> str:
 
 def _load(plan: Plan, model: Model, index: int) -> Item | BrokenImage:
     try:
-        sample = plan.dataset.read(index)
+        sample = read_sample(plan.dataset, index)
     except BrokenImage as broken:
         return broken
     labels = {item.label for item in sample.objects}

@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from gamlib.data import BrokenImage, Dataset, load_dataset
+from gamlib.data.subset import read_sample
 from gamlib.evaluation.batch import explain, load_shard, same_id
 from gamlib.evaluation.measure import measure
 from gamlib.evaluation.plan import Plan, make_plan
@@ -169,7 +170,7 @@ def _mended(dataset: Dataset, shard: pd.DataFrame) -> bool:
     """Whether an image that could not be read now can."""
     for entry in shard.attrs["skipped"]:
         try:
-            dataset.read(entry["index"])
+            read_sample(dataset, entry["index"])
             return True
         except BrokenImage:
             continue

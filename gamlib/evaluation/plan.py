@@ -165,7 +165,8 @@ def _clusters(dataset: Dataset, groups: Sequence[tuple[int, ...]]) -> Sequence[i
     for labels in shown:
         for label in labels:
             met.merge(label, min(labels))
-    clusters = [min(met.subset(min(labels))) for labels in shown]
+    first = {label: min(cluster) for cluster in met.subsets() for label in cluster}
+    clusters = [first[min(labels)] for labels in shown]
     if len(met) > 1 and met.n_subsets == 1:
         raise ValueError(
             f"folds: all {len(met)} labels of '{dataset.name}' meet in its images, one with the next, so no part is "

@@ -11,22 +11,22 @@ import hashlib
 import io
 import json
 import os
-import sys
+import pickle
 import uuid
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pandas as pd
 import torch
 
 import gamlib
-from gamlib.contents import Unread, held, named
 from gamlib.data import Dataset, Subset
 from gamlib.methods import METHODS, VARIANTS
 from gamlib.models import Model
-from gamlib.sources import files_digest, network_state
+from gamlib.sources import code_state, files_digest, unlike_any
 
 _SOURCES = (".py", ".csv", ".json")
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "scikit-image")
@@ -119,33 +119,44 @@ def model_digest(model: Model) -> str:
 def dataset_digest(dataset: Dataset) -> str:
     """Class, options, annotations, pairs, folds and cluster of a data set, and the state of its files.
 
-    No image is decoded. A data set of your own counts with all that it holds, unless it has a `fingerprint` of its own;
-    it needs one where files change behind the same paths, or where it holds what cannot be read (ValueError).
+    No image is decoded. A data set of your own counts with the file of its class and all that it holds, unless it has a
+    `fingerprint` of its own; it needs one where files change behind the same paths. With code of a notebook in it, or
+    what cannot be pickled, it is `unlike_any`.
     """
-    made = [[held(type(one)), _options(one)] for one in layers_of(dataset) if type(one) is not Subset]
+    made = [_made_of(one) for one in layers_of(dataset) if type(one) is not Subset]
     samples = [dataset.fingerprint(index) for index in range(len(dataset))]
     how = [dataset.name, dataset.classes, dataset.cluster, dataset.percentile, dataset.pairs, dataset.folds]
     return digest([made, samples, how])
 
 
-def _options(dataset: Dataset) -> dict[str, Any]:
-    """What a data set holds, by name; of one that says itself what its samples are made of, numbers and texts alone."""
+def _made_of(dataset: Dataset) -> object:
+    """The class of a data set with what it holds; of what says itself what its samples are, numbers and texts alone."""
     kind = type(dataset)
-    own = kind.__module__.partition(".")[0] != "gamlib"
-    whole = own and kind.fingerprint in (Dataset.fingerprint, Subset.fingerprint)
     # what it is a part of counts by itself
-    own_values = vars(dataset) | ({"dataset": ""} if isinstance(dataset, Subset) else {})
-    options = {}
-    for name, value in own_values.items():
-        if whole or isinstance(value, str | int | float):
-            try:
-                options[name] = held(value)
-            except Unread as error:
-                raise ValueError(
-                    f"data set '{dataset.name}': '{name}' holds {error}, of which one version cannot be told from "
-                    "another; give the class a fingerprint(index) that says what a sample is made of"
-                ) from None
-    return options
+    part = isinstance(dataset, Subset)
+    own = {name: value for name, value in vars(dataset).items() if not (part and name == "dataset")}
+    if kind.__module__.startswith("gamlib.") or kind.fingerprint not in (Dataset.fingerprint, Subset.fingerprint):
+        own = {name: value for name, value in own.items() if isinstance(value, str | int | float)}
+    return _pickled([kind, own], f"data set '{dataset.name}'")
+
+
+def _pickled(value: Any, what: str) -> object:
+    """A digest of a value, with the code of all modules whose functions and classes are in it."""
+    modules: set[str] = set()
+
+    class Pickler(pickle.Pickler):
+        def reducer_override(self, one: Any) -> Any:
+            modules.add(str(getattr(one, "__module__", None) or type(one).__module__))
+            return NotImplemented
+
+    try:
+        Pickler(io.BytesIO()).dump(value)
+        # which does not depend on the order of sets
+        held = joblib.hash(value)
+    # what cannot be pickled has an error of another kind each
+    except Exception:
+        return unlike_any(what)
+    return [held, {module: code_state(module) for module in sorted(modules)}]
 
 
 def layers_of(dataset: Dataset) -> list[Dataset]:
@@ -154,8 +165,10 @@ def layers_of(dataset: Dataset) -> list[Dataset]:
 
 
 def formula_digest(names: Sequence[str]) -> str:
-    """The code of methods and variants; those of gamlib count by name."""
-    return digest({name: held(METHODS[name].formula if name in METHODS else VARIANTS[name]) for name in names})
+    """The code of methods and variants of your own; those of gamlib count by name."""
+    formulas = {name: METHODS[name].formula if name in METHODS else VARIANTS[name] for name in names}
+    own = {name: each for name, each in formulas.items() if not getattr(each, "__module__", "").startswith("gamlib.")}
+    return digest([names, {name: _pickled(each, f"method '{name}'") for name, each in own.items()}])
 
 
 @functools.cache
@@ -168,7 +181,5 @@ def sources_digest() -> str:
 
 def factory_digest(model_name: str) -> str:
     """What a "package.module:factory" is made of; empty for a network of gamlib's own."""
-    module, colon, function = model_name.partition(":")
-    if module == "__main__":
-        return digest(named(vars(sys.modules[module]).get(function.partition(".")[0])))
-    return digest(network_state(module)) if colon else ""
+    module, colon, _ = model_name.partition(":")
+    return digest(code_state(module)) if colon else ""

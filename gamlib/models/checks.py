@@ -40,7 +40,7 @@ def check_layouts(forms: Iterable[str | None]) -> None:
     """ValueError for an unknown layout."""
     for form in forms:
         if form is not None and (form not in LAYOUTS and not re.fullmatch(r"(BNC|NBC)\+\d+", str(form))):
-            raise ValueError(f"layout: unknown '{form}'; accepted: {', '.join(LAYOUTS)}, BNC+1 and the like")
+            raise ValueError(f"layout: unknown {form!r}; accepted: {', '.join(LAYOUTS)}, BNC+1 and the like")
 
 
 def check_parts(features: Any, head: Any, transform: Any, categories: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gamlib.data import BrokenImage, load_dataset
+from gamlib.data.folder import Folder
 from gamlib.evaluation.store import dataset_digest
 
 XML = """<annotation><size><width>40</width><height>30</height></size>
@@ -101,6 +102,20 @@ def test_a_mask_of_any_kind_of_png(tmp_path, mode):
     image.save(tmp_path / "masks" / "one.png")
     (thing,) = load_dataset("folder", tmp_path)[0].objects
     assert (thing.label, thing.box) == ("object", (3, 5, 20, 10)) and (thing.mask == (mask > 0)).all()
+
+
+def test_a_folder_whose_labels_have_other_names(tmp_path):
+    class Renamed(Folder):
+        def __init__(self, root):
+            super().__init__(root)
+            self.names = {"object": "thing"}
+
+        def labels(self, index):
+            return tuple(self.names[label] for label in super().labels(index))
+
+    photograph(tmp_path / "one.jpg")
+    photograph(tmp_path / "masks" / "one.png")
+    assert Renamed(tmp_path).labels(0) == ("thing",)
 
 
 def test_another_mask_of_the_same_box_is_another_data_set(tmp_path):

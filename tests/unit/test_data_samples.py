@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gamlib.data import BrokenImage, Dataset, Object, Sample, Subset
+from gamlib.data.subset import read_sample
 
 
 def mask(*pixels):
@@ -59,9 +60,9 @@ class Files(Dataset):
 
 def test_whatever_a_reader_raises_is_a_broken_image():
     with pytest.raises(BrokenImage, match="image 'first' cannot be read: it is cut short"):
-        Files().read(0)
+        read_sample(Files(), 0)
     with pytest.raises(BrokenImage, match=r"image 'files\[1\]' cannot be read: OSError: image file is truncated"):
-        Files().read(1)
+        read_sample(Files(), 1)
 
 
 def test_a_broken_image_comes_whole_from_another_process():
@@ -110,4 +111,4 @@ def test_a_broken_image_of_a_part_is_named_by_its_number_in_the_whole():
             raise OSError("no such luck")
 
     with pytest.raises(BrokenImage, match=r"image 'whole\[3\]' cannot be read: OSError: no such luck"):
-        Subset(Subset(Broken(), [1, 3]), [1]).read(0)
+        read_sample(Subset(Subset(Broken(), [1, 3]), [1]), 0)

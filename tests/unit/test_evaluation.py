@@ -284,7 +284,7 @@ def test_another_version_of_a_data_set_has_another_digest(tiny, tmp_path):
         digests.append(dataset_digest(other))
     path = tmp_path / "one.png"
     path.write_bytes(b"first")
-    for box, shape in (((0, 0, 2, 2), 1), ((1, 1, 3, 3), 1), ((0, 0, 2, 2), 2)):
+    for box, shape in (((0, 0, 2, 2), 1), ((1, 1, 3, 3), 1), ((0, 0, 2, 2), 2), ((0, 0, 2, 2), "1,1,5,5")):
         digests.append(dataset_digest(one_file(path, box, shape)))
     path.write_bytes(b"second")
     digests.append(dataset_digest(one_file(path, (0, 0, 2, 2), 1)))

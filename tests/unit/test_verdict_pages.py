@@ -110,7 +110,7 @@ def test_a_claim_newer_than_the_ledgers_has_a_block_and_is_not_run():
     page = BeautifulSoup(claim_blocks(rows[rows["claim"] != "F1"]).data, "html.parser")
     block = page.find(id="claim-f1")
     assert block.find("summary").get_text().endswith(": not run")
-    assert block.get_text().endswith("Not run: newer than these runs.")
+    assert block.get_text().endswith("Not run: not in these runs.")
 
 
 def test_an_interval_beyond_zero_that_decides_nothing_says_why():

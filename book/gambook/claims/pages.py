@@ -74,11 +74,12 @@ def _dot(model: str, own: pd.DataFrame) -> Markup:
 def claim_blocks(rows: pd.DataFrame) -> HTML:
     """A block to unfold for each claim: what the paper says, its words and counts, its forest and its numbers.
 
-    rows: of ledgers, `corrected` together. A claim that they do not know yet is not run.
+    rows: of ledgers, `corrected` together. A claim that they do not have is not run.
     """
-    claims, says, words = load_claims(), statements(), claim_words(rows)
+    says, words = statements(), claim_words(rows)
+    titles = pd.concat([load_claims(), rows]).drop_duplicates("claim").set_index("claim")["title"]
     blocks = []
-    for claim, title in dict(zip(claims["claim"], claims["title"], strict=True)).items():
+    for claim, title in titles.items():
         own = rows[rows["claim"] == claim]
         found = words[(words["claim"] == claim) & (words["word"] != NOT_RUN)].to_dict("records")
         shown = "; ".join(f"{one['word']} on {one['kind']}" for one in found)
@@ -121,7 +122,7 @@ def _numbers(own: pd.DataFrame) -> str:
     """The table of one claim: a line a difference and data set, a column a network."""
     ran = own[own["state"] != NOT_RUN]
     if ran.empty:
-        why = "; ".join(dict.fromkeys(own["needs"])) or "newer than these runs"
+        why = "; ".join(dict.fromkeys(own["needs"])) or "not in these runs"
         return f"<p>Not run: {escape(why)}.</p>"
     texts: dict[str, dict[str, str]] = {network_name(model): {} for model in sorted(ran["model"].unique())}
     for row in ran.to_dict("records"):

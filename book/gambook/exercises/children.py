@@ -46,6 +46,8 @@ class Child:
     def close(self) -> None:
         """End the process, whether or not it has ended before."""
         self._timer.cancel()
+        # so that it stops no line that has this one's number next
+        self._timer.join()
         self._line.close()
 
     def _stop(self) -> None:

@@ -140,7 +140,8 @@ def _finish(project: Project) -> None:
         text = re.sub(r'<summary>(?=<span class="toctree-toggle)', '<summary aria-label="Show its pages">', text)
         # entries of the bibliography are no items of a list to those who hear the page
         text = text.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
-        page.write_text(text, "utf-8")
+        if text != page.read_text("utf-8"):
+            page.write_text(text, "utf-8")
     config = yaml.safe_load((project.staged / "_config.yml").read_text("utf-8"))
     # Sphinx itself copies scripts and styles only when a page has changed
     for folder in config["sphinx"]["config"].get("html_static_path", []):
