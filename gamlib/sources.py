@@ -127,14 +127,14 @@ def code_state(module: str) -> object:
             place = str(getattr(find_spec(module), "origin", None))
             if place.startswith(_INSTALLED):
                 return file_state(Path(place))
-    return unlike_any(f"the code of '{module}'")
+    return unlike_any(f"the code of '{module}'", "no import finds it in a file")
 
 
-def unlike_any(what: str) -> str:
+def unlike_any(what: str, why: str) -> str:
     """In place of a digest, where nothing tells a thing from its next version; warns of what that means."""
     warnings.warn(
-        f"nothing tells {what} from its next version, so results are computed anew each time; put code into a file to "
-        "import, and let it hold what can be pickled, to go on with an evaluation that was stopped",
+        f"nothing tells {what} from its next version ({why}), so results are computed anew each time; put code into a "
+        "file to import, and let it hold what can be pickled, to go on with an evaluation that was stopped",
         stacklevel=2,
     )
     return uuid.uuid4().hex

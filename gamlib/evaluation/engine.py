@@ -38,8 +38,8 @@ def evaluate(
 ) -> pd.DataFrame:
     """Localisation and masking scores of every image.
 
-    A rerun computes only what is missing, damaged, or was skipped and can now be read. A shard uses one thread: for
-    more processors give a `map` that has them.
+    A rerun computes only what is missing, damaged, or was skipped and can now be read; with a network or data set from
+    a notebook's cell it computes all anew. A shard uses one thread: for more processors give a `map` that has them.
 
     Parameters
     ----------

@@ -150,12 +150,13 @@ def _pickled(value: Any, what: str) -> object:
             return NotImplemented
 
     try:
-        Pickler(io.BytesIO()).dump(value)
+        with open(os.devnull, "wb") as nowhere:
+            Pickler(nowhere).dump(value)
         # which does not depend on the order of sets
         held = joblib.hash(value)
     # what cannot be pickled has an error of another kind each
-    except Exception:
-        return unlike_any(what)
+    except Exception as error:
+        return unlike_any(what, str(error))
     return [held, {module: code_state(module) for module in sorted(modules)}]
 
 
