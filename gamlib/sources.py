@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
+import psutil
+
 # Files that a network may be made from.
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".npz", ".npy", ".pkl", ".onnx")
 SETTINGS = (".json", ".yaml", ".yml", ".toml", ".ini", ".cfg")
@@ -115,18 +117,22 @@ def code_state(module: str) -> object:
 
     Empty for gamlib, whose sources count as a whole, and for what comes with Python; `unlike_any` for a notebook's.
     """
-    top = module.partition(".")[0]
+    name, top = module, module.partition(".")[0]
     if top == "gamlib":
         return ""
-    if module != "__main__":
-        if state := network_state(module):
-            return state
-        if top in sys.stdlib_module_names:
-            return ""
-        with contextlib.suppress(ImportError, ValueError):
-            place = str(getattr(find_spec(module), "origin", None))
-            if place.startswith(_INSTALLED):
-                return file_state(Path(place))
+    if module == "__main__":
+        # a script, as it was read when this process began; a notebook has no file
+        script = Path(getattr(sys.modules[module], "__file__", None) or "")
+        begun = psutil.Process().create_time()
+        name = script.stem if script.is_file() and script.stat().st_mtime < begun else ""
+    if state := network_state(name):
+        return state
+    if top in sys.stdlib_module_names:
+        return ""
+    with contextlib.suppress(ImportError, ValueError):
+        place = str(getattr(find_spec(name), "origin", None))
+        if place.startswith(_INSTALLED):
+            return file_state(Path(place))
     return unlike_any(f"the code of '{module}'", "no import finds it in a file")
 
 

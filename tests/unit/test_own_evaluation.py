@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import types
 from dataclasses import InitVar, dataclass
 from pathlib import Path
@@ -467,3 +468,21 @@ def test_a_set_counts_alike_in_every_process(package, tmp_path):
         for seed in range(4)
     }
     assert len(said) == 1
+
+
+def test_a_script_is_told_from_its_next_version(tmp_path):
+    script, keys = tmp_path / "script.py", []
+
+    def key(gain, age):
+        code = CELLS.replace("GAIN = 1.0", f"GAIN = {gain}")
+        script.write_text(code + "from gamlib.sources import code_state\nprint(code_state('__main__'))\n")
+        os.utime(script, (time.time() - age, time.time() - age))
+        ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+        keys.append(ran.stdout)
+        return ran.stderr
+
+    assert [key(1.0, 60), key(1.0, 60), key(2.0, 60)] == ["", "", ""]
+    assert keys[0] == keys[1] != keys[2]
+    # as if it were edited after it had been read
+    assert all("nothing tells the code of '__main__' from its next version" in key(2.0, -60) for _ in range(2))
+    assert len(set(keys)) == 4
