@@ -117,22 +117,24 @@ def code_state(module: str) -> object:
 
     Empty for gamlib, whose sources count as a whole, and for what comes with Python; `unlike_any` for a notebook's.
     """
-    name, top = module, module.partition(".")[0]
+    top = module.partition(".")[0]
     if top == "gamlib":
         return ""
     if module == "__main__":
         # a script, as it was read when this process began; a notebook has no file
         script = Path(getattr(sys.modules[module], "__file__", None) or "")
-        begun = psutil.Process().create_time()
-        name = script.stem if script.is_file() and script.stat().st_mtime < begun else ""
-    if state := network_state(name):
+        as_read = script.is_file() and script.stat().st_mtime < psutil.Process().create_time()
+        if as_read and (state := network_state(script.stem)):
+            return state, files_digest({module: script})
+    elif state := network_state(module):
         return state
-    if top in sys.stdlib_module_names:
+    elif top in sys.stdlib_module_names:
         return ""
-    with contextlib.suppress(ImportError, ValueError):
-        place = str(getattr(find_spec(name), "origin", None))
-        if place.startswith(_INSTALLED):
-            return file_state(Path(place))
+    else:
+        with contextlib.suppress(ImportError, ValueError):
+            place = str(getattr(find_spec(module), "origin", None))
+            if place.startswith(_INSTALLED):
+                return file_state(Path(place))
     return unlike_any(f"the code of '{module}'", "no import finds it in a file")
 
 
