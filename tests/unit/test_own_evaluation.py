@@ -455,7 +455,7 @@ def test_a_record_counts_with_all_that_it_holds():
 
 
 def test_a_set_counts_alike_in_every_process(package, tmp_path):
-    name = package(DATA + "    def __init__(self): self.held = [{'a', 'b', 'c'}, {('a', 1), ('b', 2), ('a', 3)}]\n")
+    name = package(DATA + "    def __init__(self): self.held = [{*'abcdefghij'}, {('a', 1), ('b', 2), ('a', 3)}]\n")
     code = f"import {name}; from gamlib.evaluation.store import dataset_digest; print(dataset_digest({name}.Own()))"
     said = {
         subprocess.run(
@@ -465,7 +465,7 @@ def test_a_set_counts_alike_in_every_process(package, tmp_path):
             text=True,
             check=True,
         ).stdout
-        for seed in range(4)
+        for seed in (1, 2)
     }
     assert len(said) == 1
 
@@ -474,8 +474,7 @@ def test_a_script_is_told_from_its_next_version(tmp_path):
     script, keys = tmp_path / "script.py", []
 
     def key(gain, age):
-        code = CELLS.replace("GAIN = 1.0", f"GAIN = {gain}")
-        script.write_text(code + "from gamlib.sources import code_state\nprint(code_state('__main__'))\n")
+        script.write_text(f"GAIN = {gain}\nfrom gamlib.sources import code_state\nprint(code_state('__main__'))\n")
         os.utime(script, (time.time() - age, time.time() - age))
         ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
         keys.append(ran.stdout)
