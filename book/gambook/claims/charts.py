@@ -109,7 +109,8 @@ def by_choice(curve: pd.DataFrame) -> pd.DataFrame:
     has no such row. Columns: choice, option, and one for each claim.
     """
     shares = _shares(curve)
-    texts = shares[FOR].map("{:.0f} / ".format) + shares[AGAINST].map("{:.0f}".format)
+    # in one line, however narrow its column
+    texts = shares[FOR].map("{:.0f}\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}".format) + shares[AGAINST].map("{:.0f}".format)
     table = texts.unstack(fill_value="", sort=False)[sorted(curve["claim"].unique(), key=_numbers)]
     return table.rename_axis(columns=None).reset_index()
 
